@@ -1,0 +1,1 @@
+"""Decides whether a fine-tuned chat model ships."""
