@@ -133,6 +133,22 @@ class Suite:
     digest: str = ""
 
 
+@record
+class Endpoint:
+    """Where requests go: a provider's or a server's base URL, its key, and how to ask it.
+
+    `label` is the public name used in cache keys, manifests and messages; it stays the same when a
+    local server comes up on another port. The key is never shown, logged or stored.
+    """
+
+    label: str
+    base_url: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    timeout_s: float = 600.0
+    max_retries: int = 5
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+
+
 # --- what comes back ---------------------------------------------------------------------------
 
 
@@ -268,6 +284,33 @@ class TrainingJob:
     finished_at: int | None = None
     error: str | None = None
     digest: str | None = None
+
+
+@record
+class TrainingRequest:
+    """What to train: the base model, the files, and what the provider may choose by itself (None)."""
+
+    model: str
+    training_file: Path
+    validation_file: Path | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate_multiplier: float | None = None
+    seed: int | None = None
+    suffix: str | None = None
+
+
+@record
+class JobProgress:
+    """Where a job stands, as told while it is followed. Losses are of the last step reported."""
+
+    status: str
+    message: str = ""
+    step: int | None = None
+    total_steps: int | None = None
+    train_loss: float | None = None
+    valid_loss: float | None = None
+    seconds_left: float | None = None
 
 
 @record
