@@ -7,11 +7,11 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -51,8 +51,12 @@ class ParseError(Exception):
 # --- records ---------------------------------------------------------------------------------------
 
 
+def _adapter(cls: object) -> TypeAdapter[Any]:
+    return _cached_adapter(cast("Hashable", cls))
+
+
 @lru_cache(maxsize=256)
-def _adapter(cls: type) -> TypeAdapter[Any]:
+def _cached_adapter(cls: Hashable) -> TypeAdapter[Any]:
     try:
         return TypeAdapter(cls, config=ConfigDict(extra="forbid", strict=False))
     except Exception:  # noqa: BLE001 - a class that brings its own configuration refuses ours
@@ -102,7 +106,7 @@ def _problems(error: ValidationError) -> list[Problem]:
 
 
 def _sentence(item: Mapping[str, Any]) -> tuple[str, str]:
-    """pydantic's words in ours: what is wrong, what to write instead."""
+    """The validator's words in ours: what is wrong, what to write instead."""
     kind, context = item["type"], item.get("ctx", {})
     if kind in {"missing", "missing_argument", "missing_keyword_only_argument"}:
         return "missing", "add it"
@@ -173,18 +177,10 @@ def digest(value: object) -> str:
 def file_digest(path: Path) -> str:
     """SHA-256 of a file's bytes, in hex."""
     with path.open("rb") as file:
-        return (
-            hashlib.file_digest(file, "sha256").hexdigest()
-            if hasattr(hashlib, "file_digest")
-            else _hash(file)
-        )
-
-
-def _hash(file: Any) -> str:
-    state = hashlib.sha256()
-    while block := file.read(1 << 20):
-        state.update(block)
-    return state.hexdigest()
+        state = hashlib.sha256()
+        while block := file.read(1 << 20):
+            state.update(block)
+        return state.hexdigest()
 
 
 def write_atomic(path: Path, text: str) -> None:
@@ -256,7 +252,7 @@ def read_yaml(text: str) -> Document:
     try:
         node = loader.get_single_node()
         lines: dict[Path_, int] = {}
-        problems: list[Problem] = []
+        problems: list[LinedProblem] = []
         data = _construct(loader, node, (), _Walk(lines, problems)) if node is not None else None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -268,7 +264,7 @@ def read_yaml(text: str) -> Document:
     finally:
         loader.dispose()
     if problems:
-        raise LineError(lines.get(problems[0].path, 1), str(problems[0]))
+        raise LineError(problems[0].line, str(problems[0].problem))
     return Document(data, lines)
 
 
@@ -280,10 +276,18 @@ class LineError(ParseError):
         self.line = line
 
 
+@dataclass(frozen=True)
+class LinedProblem:
+    """A problem whose line is known already."""
+
+    line: int
+    problem: Problem
+
+
 @dataclass
 class _Walk:
     lines: dict[Path_, int]
-    problems: list[Problem]
+    problems: list[LinedProblem]
     nodes: int = 0
 
 
@@ -293,20 +297,28 @@ def _construct(loader: _PlainLoader, node: Any, path: Path_, walk: _Walk) -> obj
         raise ValueError("nested too deeply or repeated too often")
     walk.lines[path] = node.start_mark.line + 1
     if isinstance(node, yaml.MappingNode):
-        mapping: dict[str, object] = {}
-        loader.flatten_mapping(node)
-        for key_node, value_node in node.value:
-            key = str(loader.construct_object(key_node, deep=True))
-            if key in mapping:
-                walk.lines[(*path, key)] = key_node.start_mark.line + 1
-                walk.problems.append(Problem((*path, key), "the key is given twice", "keep one"))
-                continue
-            mapping[key] = _construct(loader, value_node, (*path, key), walk)
-            walk.lines[(*path, key)] = key_node.start_mark.line + 1
-        return mapping
+        return _construct_mapping(loader, node, path, walk)
     if isinstance(node, yaml.SequenceNode):
         return [_construct(loader, item, (*path, index), walk) for index, item in enumerate(node.value)]
     return loader.construct_object(node, deep=True)
+
+
+def _construct_mapping(loader: _PlainLoader, node: yaml.MappingNode, path: Path_, walk: _Walk) -> object:
+    mapping: dict[str, object] = {}
+    loader.flatten_mapping(node)
+    for key_node, value_node in node.value:
+        key = str(loader.construct_object(key_node, deep=True))
+        here = (*path, key)
+        if key in mapping:
+            walk.problems.append(
+                LinedProblem(
+                    key_node.start_mark.line + 1, Problem(here, "the key is given twice", "keep one")
+                )
+            )
+            continue
+        mapping[key] = _construct(loader, value_node, here, walk)
+        walk.lines[here] = key_node.start_mark.line + 1
+    return mapping
 
 
 def read_json_lines(text: str) -> tuple[list[tuple[int, object]], list[Mistake]]:
