@@ -47,8 +47,13 @@ _Class = TypeVar("_Class", bound=type)
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
 def record(cls: _Class) -> _Class:
-    """Make a frozen, slotted, keyword-only dataclass: the form of every noun here."""
-    return dataclass(frozen=True, slots=True, kw_only=True)(cls)  # type: ignore[return-value]
+    """Make a frozen, slotted, keyword-only dataclass: the form of every noun here.
+
+    The plain dictionary of options tells `serial` to refuse unknown keys at every depth.
+    """
+    made = dataclass(frozen=True, slots=True, kw_only=True)(cls)
+    made.__pydantic_config__ = {"extra": "forbid"}
+    return made  # type: ignore[return-value]
 
 
 # --- what is asked -----------------------------------------------------------------------------

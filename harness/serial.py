@@ -7,14 +7,14 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import yaml
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import Mistake
 
@@ -51,16 +51,9 @@ class ParseError(Exception):
 # --- records ---------------------------------------------------------------------------------------
 
 
-def _adapter(cls: object) -> TypeAdapter[Any]:
-    return _cached_adapter(cast("Hashable", cls))
-
-
 @lru_cache(maxsize=256)
-def _cached_adapter(cls: Hashable) -> TypeAdapter[Any]:
-    try:
-        return TypeAdapter(cls, config=ConfigDict(extra="forbid", strict=False))
-    except Exception:  # noqa: BLE001 - a class that brings its own configuration refuses ours
-        return TypeAdapter(cls)
+def _adapter(cls: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(cls)
 
 
 def parse(cls: type[_T], data: object) -> _T:
@@ -69,40 +62,35 @@ def parse(cls: type[_T], data: object) -> _T:
     Raises:
         ParseError: Every unknown key, missing key and wrong type, with the nearest known name.
     """
-    unknown = _unknown_keys(cls, data)
     try:
-        value: _T = _adapter(cls).validate_python(_without(data, unknown), strict=False)
+        value: _T = _adapter(cls).validate_python(data)
     except ValidationError as error:
-        raise ParseError([*unknown.values(), *_problems(error)]) from None
-    if unknown:
-        raise ParseError(list(unknown.values()))
+        raise ParseError(_problems(cls, error)) from None
     return value
 
 
-def _unknown_keys(cls: type, data: object) -> dict[str, Problem]:
-    if not is_dataclass(cls) or not isinstance(data, Mapping):
-        return {}
-    known = [item.name for item in fields(cls)]
-    return {
-        str(key): Problem((str(key),), "unknown key", nearest(str(key), known))
-        for key in data
-        if key not in known
-    }
-
-
-def _without(data: object, keys: Mapping[str, object]) -> object:
-    if not keys or not isinstance(data, Mapping):
-        return data
-    return {key: value for key, value in data.items() if str(key) not in keys}
-
-
-def _problems(error: ValidationError) -> list[Problem]:
+def _problems(cls: Any, error: ValidationError) -> list[Problem]:
     found: dict[Path_, Problem] = {}
     for item in error.errors(include_url=False):
         path = tuple(part for part in item["loc"] if isinstance(part, (str, int)))
         what, remedy = _sentence(item)
+        if what == "unknown key":
+            remedy = nearest(str(path[-1]), _fields_at(cls, path[:-1])) or remedy
         found.setdefault(path, Problem(path, what, remedy))
     return list(found.values())
+
+
+def _fields_at(cls: Any, path: Path_) -> list[str]:
+    """The field names of the record that stands at a path of `cls`."""
+    for part in path:
+        cls = get_type_hints(cls).get(part, cls) if is_dataclass(cls) else cls
+        cls = next((kind for kind in _flat(cls) if is_dataclass(kind)), cls)
+    return [item.name for item in fields(cls)] if is_dataclass(cls) else []
+
+
+def _flat(kind: Any) -> list[Any]:
+    """A type and everything inside its brackets."""
+    return [kind, *(inner for part in get_args(kind) for inner in _flat(part))]
 
 
 def _sentence(item: Mapping[str, Any]) -> tuple[str, str]:
@@ -157,7 +145,7 @@ def from_json(cls: type[_T], text: str | bytes) -> _T:
     try:
         value: _T = _adapter(cls).validate_json(text)
     except ValidationError as error:
-        raise ParseError(_problems(error)) from None
+        raise ParseError(_problems(cls, error)) from None
     return value
 
 
