@@ -43,10 +43,14 @@ class Mistake:
     line: int
     what: str
     remedy: str = ""
+    file: str = ""
 
     def sentence(self, file: str) -> str:
-        """`file:line: what, remedy`, the form editors and terminals turn into links."""
-        return f"{file}:{self.line}: {self.what}" + (f", {self.remedy}" if self.remedy else "")
+        """`file:line: what, remedy`, the form editors and terminals turn into links.
+
+        A mistake in a file that `file` refers to (a suite's cases) names its own.
+        """
+        return f"{self.file or file}:{self.line}: {self.what}" + (f", {self.remedy}" if self.remedy else "")
 
 
 class FileError(HarnessError):
@@ -54,7 +58,7 @@ class FileError(HarnessError):
 
     def __init__(self, file: str, mistakes: Sequence[Mistake]) -> None:
         self.file = file
-        self.mistakes = tuple(sorted(mistakes, key=lambda mistake: mistake.line))
+        self.mistakes = tuple(sorted(mistakes, key=lambda mistake: (mistake.file, mistake.line)))
         super().__init__("\n".join(mistake.sentence(file) for mistake in self.mistakes))
 
 

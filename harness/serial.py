@@ -7,7 +7,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -51,9 +51,8 @@ class ParseError(Exception):
 # --- records ---------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=256)
-def _adapter(cls: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(cls)
+_adapter: Callable[[Any], TypeAdapter[Any]] = lru_cache(maxsize=256)(TypeAdapter)
+"""Building an adapter costs milliseconds, using one microseconds."""
 
 
 def parse(cls: type[_T], data: object) -> _T:
