@@ -1,0 +1,42 @@
+"""Suites asked of models: loading them, running them, storing what came back."""
+
+from harness.evals.prefetch import OpenModels, Prefetcher, opened
+from harness.evals.runner import Cell, ask, cells_of, evaluate
+from harness.evals.store import (
+    CURVE,
+    PAGE,
+    VERDICT,
+    RunWriter,
+    list_runs,
+    new_run_id,
+    now,
+    open_run,
+    resumable,
+    totals,
+)
+from harness.evals.suites import SUFFIX, case_digest, find_suites, load_suite, messages_for
+
+__all__ = [
+    "CURVE",
+    "PAGE",
+    "SUFFIX",
+    "VERDICT",
+    "Cell",
+    "OpenModels",
+    "Prefetcher",
+    "RunWriter",
+    "ask",
+    "case_digest",
+    "cells_of",
+    "evaluate",
+    "find_suites",
+    "list_runs",
+    "load_suite",
+    "messages_for",
+    "new_run_id",
+    "now",
+    "open_run",
+    "opened",
+    "resumable",
+    "totals",
+]

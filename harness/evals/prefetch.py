@@ -1,0 +1,166 @@
+"""The event-loop thread that lets pytest's items wait for their own answers while all others are under way."""
+
+import asyncio
+import contextlib
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import AbstractAsyncContextManager
+
+from harness.evals.runner import Cell, ask
+from harness.records import Failure, Model, Result, Role
+
+OpenModels = Callable[[], AbstractAsyncContextManager[Mapping[Role, Model]]]
+"""Opens the models inside the loop that will use them, and closes them there."""
+
+# An endpoint that fails this often in a row, without one answer in between, is down for good:
+# every request has been through its own retries already.
+FAILURES_IN_A_ROW = 8
+# Kinds that say something about the endpoint, not about one request.
+ENDPOINT_KINDS = ("rate_limit", "connection", "timeout", "server")
+
+Key = tuple[str, str, str, int]
+
+
+class Prefetcher:
+    """Asks cells in the background, at most `concurrency` at once, each one once.
+
+    `request` puts cells in the queue, `wait` blocks for one Result. A fatal Failure, or an endpoint
+    that has stopped answering, halts everything: cells not yet asked come back as `not_asked`, and
+    `halted` says why.
+    """
+
+    def __init__(self, open_models: OpenModels, *, concurrency: int) -> None:
+        self._open_models = open_models
+        self._concurrency = max(1, concurrency)
+        self._futures: dict[Key, Future[Result]] = {}
+        self._queue: deque[Cell] = deque()
+        self._in_a_row: dict[Role, int] = {}
+        self._loop = asyncio.new_event_loop()
+        self._wake = asyncio.Event()
+        self._closing = False
+        self.halted: Failure | None = None
+        self.asked = 0
+        self._thread = threading.Thread(target=self._run, name="harness-prefetch", daemon=True)
+        self._thread.start()
+
+    def request(self, cells: Iterable[Cell]) -> None:
+        """Queue cells that were not asked for yet; returns at once."""
+        new = [cell for cell in cells if cell.key not in self._futures]
+        self._futures.update({cell.key: Future() for cell in new})
+        self._loop.call_soon_threadsafe(self._enqueue, new)
+
+    def wait(self, cell: Cell) -> Result:
+        """The Result of a cell, asked for now if it was not before. Blocks; interruptible by Ctrl-C."""
+        if cell.key not in self._futures:
+            self.request([cell])
+        future = self._futures[cell.key]
+        while True:
+            # A bounded wait, because an unbounded one cannot be interrupted on every platform.
+            with contextlib.suppress(FutureTimeoutError):
+                return future.result(timeout=1.0)
+            if future.done():
+                return future.result()
+            if not self._thread.is_alive():
+                return _not_asked(cell, "the run was stopped")
+
+    def close(self) -> None:
+        """Drop what was not asked yet, let nothing new start, close the models."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop)
+            self._thread.join(timeout=30)
+
+    # --- inside the loop ----------------------------------------------------------------------------
+
+    def _enqueue(self, cells: list[Cell]) -> None:
+        self._queue.extend(cells)
+        self._wake.set()
+
+    def _stop(self) -> None:
+        self._closing = True
+        self._wake.set()
+        for task in asyncio.all_tasks(self._loop):
+            task.cancel()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._serve())
+        except asyncio.CancelledError:
+            pass
+        except Exception as error:  # noqa: BLE001 - whatever broke, waiting items must hear of it
+            self.halted = Failure(kind="connection", message=f"{type(error).__name__}: {error}", fatal=True)
+        finally:
+            self._drop()
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            self._loop.close()
+
+    def _drop(self) -> None:
+        reason = self.halted.message if self.halted else "the run was stopped"
+        while self._queue:
+            cell = self._queue.popleft()
+            future = self._futures[cell.key]
+            if not future.done():
+                future.set_result(_not_asked(cell, reason))
+
+    async def _serve(self) -> None:
+        async with self._open_models() as models:
+            workers = [asyncio.create_task(self._work(models)) for _ in range(self._concurrency)]
+            await asyncio.gather(*workers)
+
+    async def _work(self, models: Mapping[Role, Model]) -> None:
+        while not self._closing:
+            if not self._queue:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            cell = self._queue.popleft()
+            future = self._futures[cell.key]
+            try:
+                result = await self._answer(cell, models)
+            except asyncio.CancelledError:
+                future.set_result(_not_asked(cell, "the run was stopped"))
+                raise
+            except Exception as error:  # noqa: BLE001 - a scorer's or model's bug belongs to its own item
+                future.set_exception(error)
+                continue
+            future.set_result(result)
+
+    async def _answer(self, cell: Cell, models: Mapping[Role, Model]) -> Result:
+        if self.halted is not None:
+            return _not_asked(cell, self.halted.message)
+        self.asked += 1
+        result = await ask(cell, models[cell.role], judge=models.get("judge"))
+        self._watch(result)
+        return result
+
+    def _watch(self, result: Result) -> None:
+        """Halt on a failure that every other request would meet too."""
+        outcome = result.outcome
+        if not isinstance(outcome, Failure):
+            self._in_a_row[result.role] = 0
+            return
+        if outcome.kind in ENDPOINT_KINDS:
+            self._in_a_row[result.role] = self._in_a_row.get(result.role, 0) + 1
+        if self.halted is None and (outcome.fatal or self._in_a_row.get(result.role, 0) >= FAILURES_IN_A_ROW):
+            self.halted = outcome
+
+
+def _not_asked(cell: Cell, reason: str) -> Result:
+    return Result(
+        suite=cell.suite.name,
+        case=cell.case.id,
+        role=cell.role,
+        model="",
+        trial=cell.trial,
+        digest="",
+        outcome=Failure(kind="not_asked", message=reason),
+    )
+
+
+@contextlib.asynccontextmanager
+async def opened(models: Mapping[Role, Model]) -> AsyncIterator[Mapping[Role, Model]]:
+    """Models that need no opening or closing (scripted ones, say) in the form `Prefetcher` takes."""
+    yield models

@@ -1,0 +1,394 @@
+"""Suites from their YAML files: every mistake of a file at once, with its line and the nearest known name."""
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import field, replace
+from pathlib import Path
+from typing import Literal
+
+from harness.errors import Mistake, SuiteError
+from harness.records import (
+    Case,
+    CheckedScorer,
+    Gate,
+    Json,
+    Message,
+    Role,
+    Sampling,
+    ScorerSpec,
+    Suite,
+    SuiteRole,
+    record,
+)
+from harness.scorers import build, metric_names
+from harness.serial import (
+    Document,
+    LineError,
+    ParseError,
+    Problem,
+    digest,
+    nearest,
+    parse,
+    read_json_lines,
+    read_yaml,
+    to_plain,
+)
+
+SUFFIX = ".suite.yaml"
+# Ids become pytest node ids and page links, and must survive a shell.
+SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+# What every answer has beside its scores; see `Gate.metric`.
+ANSWER_METRICS = ("score", "tokens", "prompt_tokens", "completion_tokens", "latency_s")
+NEEDS = ("capable-model",)
+SCORER_KEYS = ("type", "name", "weight")
+
+
+@record
+class CaseEntry:
+    """A case as a suite file or a cases file spells it."""
+
+    id: str
+    prompt: str | None = None
+    messages: tuple[dict[str, Json], ...] | None = None
+    expected: Json = None
+    tags: tuple[str, ...] = ()
+    required: bool = False
+    metadata: dict[str, Json] = field(default_factory=dict)
+
+
+@record
+class SuiteEntry:
+    """A suite file as it is spelled; its JSON Schema is the one we publish."""
+
+    name: str
+    scorers: tuple[dict[str, Json], ...]
+    description: str = ""
+    role: SuiteRole = "target"
+    task: Literal["single", "multi"] = "single"
+    margin: float | None = None
+    weight: float = 1.0
+    needs: str | tuple[str, ...] = ()
+    system: str | None = None
+    prompts: dict[Role, str] = field(default_factory=dict)
+    sampling: Sampling = field(default_factory=Sampling)
+    trials: int = 1
+    family: str | None = None
+    pass_mark: float = 1.0
+    gates: tuple[Gate, ...] = ()
+    cases: tuple[CaseEntry, ...] = ()
+    cases_file: str | None = None
+
+
+def load_suite(path: Path | str) -> Suite:
+    """Read one suite file and the cases file it may name.
+
+    Raises:
+        SuiteError: Everything that is wrong with it, each as `file:line: what, remedy`.
+    """
+    return _Loader(Path(path)).load()
+
+
+class _Loader:
+    """One reading of one file, gathering mistakes as it goes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.mistakes: list[Mistake] = []
+        self.document = Document(None, {})
+
+    def load(self) -> Suite:
+        entry = self._entry()
+        specs = self._specs()
+        if entry is None:
+            self._cases_shape()
+            raise SuiteError(str(self.path), self.mistakes)
+        cases = self._cases(entry)
+        self._check_suite(entry)
+        self._check_cases(cases, entry, specs)
+        self._check_gates(entry, specs)
+        if self.mistakes:
+            raise SuiteError(str(self.path), self.mistakes)
+        suite = Suite(
+            name=entry.name,
+            cases=tuple(case for case, _ in cases),
+            scorers=tuple(specs),
+            role=entry.role,
+            task=entry.task,
+            description=entry.description,
+            margin=entry.margin,
+            weight=entry.weight,
+            needs=(entry.needs,) if isinstance(entry.needs, str) else entry.needs,
+            system=entry.system,
+            prompts={str(role): text for role, text in entry.prompts.items()},
+            sampling=entry.sampling,
+            trials=entry.trials,
+            family=entry.family,
+            pass_mark=entry.pass_mark,
+            gates=entry.gates,
+            path=str(self.path),
+        )
+        return replace(suite, digest=suite_digest(suite))
+
+    def _problem(self, problem: Problem) -> None:
+        self.mistakes.append(self.document.mistake(problem))
+
+    def _entry(self) -> SuiteEntry | None:
+        try:
+            self.document = read_yaml(self.path.read_text(encoding="utf-8-sig"))
+        except LineError as error:
+            raise SuiteError(str(self.path), [Mistake(error.line, error.problems[0].what)]) from None
+        except UnicodeDecodeError as error:
+            raise SuiteError(
+                str(self.path), [Mistake(1, f"not UTF-8 at byte {error.start}", "save it as UTF-8")]
+            ) from None
+        except OSError as error:
+            raise SuiteError(str(self.path), [Mistake(1, f"cannot be read: {error.strerror}")]) from None
+        if not isinstance(self.document.data, dict):
+            raise SuiteError(
+                str(self.path), [Mistake(1, "not a mapping", "begin with `name:`, `scorers:` and `cases:`")]
+            )
+        try:
+            return parse(SuiteEntry, self.document.data)
+        except ParseError as error:
+            for problem in error.problems:
+                self._problem(problem)
+            return None
+
+    def _raw(self, key: str) -> list[object]:
+        data = self.document.data
+        value = data.get(key) if isinstance(data, dict) else None
+        return value if isinstance(value, list) else []
+
+    def _specs(self) -> list[ScorerSpec]:
+        specs: list[ScorerSpec] = []
+        for index, raw in enumerate(self._raw("scorers")):
+            if not isinstance(raw, dict):
+                continue
+            try:
+                spec = scorer_spec(raw)
+                build(spec)
+                specs.append(spec)
+            except ParseError as error:
+                for problem in error.problems:
+                    self._problem(replace_path(problem, ("scorers", index)))
+        for name, count in Counter(spec.name for spec in specs).items():
+            if count > 1:
+                self._problem(Problem(("scorers",), f"two scorers are called {name!r}", "give one a `name:`"))
+        if not self._raw("scorers"):
+            self._problem(Problem(("scorers",), "no scorer", "add one, e.g. `- {type: exact_match}`"))
+        return specs
+
+    def _cases_shape(self) -> None:
+        """Duplicate ids are told even when the rest of the file does not parse."""
+        ids = [case.get("id") for case in self._raw("cases") if isinstance(case, dict)]
+        for index, name in enumerate(ids):
+            if name in ids[:index]:
+                self._problem(
+                    Problem(("cases", index, "id"), f"the id {name!r} is given twice", "rename one")
+                )
+
+    def _cases(self, entry: SuiteEntry) -> list[tuple[Case, Mistake]]:
+        """Cases, each with the place a mistake about it points to."""
+        found = [
+            (case, Mistake(self.document.line(("cases", index)), ""))
+            for index, case in enumerate(entry.cases)
+        ]
+        if entry.cases_file is not None:
+            found += self._cases_from_file(entry.cases_file)
+        return [(_case(case, place), place) for case, place in found]
+
+    def _cases_from_file(self, name: str) -> list[tuple[CaseEntry, Mistake]]:
+        path = self.path.parent / name
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+            self._problem(
+                Problem(("cases_file",), f"{name}: {reason}", "give a path relative to the suite file")
+            )
+            return []
+        file = str(path)
+        if path.suffix == ".csv":
+            rows, broken = read_csv_cases(text)
+        else:
+            rows, broken = read_json_lines(text)
+        self.mistakes += [replace(mistake, file=file) for mistake in broken]
+        found = []
+        for line, row in rows:
+            try:
+                found.append((parse(CaseEntry, row), Mistake(line, "", file=file)))
+            except ParseError as error:
+                self.mistakes += [Mistake(line, str(problem), file=file) for problem in error.problems]
+        return found
+
+    def _check_suite(self, entry: SuiteEntry) -> None:
+        def complain(key: str, what: str, remedy: str) -> None:
+            self._problem(Problem((key,), what, remedy))
+
+        if not SLUG.fullmatch(entry.name):
+            complain(
+                "name", f"{entry.name!r} is not a slug", "use letters, digits, dots, dashes, underscores"
+            )
+        if entry.trials < 1:
+            complain("trials", f"{entry.trials} trials", "at least 1")
+        if not 0 <= entry.pass_mark <= 1:
+            complain("pass_mark", f"{entry.pass_mark} is outside 0..1", "scores run from 0 to 1")
+        if entry.margin is not None and not 0 <= entry.margin < 1:
+            complain("margin", f"{entry.margin} is outside 0..1", "0.05 allows a loss of five points")
+        if entry.weight < 0:
+            complain("weight", "negative", "weigh suites from 0 up")
+        for need in [entry.needs] if isinstance(entry.needs, str) else entry.needs:
+            if need not in NEEDS:
+                complain("needs", f"unknown need {need!r}", nearest(need, NEEDS))
+
+    def _check_cases(
+        self, cases: Sequence[tuple[Case, Mistake]], entry: SuiteEntry, specs: Sequence[ScorerSpec]
+    ) -> None:
+        if not cases and not self.mistakes:
+            self._problem(Problem(("cases",), "no cases", "add `cases:` or `cases_file:`"))
+        scorers = [(spec, build(spec)) for spec in specs]
+        seen: set[str] = set()
+        for case, place in cases:
+            self.mistakes += [
+                replace(place, what=f"case {case.id}: {what}", remedy=fix) for what, fix in _faults(case)
+            ]
+            if case.id in seen:
+                self.mistakes.append(
+                    replace(place, what=f"the id {case.id!r} is given twice", remedy="rename one")
+                )
+            seen.add(case.id)
+            if entry.family is not None and entry.family not in case.metadata:
+                what = f"case {case.id}: no {entry.family!r} in its metadata"
+                self.mistakes.append(replace(place, what=what, remedy="the suite's `family:` names it"))
+            for spec, scorer in scorers:
+                fault = scorer.check_case(case) if isinstance(scorer, CheckedScorer) else None
+                if fault:
+                    self.mistakes.append(replace(place, what=f"case {case.id}: {spec.name}: {fault}"))
+
+    def _check_gates(self, entry: SuiteEntry, specs: Sequence[ScorerSpec]) -> None:
+        known = [*ANSWER_METRICS, *(name for spec in specs for name in metric_names(spec))]
+        for index, gate in enumerate(entry.gates):
+            if gate.metric not in known:
+                what = f"unknown metric {gate.metric!r}"
+                self._problem(Problem(("gates", index, "metric"), what, nearest(gate.metric, known)))
+            limits = (gate.at_least, gate.at_most, gate.at_least_ratio, gate.at_most_ratio)
+            if all(limit is None for limit in limits):
+                self._problem(
+                    Problem(("gates", index), "no condition", "add `at_least: 0.9` or another limit")
+                )
+
+
+def _case(entry: CaseEntry, place: Mistake) -> Case:
+    """The case of an entry; an entry without a prompt has no messages, which `_faults` tells."""
+    messages: tuple[Message, ...] = entry.messages or ()
+    if entry.prompt is not None:
+        messages = (*messages, {"role": "user", "content": entry.prompt})
+    return Case(
+        id=entry.id,
+        messages=messages,
+        expected=entry.expected,
+        tags=entry.tags,
+        required=entry.required,
+        metadata=entry.metadata,
+        line=place.line,
+    )
+
+
+def _faults(case: Case) -> Iterator[tuple[str, str]]:
+    if not SLUG.fullmatch(case.id):
+        yield f"the id {case.id!r} is not a slug", "use letters, digits, dots, dashes, underscores"
+    if not case.messages:
+        yield "nothing is asked", "add `prompt:` or `messages:`"
+    for message in case.messages:
+        if not isinstance(message.get("role"), str):
+            yield "a message has no role", "e.g. {role: user, content: ...}"
+
+
+def scorer_spec(raw: Mapping[str, Json]) -> ScorerSpec:
+    """One entry of `scorers:` as a spec; the settings are checked by `build`.
+
+    Raises:
+        ParseError: No type, or a name or weight of the wrong kind.
+    """
+    kind = raw.get("type")
+    if not isinstance(kind, str):
+        raise ParseError([Problem((), "a scorer needs a type", "e.g. `type: exact_match`")])
+    head = {key: value for key, value in raw.items() if key in SCORER_KEYS}
+    settings = {key: value for key, value in raw.items() if key not in SCORER_KEYS}
+    return parse(ScorerSpec, {"name": kind, **head, "settings": settings})
+
+
+def replace_path(problem: Problem, prefix: tuple[str | int, ...]) -> Problem:
+    """The problem, seen from further up in the document."""
+    return Problem((*prefix, *problem.path), problem.what, problem.remedy)
+
+
+def read_csv_cases(text: str) -> tuple[list[tuple[int, object]], list[Mistake]]:
+    """Rows of a CSV with a header: the case's own columns, all others become metadata."""
+    own = ("id", "prompt", "expected", "tags", "required")
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    rows: list[tuple[int, object]] = []
+    try:
+        for row in reader:
+            extra = {key: value for key, value in row.items() if key is not None and key not in own}
+            case: dict[str, object] = {key: row[key] for key in ("id", "prompt", "expected") if row.get(key)}
+            case["tags"] = (row.get("tags") or "").split()
+            case["required"] = (row.get("required") or "false").strip().lower() in {"true", "1", "yes"}
+            rows.append((reader.line_num, {**case, "metadata": extra}))
+    except csv.Error as error:
+        return rows, [Mistake(reader.line_num, f"not valid CSV: {error}")]
+    return rows, []
+
+
+def suite_digest(suite: Suite) -> str:
+    """What makes two suites the same to a reader of results: all but their place and description."""
+    plain = to_plain(replace(suite, path="", description="", digest=""))
+    for case in plain["cases"]:
+        case.pop("line")
+    return digest(plain)
+
+
+def case_digest(suite: Suite, case: Case) -> str:
+    """Identity of a case across runs: what is asked, what is expected, how it is judged.
+
+    An edited prompt is another case, whatever its id; a role's own prompt is part of what is asked.
+    """
+    return digest(
+        {
+            "asked": [to_plain_messages(case.messages), suite.system, dict(suite.prompts)],
+            "expected": case.expected,
+            "scorers": [to_plain(spec) for spec in suite.scorers],
+        }
+    )
+
+
+def to_plain_messages(messages: Sequence[Message]) -> list[dict[str, Json]]:
+    """Messages as plain dictionaries."""
+    return [dict(message) for message in messages]
+
+
+def messages_for(suite: Suite, case: Case, role: Role) -> tuple[Message, ...]:
+    """What a role is sent: the suite's system prompt (or the role's own), then the case's messages.
+
+    The promoted model is asked as the candidate is unless the suite has a prompt for it. A case
+    that brings its own system message keeps it; an empty prompt sends none.
+    """
+    system = suite.system
+    if role in suite.prompts:
+        system = suite.prompts[role]
+    elif role == "promoted":
+        system = suite.prompts.get("candidate", suite.system)
+    own = bool(case.messages) and case.messages[0].get("role") in {"system", "developer"}
+    if not system or own:
+        return case.messages
+    return ({"role": "system", "content": system}, *case.messages)
+
+
+def find_suites(root: Path) -> list[Path]:
+    """Suite files at or under a path, sorted."""
+    if root.is_file():
+        return [root] if root.name.endswith(SUFFIX) else []
+    return sorted(root.rglob(f"*{SUFFIX}"))
