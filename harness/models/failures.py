@@ -1,0 +1,207 @@
+"""Why a request got no answer: the client's exceptions as Failures a person can act on.
+
+Codes and envelopes: OpenAI's API reference (`{"error": {message, type, param, code}}`); the other
+spellings are those of Azure, vLLM, Ollama and FastAPI servers.
+"""
+
+import socket
+from collections.abc import Iterator, Mapping
+
+from openai import APIConnectionError, APIError, APIStatusError, APITimeoutError, OpenAIError
+
+from harness.records import Endpoint, Failure, FailureKind, record
+from harness.redaction import redact
+
+MAX_WORDS = 300
+"""Characters of the provider's own words that a message carries."""
+
+_NO_MONEY = {
+    "insufficient_quota",
+    "billing_hard_limit_reached",
+    "billing_not_active",
+    "exceeded_quota",
+    "exceeded_current_quota_error",
+}
+_NO_MODEL = {"model_not_found", "DeploymentNotFound", "invalid_model", "model_not_available"}
+_NO_SETTING = {"unsupported_parameter", "unsupported_value", "unknown_parameter"}
+
+
+@record
+class _Reading:
+    """What an exception means, before the provider's words are put beside it."""
+
+    kind: FailureKind
+    problem: str
+    remedy: str = ""
+    fatal: bool = False
+
+
+def failure_of(error: OpenAIError, *, model: str, endpoint: Endpoint, key: str | None = None) -> Failure:
+    """The client's exception as a Failure: kind, place, the provider's words, the remedy.
+
+    Args:
+        error: What the client raised after its own retries.
+        model: The model that was asked.
+        endpoint: Where it was asked.
+        key: The key in use, to be cut out of the provider's words.
+    """
+    words = ""
+    if isinstance(error, APITimeoutError):
+        reading = _Reading(
+            kind="timeout",
+            problem=f"no answer within {endpoint.timeout_s:g} s",
+            remedy="raise timeout_s, or lower max_tokens or the concurrency",
+        )
+    elif isinstance(error, APIConnectionError):
+        reading, words = _connection(error, endpoint)
+    elif isinstance(error, APIStatusError):
+        reading, words = _status(error, model), _words(error.body)
+    elif isinstance(error, APIError):
+        reading, words = _Reading(kind="malformed", problem="the answer could not be read"), str(error)
+    else:
+        reading = _Reading(
+            kind="auth",
+            problem="the client has no API key",
+            remedy="set OPENAI_API_KEY, or api_key_env in the model's table",
+            fatal=True,
+        )
+    return Failure(
+        kind=reading.kind,
+        message=_sentence(reading, f"{model} at {endpoint.label}", short(words, key)),
+        status=error.status_code if isinstance(error, APIStatusError) else None,
+        fatal=reading.fatal,
+    )
+
+
+def short(words: str, key: str | None = None) -> str:
+    """Words from outside as a message may carry them: redacted, on one line, cut."""
+    line = " ".join(redact(words, key).split())
+    return line if len(line) <= MAX_WORDS else line[: MAX_WORDS - 1] + "…"
+
+
+def _sentence(reading: _Reading, place: str, words: str) -> str:
+    text = f"{place}: {reading.problem}" + (f": {words}" if words else "")
+    return f"{text} ({reading.remedy})" if reading.remedy else text
+
+
+def _words(body: object) -> str:
+    """What the provider said, wherever its envelope keeps it; a page of HTML says nothing."""
+    if isinstance(body, str):
+        return "" if body.lstrip().startswith("<") else body
+    if not isinstance(body, Mapping):
+        return ""
+    for name in ("message", "detail", "error"):
+        if value := body.get(name):
+            return value if isinstance(value, str) else _words(value) or str(value)
+    return ""
+
+
+def _connection(error: APIConnectionError, endpoint: Endpoint) -> tuple[_Reading, str]:
+    """A broken connection may heal; a host that does not exist or refuses meets every request."""
+    causes = list(_causes(error))
+    words = str(causes[-1]) if len(causes) > 1 else str(error)
+    unreachable = any(
+        isinstance(cause, ConnectionRefusedError | socket.gaierror)
+        or type(cause).__name__ == "UnsupportedProtocol"
+        for cause in causes
+    )
+    if not unreachable:
+        return _Reading(
+            kind="connection", problem="the connection broke", remedy="run again to resume"
+        ), words
+    where = endpoint.base_url or "the client's default address"
+    return (
+        _Reading(
+            kind="connection",
+            problem=f"nothing answers at {redact(where)}",
+            remedy="is the server running, and base_url right?",
+            fatal=True,
+        ),
+        words,
+    )
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or seen.__context__
+
+
+def _status(error: APIStatusError, model: str) -> _Reading:
+    status, names = error.status_code, {error.code or "", error.type or ""}
+    if status == 402 or (status == 429 and names & _NO_MONEY):
+        return _Reading(
+            kind="quota",
+            problem="out of quota",
+            remedy="check the plan and billing of this key",
+            fatal=True,
+        )
+    if status in {401, 403}:
+        return _refused(status)
+    if status == 404 or names & _NO_MODEL:
+        return _missing(error, names, model)
+    if status == 429:
+        return _Reading(
+            kind="rate_limit",
+            problem="rate limited to the last retry",
+            remedy="lower the concurrency, or run again later to resume",
+        )
+    if status == 408:
+        return _Reading(kind="timeout", problem="the endpoint timed out (408)", remedy="run again to resume")
+    if status >= 500:
+        return _Reading(
+            kind="server",
+            problem=f"the endpoint failed to the last retry ({status})",
+            remedy="run again later to resume",
+        )
+    return _rejected(error, names)
+
+
+def _refused(status: int) -> _Reading:
+    if status == 401:
+        return _Reading(
+            kind="auth",
+            problem="the key is missing or wrong (401)",
+            remedy="check the key: OPENAI_API_KEY, or api_key_env in the model's table",
+            fatal=True,
+        )
+    return _Reading(
+        kind="auth",
+        problem="the key may not do this (403)",
+        remedy="check the key's project, permissions and region",
+        fatal=True,
+    )
+
+
+def _missing(error: APIStatusError, names: set[str], model: str) -> _Reading:
+    """A 404 is a model that is not there, or a URL that is not an API."""
+    if names & _NO_MODEL or "model" in _words(error.body).lower():
+        fresh = "; a model fine-tuned minutes ago may need a few more" if model.startswith("ft:") else ""
+        return _Reading(
+            kind="model_not_found",
+            problem=f"no such model ({error.status_code})",
+            remedy=f"check the name and that this key may use it{fresh}",
+            fatal=True,
+        )
+    return _Reading(
+        kind="bad_request",
+        problem="the URL has no chat completions (404)",
+        remedy="check base_url, it usually ends in /v1",
+        fatal=True,
+    )
+
+
+def _rejected(error: APIStatusError, names: set[str]) -> _Reading:
+    words = _words(error.body).lower()
+    unknown = bool(names & _NO_SETTING) or "unsupported parameter" in words or "unrecognized request" in words
+    if not unknown:
+        return _Reading(kind="bad_request", problem=f"the request was rejected ({error.status_code})")
+    setting = error.param or "one of the settings"
+    field = "max_tokens_field of the endpoint" if "max_" in setting else "the suite's sampling"
+    return _Reading(
+        kind="bad_request",
+        problem=f"{setting} is not supported ({error.status_code})",
+        remedy=f"change {field}",
+        fatal=True,
+    )

@@ -1,0 +1,231 @@
+"""A model behind an OpenAI-compatible chat endpoint, asked through the official client.
+
+The only retries are the client's own: `Endpoint.max_retries` on connection errors, 408, 409, 429
+and 5xx, with back-off and Retry-After.
+"""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from openai import AsyncOpenAI, OpenAIError, Timeout
+
+from harness.models.failures import failure_of, short
+from harness.records import Completion, Endpoint, Failure, Json, Message, Sampling, ToolCall, Usage
+
+# A host that does not answer the handshake will not answer the question; the client's default is 5.
+CONNECT_TIMEOUT_S = 10.0
+# What a server without authentication is sent; the client refuses to start with no key at all.
+KEYLESS = "none"
+
+
+class ChatClient:
+    """One connection pool to one endpoint, shared by all models asked there.
+
+    Use it in one event loop only, and close it there.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self._client: AsyncOpenAI | None = None
+
+    def __repr__(self) -> str:
+        return f"ChatClient({self.endpoint.label!r})"
+
+    @property
+    def key(self) -> str | None:
+        """The key in use, for cutting it out of messages; None before the first request."""
+        return self._client.api_key if self._client else self.endpoint.api_key
+
+    async def post(self, body: Mapping[str, Json]) -> str:
+        """POST the body to /chat/completions and return the answer's text, whatever it is.
+
+        Raises:
+            OpenAIError: The client gave up.
+        """
+        if self._client is None:
+            self._client = _connect(self.endpoint)
+        return await self._client.post("/chat/completions", cast_to=str, body=body)
+
+    async def close(self) -> None:
+        """Close the connections; a later request opens new ones."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+
+def _connect(endpoint: Endpoint) -> AsyncOpenAI:
+    timeout = Timeout(endpoint.timeout_s, connect=min(CONNECT_TIMEOUT_S, endpoint.timeout_s))
+    try:
+        return AsyncOpenAI(
+            api_key=endpoint.api_key,
+            base_url=endpoint.base_url,
+            timeout=timeout,
+            max_retries=endpoint.max_retries,
+        )
+    except OpenAIError:
+        # No key given and none in OPENAI_API_KEY: fine for a server of one's own.
+        if endpoint.base_url is None:
+            raise
+        return AsyncOpenAI(
+            api_key=KEYLESS, base_url=endpoint.base_url, timeout=timeout, max_retries=endpoint.max_retries
+        )
+
+
+class OpenAIChat:
+    """A model at an endpoint."""
+
+    def __init__(self, model: str, client: ChatClient) -> None:
+        self._model = model
+        self._client = client
+
+    def __repr__(self) -> str:
+        return f"OpenAIChat({self._model!r}, {self._client!r})"
+
+    @property
+    def name(self) -> str:
+        """The model id."""
+        return self._model
+
+    async def complete(
+        self, messages: Sequence[Message], sampling: Sampling, *, trial: int = 0
+    ) -> Completion | Failure:
+        """One answer, or why there is none.
+
+        Trial n is sent the seed `sampling.seed + n`: with the seed alone, an endpoint that honours
+        it would give the same answer to every repeat.
+        """
+        endpoint = self._client.endpoint
+        if sampling.seed is not None:
+            sampling = replace(sampling, seed=sampling.seed + trial)
+        body = request_body(self._model, messages, sampling, max_tokens_field=endpoint.max_tokens_field)
+        started = time.perf_counter()
+        try:
+            text = await self._client.post(body)
+        except OpenAIError as error:
+            return failure_of(error, model=self._model, endpoint=endpoint, key=self._client.key)
+        except UnicodeEncodeError:
+            return Failure(
+                kind="bad_request",
+                message=f"{self._model} at {endpoint.label}: the prompt is not valid Unicode (remove lone surrogates)",
+            )
+        return read_completion(
+            text,
+            place=f"{self._model} at {endpoint.label}",
+            latency_s=time.perf_counter() - started,
+            key=self._client.key,
+        )
+
+    async def close(self) -> None:
+        """Close the client, also for the other models that share it."""
+        await self._client.close()
+
+
+def request_body(
+    model: str, messages: Sequence[Message], sampling: Sampling, *, max_tokens_field: str = "max_tokens"
+) -> dict[str, Json]:
+    """The JSON of a chat completion request; settings that are None or empty are not in it."""
+    settings: dict[str, Json] = {
+        "temperature": sampling.temperature,
+        max_tokens_field: sampling.max_tokens,
+        "top_p": sampling.top_p,
+        "seed": sampling.seed,
+        "stop": list(sampling.stop) or None,
+        "response_format": dict(sampling.response_format) if sampling.response_format else None,
+        "tools": [dict(tool) for tool in sampling.tools] or None,
+    }
+    body: dict[str, Json] = {"model": model, "messages": [dict(message) for message in messages]}
+    return body | {name: value for name, value in settings.items() if value is not None}
+
+
+# --- reading answers: nothing is taken for granted, the text may come from any server ------------------
+
+
+def read_completion(
+    text: str, *, place: str = "endpoint", latency_s: float = 0.0, key: str | None = None
+) -> Completion | Failure:
+    """The Completion in the text of an HTTP 200 answer, or a `malformed` Failure saying what it is.
+
+    Args:
+        text: The body of the answer.
+        place: Model and endpoint, for the message.
+        latency_s: How long the answer took, retries included.
+        key: A secret to cut out of the message.
+    """
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        kind = "a web page" if text.lstrip().startswith("<") else "not JSON"
+        return _malformed(place, f"the answer is {kind}, not a chat completion: {short(text[:200], key)}")
+    answer = _mapping(data)
+    choices = answer.get("choices")
+    if not isinstance(choices, list) or not choices:
+        said = answer.get("error") or answer.get("message") or ""
+        return _malformed(place, "the answer has no choices" + (f": {short(str(said), key)}" if said else ""))
+    message = _mapping(choices[0]).get("message")
+    if not isinstance(message, dict):
+        return _malformed(place, "the answer's first choice has no message")
+    return Completion(
+        text=_content(message.get("content")),
+        finish_reason=_text(_mapping(choices[0]).get("finish_reason")),
+        refusal=_text(message.get("refusal")),
+        tool_calls=_tool_calls(message),
+        usage=_usage(_mapping(answer.get("usage"))),
+        model=_text(answer.get("model")) or "",
+        system_fingerprint=_text(answer.get("system_fingerprint")),
+        latency_s=latency_s,
+    )
+
+
+def _malformed(place: str, problem: str) -> Failure:
+    remedy = "check that base_url is an OpenAI-compatible API; it usually ends in /v1"
+    return Failure(kind="malformed", message=f"{place}: {problem} ({remedy})")
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str | None:
+    """A string that can be stored: JSON may hold half a surrogate pair, which UTF-8 cannot."""
+    if not isinstance(value, str):
+        return None
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _content(value: object) -> str:
+    """Text of a message: a string, null beside a refusal or a tool call, or a list of parts."""
+    if isinstance(value, list):
+        return "".join(_text(_mapping(part).get("text")) or "" for part in value)
+    return _text(value) or ""
+
+
+def _tool_calls(message: Mapping[str, object]) -> tuple[ToolCall, ...]:
+    calls = message.get("tool_calls")
+    found = [_tool_call(_mapping(call)) for call in calls] if isinstance(calls, list) else []
+    if isinstance(message.get("function_call"), dict):  # the form before tools, still spoken by some
+        found.append(_tool_call({"function": message["function_call"]}))
+    return tuple(found)
+
+
+def _tool_call(call: Mapping[str, object]) -> ToolCall:
+    function = _mapping(call.get("function"))
+    arguments = function.get("arguments")
+    return ToolCall(
+        name=_text(function.get("name")) or "",
+        arguments=(_text(arguments) or "") if isinstance(arguments, str | None) else json.dumps(arguments),
+        id=_text(call.get("id")) or "",
+    )
+
+
+def _usage(usage: Mapping[str, object]) -> Usage:
+    return Usage(
+        prompt_tokens=_count(usage.get("prompt_tokens")),
+        completion_tokens=_count(usage.get("completion_tokens")),
+        cached_tokens=_count(_mapping(usage.get("prompt_tokens_details")).get("cached_tokens")),
+    )
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

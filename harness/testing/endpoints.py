@@ -1,0 +1,204 @@
+"""A chat endpoint that does as it is told: scripted answers and scripted trouble, on a loopback port.
+
+It speaks real HTTP, so the official client's parsing, retries and time-outs are in the test too.
+"""
+
+import contextlib
+import json
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import TypeAlias
+
+from harness.records import Json, record
+
+# How often the listener looks whether it should stop: short, so that leaving the block is quick.
+_POLL_S = 0.02
+
+
+@record
+class Fault:
+    """Trouble for one request, in place of an answer.
+
+    Args:
+        status: The HTTP status.
+        message: The `message` of OpenAI's error envelope.
+        code: Its `code`, such as `insufficient_quota`; the client knows errors by it.
+        param: Its `param`, the setting that is wrong.
+        headers: Further headers, such as `retry-after-ms` or `x-should-retry`.
+        body: Sent as it is in place of the envelope; with status 200 it is a malformed answer.
+        drop: Close the connection without a word.
+        wait_s: Say nothing for so long first.
+    """
+
+    status: int = 500
+    message: str = "scripted fault"
+    code: str | None = None
+    param: str | None = None
+    headers: Mapping[str, str] | None = None
+    body: str | None = None
+    drop: bool = False
+    wait_s: float = 0.0
+
+
+DROPPED = Fault(drop=True)
+NOT_JSON = Fault(status=200, body='{"choices": [')
+WEB_PAGE = Fault(status=200, body="<html><title>Welcome</title></html>")
+NO_CHOICES = Fault(status=200, body='{"object": "chat.completion", "choices": []}')
+
+Answers: TypeAlias = Mapping[str, str] | Callable[[str], str] | str
+"""By the text of the last user message; one string answers everything."""
+Script: TypeAlias = Iterable[Fault | int | None] | Callable[[Mapping[str, Json]], Fault | int | None]
+"""One entry a request, in the order of arrival, or a function of the request's body.
+
+An int is a plain HTTP error, None an answer; after the last entry all requests are answered.
+`itertools.repeat(429)` never ends.
+"""
+
+
+class FaultyEndpoint:
+    """An OpenAI-like chat endpoint for tests, alive inside a `with` block.
+
+    Example:
+        >>> with FaultyEndpoint({"2+2?": "4"}, faults=[500]) as endpoint:
+        ...     client = ChatClient(Endpoint(label="test", base_url=endpoint.base_url))
+
+    Attributes:
+        bodies: The parsed requests, in the order of arrival.
+        keys: The API key each of them came with.
+        answered: How many of them got a completion.
+    """
+
+    def __init__(self, answers: Answers = "ok", *, faults: Script = (), latency_s: float = 0.0) -> None:
+        self.bodies: list[Mapping[str, Json]] = []
+        self.keys: list[str] = []
+        self.answered = 0
+        self._answers = answers
+        self._faults = faults if callable(faults) else iter(faults)
+        self._latency_s = latency_s
+        self._lock = threading.Lock()
+        self._leaving = threading.Event()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(_POLL_S,), daemon=True)
+
+    def __enter__(self) -> "FaultyEndpoint":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._leaving.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    @property
+    def base_url(self) -> str:
+        """What the client is given; the port is free and new each time."""
+        return f"http://127.0.0.1:{self._server.server_port}/v1"
+
+    @property
+    def requests(self) -> int:
+        """How many requests came, the client's retries included."""
+        return len(self.bodies)
+
+    def react(self, body: Mapping[str, Json], key: str) -> Fault | str:
+        """What this request gets: the script's trouble, or the answer's text."""
+        with self._lock:
+            self.bodies.append(body)
+            self.keys.append(key)
+            fault = self._faults(body) if callable(self._faults) else _next(self._faults)
+        self._leaving.wait(self._latency_s)
+        if fault is not None:
+            fault = Fault(status=fault) if isinstance(fault, int) else fault
+            self._leaving.wait(fault.wait_s)
+            return fault
+        prompt = _prompt(body)
+        if callable(self._answers):
+            text: str | None = self._answers(prompt)
+        else:
+            text = self._answers if isinstance(self._answers, str) else self._answers.get(prompt)
+        if text is None:
+            return Fault(status=400, message=f"no answer is scripted for {prompt!r}")
+        with self._lock:
+            self.answered += 1
+        return text
+
+
+def _next(faults: Iterator[Fault | int | None]) -> Fault | int | None:
+    return next(faults, None)
+
+
+def _prompt(body: Mapping[str, Json]) -> str:
+    messages = body.get("messages")
+    for message in reversed(messages if isinstance(messages, list) else []):
+        if isinstance(message, dict) and message.get("role") == "user":
+            return str(message.get("content"))
+    return ""
+
+
+def _completion(body: Mapping[str, Json], text: str) -> Mapping[str, Json]:
+    """A chat completion in OpenAI's form; a token is a word here."""
+    prompt_tokens, completion_tokens = len(_prompt(body).split()), len(text.split())
+    return {
+        "id": "chatcmpl-scripted",
+        "object": "chat.completion",
+        "created": 0,
+        "model": body.get("model"),
+        "system_fingerprint": "fp_scripted",
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": "stop",
+                "message": {"role": "assistant", "content": text, "refusal": None},
+            }
+        ],
+        "usage": {
+            "prompt_tokens": prompt_tokens,
+            "completion_tokens": completion_tokens,
+            "total_tokens": prompt_tokens + completion_tokens,
+            "prompt_tokens_details": {"cached_tokens": 0},
+        },
+    }
+
+
+def _handler_of(endpoint: FaultyEndpoint) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            data = self.rfile.read(int(self.headers.get("content-length", 0)))
+            body = json.loads(data or b"{}")
+            reaction = endpoint.react(body, self.headers.get("authorization", "").removeprefix("Bearer "))
+            if isinstance(reaction, str):
+                self._send(200, json.dumps(_completion(body, reaction)), {})
+            elif reaction.drop:
+                self.close_connection = True
+            else:
+                self._send(reaction.status, _envelope(reaction), reaction.headers or {})
+
+        def _send(self, status: int, text: str, headers: Mapping[str, str]) -> None:
+            data = text.encode("utf-8")
+            self.send_response(status)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(data)))
+            for name, value in headers.items():
+                self.send_header(name, value)
+            with contextlib.suppress(ConnectionError):  # the client gave up waiting
+                self.end_headers()
+                self.wfile.write(data)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the inherited name
+            """Say nothing: a test's output is its own."""
+
+    return Handler
+
+
+def _envelope(fault: Fault) -> str:
+    if fault.body is not None:
+        return fault.body
+    error = {"message": fault.message, "type": "scripted", "param": fault.param, "code": fault.code}
+    return json.dumps({"error": error})
