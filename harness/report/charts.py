@@ -1,0 +1,275 @@
+"""The training curve as two small drawings: loss and token accuracy by step, as inline SVG.
+
+matplotlib draws; what it writes is then cut down to what a page under a strict content security
+policy can hold: no style attributes, no metadata, colours as the page's own variables (so that a
+drawing follows light and dark), text as text in the page's font, coordinates to a tenth of a unit.
+"""
+
+import io
+import re
+import xml.etree.ElementTree as ET  # noqa: S405 - it reads only what matplotlib wrote a line before
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from harness.records import record
+
+WIDTH_IN, HEIGHT_IN = 5.6, 3.0
+"""72 SVG units per inch: near the width of a column of the page, so that text keeps its size."""
+SMOOTHED_FROM = 60
+"""From this many measured steps on, a running mean is drawn over the measurements."""
+SMOOTHING_SPAN = 15
+"""The running mean covers a fifteenth of the steps."""
+MOST_EPOCHS_MARKED = 12
+
+# Colours that stand for the page's variables: matplotlib wants hex, the page wants var(--...).
+_TRAIN, _VALID, _INK, _FAINT = "#010101", "#020202", "#030303", "#040404"
+_VARIABLES = {
+    _TRAIN: "var(--train)",
+    _VALID: "var(--valid)",
+    _INK: "var(--muted)",
+    _FAINT: "var(--rule)",
+}
+_SETTINGS = {
+    "svg.fonttype": "none",
+    "path.simplify": True,
+    "path.simplify_threshold": 0.5,
+    "agg.path.chunksize": 0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+    "axes.edgecolor": _FAINT,
+    "axes.labelcolor": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "xtick.labelcolor": _INK,
+    "ytick.labelcolor": _INK,
+    "font.size": 10,
+    "font.family": ["DejaVu Sans"],
+    "xtick.major.size": 3,
+    "ytick.major.size": 0,
+}
+_SVG = "{http://www.w3.org/2000/svg}"
+_XLINK = "{http://www.w3.org/1999/xlink}href"
+_KEPT_STYLES = frozenset(
+    {
+        "fill",
+        "stroke",
+        "stroke-width",
+        "stroke-linecap",
+        "stroke-linejoin",
+        "stroke-dasharray",
+        "stroke-opacity",
+        "fill-opacity",
+        "opacity",
+        "text-anchor",
+    }
+)
+
+
+@record
+class Measure:
+    """What one drawing shows: a word for it, and which columns of the curve hold it."""
+
+    key: str
+    title: str
+    is_share: bool
+    train: str
+    valid: str
+    full_valid: str
+
+
+MEASURES = (
+    Measure(
+        key="loss",
+        title="Loss",
+        is_share=False,
+        train="train_loss",
+        valid="valid_loss",
+        full_valid="full_valid_loss",
+    ),
+    Measure(
+        key="accuracy",
+        title="Token accuracy",
+        is_share=True,
+        train="train_accuracy",
+        valid="valid_accuracy",
+        full_valid="full_valid_accuracy",
+    ),
+)
+
+
+@record
+class Chart:
+    """A drawing, and the same in one sentence for those who do not see it."""
+
+    title: str
+    unit: str
+    svg: Markup
+    summary: str
+
+
+def draw(steps: pd.DataFrame, measure: Measure, *, epochs: int | None = None) -> Chart | None:
+    """Draw one measure of a training curve, or nothing where it was never measured.
+
+    Args:
+        steps: One row per step: `step` and the columns that `measure` names, NaN where unmeasured.
+        measure: What to draw.
+        epochs: How many epochs the steps make, when that is known.
+    """
+    series = {name: _measured(steps, name) for name in (measure.train, measure.valid, measure.full_valid)}
+    if all(len(values) == 0 for values in series.values()):
+        return None
+    with mpl.rc_context({**_SETTINGS, "svg.hashsalt": measure.key}):
+        figure = Figure(figsize=(WIDTH_IN, HEIGHT_IN), layout="constrained")
+        figure.patch.set_visible(False)
+        axes = figure.add_subplot()
+        _plot(axes, series, measure)
+        _dress(axes, measure)
+        if epochs and 1 < epochs <= MOST_EPOCHS_MARKED:
+            _mark_epochs(axes, last_step=float(steps["step"].max()), epochs=epochs)
+        summary = _summary(series, measure)
+        return Chart(
+            title=measure.title,
+            unit="% of answer tokens predicted" if measure.is_share else "cross-entropy per answer token",
+            svg=_inline(figure, measure, summary),
+            summary=summary,
+        )
+
+
+def _measured(steps: pd.DataFrame, column: str) -> pd.Series:
+    """One column by step, without the steps at which it was not measured."""
+    if column not in steps:
+        return pd.Series(dtype=float)
+    values = pd.Series(steps[column].to_numpy(dtype=float), index=steps["step"].to_numpy(dtype=float))
+    return values[np.isfinite(values.to_numpy())]
+
+
+def _plot(axes: Axes, series: dict[str, pd.Series], measure: Measure) -> None:
+    for column, colour in ((measure.train, _TRAIN), (measure.valid, _VALID)):
+        _line(axes, series[column], colour)
+    full = series[measure.full_valid]
+    axes.plot(
+        full.index, full.to_numpy(), color=_VALID, linewidth=0, marker="D", markersize=6, zorder=4, clip_on=False
+    )
+
+
+def _line(axes: Axes, values: pd.Series, colour: str) -> None:
+    """The measurements; where there are many, faint, with their running mean over them."""
+    is_long = len(values) >= SMOOTHED_FROM
+    marker = "o" if len(values) == 1 else None
+    axes.plot(
+        values.index,
+        values.to_numpy(),
+        color=colour,
+        linewidth=1 if is_long else 1.6,
+        alpha=0.3 if is_long else 1,
+        marker=marker,
+    )
+    if is_long:
+        span = max(3, len(values) // SMOOTHING_SPAN)
+        mean = values.rolling(span, center=True, min_periods=max(1, span // 2)).mean()
+        axes.plot(mean.index, mean.to_numpy(), color=colour, linewidth=2)
+
+
+def _dress(axes: Axes, measure: Measure) -> None:
+    axes.set_axisbelow(True)
+    axes.grid(axis="y", color=_FAINT, linewidth=0.8)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    axes.set_xlabel("step")
+    axes.margins(x=0.02)
+    if measure.is_share:
+        axes.set_ylim(0, 1)
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:.0f}"))
+    else:
+        axes.set_ylim(bottom=0)
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def _mark_epochs(axes: Axes, *, last_step: float, epochs: int) -> None:
+    """A thin line where each epoch ends, its number before the line."""
+    per_epoch = last_step / epochs
+    for epoch in range(1, epochs + 1):
+        end = epoch * per_epoch
+        if epoch < epochs:
+            axes.axvline(end, color=_FAINT, linewidth=1, linestyle=(0, (3, 3)), zorder=1)
+        label = f"epoch {epoch}" if epoch == 1 else str(epoch)
+        axes.text(
+            end - per_epoch / 2,
+            1.02,
+            label,
+            transform=axes.get_xaxis_transform(),
+            ha="center",
+            va="bottom",
+            color=_INK,
+        )
+
+
+def _summary(series: dict[str, pd.Series], measure: Measure) -> str:
+    """`Loss: training 3.10 at step 1, 0.21 at step 75; full validation ...`."""
+    words = ((measure.train, "training"), (measure.valid, "validation"), (measure.full_valid, "full validation"))
+    parts = [_course(series[column], word, measure) for column, word in words if len(series[column])]
+    return f"{measure.title}: {'; '.join(parts)}."
+
+
+def _course(values: pd.Series, word: str, measure: Measure) -> str:
+    def shown(value: float) -> str:
+        return f"{value * 100:.1f} %" if measure.is_share else f"{value:.2f}"
+
+    first, last = values.iloc[0], values.iloc[-1]
+    start = f"{word} {shown(first)} at step {values.index[0]:.0f}"
+    return start if len(values) == 1 else f"{start}, {shown(last)} at step {values.index[-1]:.0f}"
+
+
+# --- from matplotlib's document to a part of ours ----------------------------------------------------
+
+
+def _inline(figure: Figure, measure: Measure, summary: str) -> Markup:
+    """The figure as one `<svg>` element for the page; `summary` is its accessible name."""
+    buffer = io.StringIO()
+    FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
+    root = ET.fromstring(buffer.getvalue())  # noqa: S314 - matplotlib's own text
+    for parent in root.iter():
+        for child in list(parent):
+            if child.tag in {f"{_SVG}style", f"{_SVG}metadata"} or not isinstance(child.tag, str):
+                parent.remove(child)
+    for element in root.iter():
+        _clean(element, prefix=measure.key)
+    view_box = root.attrib["viewBox"]
+    root.attrib.clear()
+    root.attrib.update({"viewBox": view_box, "role": "img", "aria-label": summary, "class": "chart"})
+    return Markup(ET.tostring(root, encoding="unicode"))  # noqa: S704 - a serialised tree, escaped by ElementTree
+
+
+def _clean(element: ET.Element, *, prefix: str) -> None:
+    """Style attributes to presentation attributes, ids to the page's, numbers to a tenth."""
+    element.tag = element.tag.removeprefix(_SVG)
+    style = element.attrib.pop("style", "")
+    for name, _, value in (part.partition(":") for part in style.split(";")):
+        if name.strip() in _KEPT_STYLES:
+            element.set(name.strip(), value.strip())
+        if name.strip() == "font":
+            element.set("font-size", value.split()[0])
+    target = element.attrib.pop(_XLINK, None)
+    if target is not None:
+        element.set("href", f"#{prefix}-{target.removeprefix('#')}")
+    if "id" in element.attrib:
+        element.set("id", f"{prefix}-{element.attrib['id']}")
+    for name, value in element.attrib.items():
+        element.set(name, _shortened(name, value, prefix=prefix))
+
+
+def _shortened(name: str, value: str, *, prefix: str) -> str:
+    if name in {"d", "x", "y", "width", "height", "transform"}:
+        return re.sub(r"-?\d+\.\d+", lambda match: f"{float(match[0]):.1f}".removesuffix(".0"), value)
+    if name == "clip-path":
+        return value.replace("url(#", f"url(#{prefix}-")
+    return _VARIABLES.get(value, value)

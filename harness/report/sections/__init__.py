@@ -1,0 +1,31 @@
+"""The sections of the page, in reading order: each reads the material and says what its template shows."""
+
+from collections.abc import Callable
+
+from harness.records import record
+from harness.report.material import Material
+from harness.report.sections.cases import cases
+from harness.report.sections.provenance import provenance
+from harness.report.sections.suites import suites
+from harness.report.sections.summary import summary
+from harness.report.sections.training import training
+
+__all__ = ["SECTIONS", "Section"]
+
+
+@record
+class Section:
+    """One part of the page: `view` builds what the template `<key>.html.j2` reads."""
+
+    key: str
+    title: str
+    view: Callable[[Material], object]
+
+
+SECTIONS = (
+    Section(key="summary", title="Verdict", view=summary),
+    Section(key="suites", title="Suites", view=suites),
+    Section(key="training", title="Training", view=training),
+    Section(key="cases", title="Cases", view=cases),
+    Section(key="provenance", title="Provenance", view=provenance),
+)

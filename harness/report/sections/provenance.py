@@ -1,0 +1,111 @@
+"""Where the numbers come from, and how to get them again."""
+
+import json
+from collections.abc import Iterable
+
+from harness.records import Json, Manifest, Sampling, Suite, record
+from harness.report.material import ROLE_WORDS, Material
+from harness.report.notation import MISSING, counted, date, dollars
+
+Fact = tuple[str, str]
+
+
+@record
+class SuiteSource:
+    """What a suite was: its file, digest and settings."""
+
+    name: str
+    path: str
+    digest: str
+    settings: str
+
+
+@record
+class ProvenanceView:
+    """Facts by heading, the suites' sources, and the commands that recompute this page."""
+
+    groups: tuple[tuple[str, tuple[Fact, ...]], ...]
+    sources: tuple[SuiteSource, ...]
+    commands: tuple[tuple[str, str], ...]
+
+
+def provenance(material: Material) -> ProvenanceView:
+    """Everything needed to trust the run or to repeat it."""
+    manifest = material.run.manifest
+    groups = (
+        ("Run", tuple(_run(manifest))),
+        ("Models", tuple(_models(manifest))),
+        ("Training", tuple(_job(manifest))),
+        ("Data, SHA-256", tuple(manifest.data.items())),
+        ("Versions", tuple(manifest.versions.items())),
+    )
+    return ProvenanceView(
+        groups=tuple((title, facts) for title, facts in groups if facts),
+        sources=tuple(_source(suite) for suite in manifest.suites),
+        commands=(
+            (f"harness report {manifest.id}", "writes this page again from the run's folder"),
+            (f"harness gate {manifest.id}", "computes the verdict again; exit status 0 only for promote"),
+        ),
+    )
+
+
+def _run(manifest: Manifest) -> Iterable[Fact]:
+    yield "Run id", manifest.id
+    yield "Status", manifest.status
+    yield "Started", date(manifest.created)
+    yield "Finished", date(manifest.finished)
+    yield "Commit", manifest.commit or MISSING
+    yield "Plan", manifest.plan
+    yield "Level α, one-sided", f"{manifest.alpha:g}"
+    yield "Manifest schema", str(manifest.schema)
+
+
+def _models(manifest: Manifest) -> Iterable[Fact]:
+    for role, facts in manifest.models.items():
+        price = ", ".join(f"{kind} {dollars(value)}" for kind, value in facts.price.items())
+        told = f"; per million tokens: {price}" if price else ""
+        yield ROLE_WORDS.get(role, role), f"{facts.model} at {facts.endpoint}{told}"
+
+
+def _job(manifest: Manifest) -> Iterable[Fact]:
+    job = manifest.job
+    if job is None:
+        return
+    yield "Job id", job.id
+    yield "Base model", job.model
+    yield "Fine-tuned model", job.fine_tuned_model or MISSING
+    if job.digest:
+        yield "Digest", job.digest
+    if job.hyperparameters:
+        yield "Hyperparameters", _compact(dict(job.hyperparameters))
+
+
+def _source(suite: Suite) -> SuiteSource:
+    parts = [
+        counted(len(suite.cases), "case"),
+        f"sampling {_sampling(suite.sampling)}",
+        counted(suite.trials, "trial"),
+        f"good from {suite.pass_mark:g}",
+        "scorers " + ", ".join(spec.name for spec in suite.scorers),
+    ]
+    if suite.family:
+        parts.append(f"families by {suite.family}")
+    return SuiteSource(
+        name=suite.name, path=suite.path or MISSING, digest=suite.digest or MISSING, settings="; ".join(parts)
+    )
+
+
+def _sampling(sampling: Sampling) -> str:
+    settings = (
+        ("temperature", sampling.temperature),
+        ("max_tokens", sampling.max_tokens),
+        ("top_p", sampling.top_p),
+        ("seed", sampling.seed),
+        ("stop", list(sampling.stop) or None),
+    )
+    told = [f"{name} {_compact(value)}" for name, value in settings if value is not None]
+    return ", ".join(told) or "left to the endpoint"
+
+
+def _compact(value: Json) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)

@@ -1,0 +1,248 @@
+"""The table of suites: scores, difference with its interval, the rule that decided, the gates."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from harness.records import (
+    Change,
+    Decision,
+    Gate,
+    GateFinding,
+    Role,
+    Suite,
+    SuiteRole,
+    SuiteVerdict,
+    record,
+)
+from harness.report import bars
+from harness.report.material import ROLE_WORDS, Material
+from harness.report.bars import Bar, Scale, Tick
+from harness.report.notation import MISSING, counted, interval, limit, plain, points, signed_points
+
+GROUPS: tuple[tuple[tuple[SuiteRole, ...], str, str], ...] = (
+    (("target",), "Targets", "what the training was for: the candidate must be better"),
+    (("guard", "critical"), "Guards", "what must not suffer: no loss beyond the margin"),
+    (("info",), "For information", "no claim is made"),
+)
+CHANGES: tuple[Change, ...] = ("improved", "regressed", "missed", "kept")
+
+
+@record
+class ChangeCount:
+    """How many cases of a suite changed in one way; `share` is the width of its piece of the strip."""
+
+    change: Change
+    count: int
+    share: float
+    x: float
+    href: str
+
+
+@record
+class GateRow:
+    """A declared gate: the condition, what was measured, the decision."""
+
+    condition: str
+    value: str
+    decision: Decision
+    reason: str
+
+
+@record
+class SuiteRow:
+    """One suite as the table shows it; all texts."""
+
+    name: str
+    role: str
+    description: str
+    cases: str
+    means: tuple[tuple[str, str], ...]
+    difference: str
+    interval: str
+    bar: Bar | None
+    margin: str
+    decision: Decision
+    rule: str
+    reason: str
+    changes: tuple[ChangeCount, ...]
+    gates: tuple[GateRow, ...]
+
+
+@record
+class Group:
+    """Suites of one kind, on one scale."""
+
+    title: str
+    claim: str
+    rows: tuple[SuiteRow, ...]
+    ticks: tuple[Tick, ...]
+
+
+@record
+class Unasked:
+    """A suite without an answer in this run, and why."""
+
+    name: str
+    reason: str
+
+
+@record
+class SuitesView:
+    """The whole table."""
+
+    columns: tuple[str, ...]
+    groups: tuple[Group, ...]
+    unasked: tuple[Unasked, ...]
+    width: float
+
+
+def suites(material: Material) -> SuitesView:
+    """Every judged suite by group, the pooled guards beneath the guards, and the suites not asked."""
+    roles: tuple[Role, ...] = material.roles or ("base", "candidate")
+    groups = [
+        _group(material, kinds, title=title, claim=claim) for kinds, title, claim in GROUPS
+    ]
+    return SuitesView(
+        columns=tuple(ROLE_WORDS[role] for role in roles),
+        groups=tuple(group for group in groups if group.rows),
+        unasked=tuple(_unasked(material)),
+        width=bars.WIDTH,
+    )
+
+
+def _group(material: Material, kinds: tuple[SuiteRole, ...], *, title: str, claim: str) -> Group:
+    judged = [verdict for verdict in material.verdict.suites.values() if verdict.role in kinds]
+    if "guard" in kinds and material.verdict.pooled is not None:
+        judged.append(material.verdict.pooled)
+    measure = bars.scale(_marks(judged))
+    return Group(
+        title=title,
+        claim=claim,
+        rows=tuple(_row(verdict, material, measure=measure) for verdict in judged),
+        ticks=measure.ticks() if any(verdict.interval for verdict in judged) else (),
+    )
+
+
+def _marks(judged: Sequence[SuiteVerdict]) -> list[float]:
+    """Every place that the scale must hold."""
+    marks: list[float] = []
+    for verdict in judged:
+        if verdict.interval is not None:
+            marks += [*verdict.interval]
+        if verdict.margin is not None:
+            marks.append(-verdict.margin)
+    return marks
+
+
+def _row(verdict: SuiteVerdict, material: Material, *, measure: Scale) -> SuiteRow:
+    suite = next((item for item in material.run.manifest.suites if item.name == verdict.name), None)
+    bar = None
+    if verdict.difference is not None and verdict.interval is not None and _is_finite(verdict):
+        bar = measure.bar(verdict.difference, verdict.interval, margin=verdict.margin)
+    return SuiteRow(
+        name=verdict.name if suite else "All guards together",
+        role=verdict.role if suite else "pooled",
+        description=suite.description if suite else "",
+        cases=_cases(verdict, suite, material),
+        means=_means(verdict, material, is_pooled=suite is None),
+        difference=signed_points(verdict.difference),
+        interval=interval(verdict.interval),
+        bar=bar,
+        margin=MISSING if verdict.margin is None else points(verdict.margin),
+        decision=verdict.decision,
+        rule=verdict.rule,
+        reason=verdict.reason,
+        changes=_changes(verdict.name, material),
+        gates=tuple(
+            _gate(finding, material) for finding in material.verdict.gates if finding.suite == verdict.name
+        ),
+    )
+
+
+def _is_finite(verdict: SuiteVerdict) -> bool:
+    return all(math.isfinite(value) for value in (verdict.difference or 0.0, *(verdict.interval or ())))
+
+
+def _cases(verdict: SuiteVerdict, suite: Suite | None, material: Material) -> str:
+    """How many cases the verdict rests on; `40 of 60` where not all of the suite's are among them."""
+    whole = len(suite.cases) if suite else verdict.cases
+    return f"{verdict.cases:,}" if verdict.cases == whole else f"{verdict.cases:,} of {whole:,}"
+
+
+def _means(verdict: SuiteVerdict, material: Material, *, is_pooled: bool) -> tuple[tuple[str, str], ...]:
+    """Each role's mean score; the verdict's own for the two that it compared."""
+    told = {"candidate": verdict.candidate, material.verdict.reference: verdict.reference}
+    means = []
+    for role in material.roles or ("base", "candidate"):
+        mean = told.get(role)
+        if mean is None and role not in told and not is_pooled:
+            mean = material.mean_score(verdict.name, role)
+        means.append((ROLE_WORDS[role], points(mean)))
+    return tuple(means)
+
+
+def _changes(name: str, material: Material) -> tuple[ChangeCount, ...]:
+    counts = Counter(
+        item.change for (suite, _), item in material.changes().items() if suite == name and item.change
+    )
+    whole = sum(counts.values())
+    strip: list[ChangeCount] = []
+    x = 0.0
+    for change in CHANGES:
+        if not whole:
+            break
+        share = round(100 * counts[change] / whole, 2)
+        href = f"#cases&suite={quote(name, safe='', errors='replace')}&show={change}"
+        strip.append(ChangeCount(change=change, count=counts[change], share=share, x=round(x, 2), href=href))
+        x += share
+    return tuple(strip)
+
+
+def _gate(finding: GateFinding, material: Material) -> GateRow:
+    value = plain(finding.value)
+    if _is_ratio(finding.gate) and finding.reference is not None:
+        value += f" against {plain(finding.reference)}"
+        if finding.reference and finding.value is not None:
+            value += f" (× {plain(finding.value / finding.reference)})"
+    return GateRow(
+        condition=_condition(finding.gate, ROLE_WORDS.get(material.verdict.reference, "reference").lower()),
+        value=value,
+        decision=finding.decision,
+        reason=finding.reason,
+    )
+
+
+def _is_ratio(gate: Gate) -> bool:
+    return gate.at_least_ratio is not None or gate.at_most_ratio is not None
+
+
+def _condition(gate: Gate, reference: str) -> str:
+    """`label ≥ 0.85`, `tokens ≤ 0.6 × base`."""
+    sides = (
+        ("≥", gate.at_least, ""),
+        ("≤", gate.at_most, ""),
+        ("≥", gate.at_least_ratio, f" × {reference}"),
+        ("≤", gate.at_most_ratio, f" × {reference}"),
+    )
+    declared = [f"{sign} {limit(value)}{unit}" for sign, value, unit in sides if value is not None]
+    return f"{gate.metric} {' and '.join(declared)}"
+
+
+def _unasked(material: Material) -> list[Unasked]:
+    manifest = material.run.manifest
+    answered = {name for name, _ in material.answers}
+    return [
+        Unasked(name=suite.name, reason=_why_unasked(suite, len(manifest.selected.get(suite.name, ()))))
+        for suite in manifest.suites
+        if suite.name not in answered and suite.name not in material.verdict.suites
+    ]
+
+
+def _why_unasked(suite: Suite, selected: int) -> str:
+    if selected:
+        return f"{counted(selected, 'case was', 'cases were')} selected, no answer came"
+    if suite.needs:
+        return f"needs {', '.join(suite.needs)}"
+    return "no case was selected"

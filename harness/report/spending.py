@@ -1,0 +1,88 @@
+"""What a run asked for and paid: requests, tokens and money by role."""
+
+from collections.abc import Iterable, Sequence
+from statistics import median
+
+from harness.records import Completion, Failure, ModelFacts, Result, Role, Run, Usage, record
+
+TOKENS_PER_PRICE = 1_000_000
+"""Prices are given in USD per this many tokens."""
+
+
+@record
+class Spending:
+    """What one role took. Tokens and money count what this run paid, not answers from the cache.
+
+    `is_partial` says that the endpoint left out the usage of some answers: the sums are lower
+    bounds. None where nothing is known.
+    """
+
+    role: Role
+    answered: int = 0
+    from_cache: int = 0
+    failed: int = 0
+    not_asked: int = 0
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    is_partial: bool = False
+    cost_usd: float | None = None
+    median_latency_s: float | None = None
+
+
+def spending(run: Run, role: Role) -> Spending:
+    """What one role took, from the rows of the run."""
+    results = [result for result in run.results if result.role == role]
+    completions = [result.outcome for result in results if isinstance(result.outcome, Completion)]
+    paid = [completion for completion in completions if not completion.cached]
+    not_asked = sum(_is_not_asked(result) for result in results)
+    usages = [completion.usage for completion in paid]
+    return Spending(
+        role=role,
+        answered=len(paid),
+        from_cache=len(completions) - len(paid),
+        failed=len(results) - len(completions) - not_asked,
+        not_asked=not_asked,
+        prompt_tokens=total(usage.prompt_tokens for usage in usages),
+        completion_tokens=total(usage.completion_tokens for usage in usages),
+        is_partial=any(usage.prompt_tokens is None or usage.completion_tokens is None for usage in usages),
+        cost_usd=_cost(run.manifest.models.get(role), usages),
+        median_latency_s=median(completion.latency_s for completion in paid) if paid else None,
+    )
+
+
+def total(counts: Iterable[int | None]) -> int | None:
+    """The sum of the counts that are known; 0 of nothing, None when none of several is known."""
+    listed = list(counts)
+    known = [number for number in listed if number is not None]
+    return sum(known) if known or not listed else None
+
+
+def total_cost(parts: Sequence[Spending]) -> float | None:
+    """The money of all roles, or None when that of one that was asked is not known."""
+    costs = [part.cost_usd for part in parts if part.answered]
+    if not costs or any(cost is None for cost in costs):
+        return None
+    return sum(cost for cost in costs if cost is not None)
+
+
+def _is_not_asked(result: Result) -> bool:
+    return isinstance(result.outcome, Failure) and result.outcome.kind == "not_asked"
+
+
+def _cost(facts: ModelFacts | None, usages: Sequence[Usage]) -> float | None:
+    if facts is None or "input" not in facts.price or "output" not in facts.price:
+        return None
+    costs = [_cost_of(usage, facts) for usage in usages]
+    return None if any(cost is None for cost in costs) else sum(cost for cost in costs if cost is not None)
+
+
+def _cost_of(usage: Usage, facts: ModelFacts) -> float | None:
+    if usage.prompt_tokens is None or usage.completion_tokens is None:
+        return None
+    cached = usage.cached_tokens or 0
+    price = facts.price
+    return (
+        (usage.prompt_tokens - cached) * price["input"]
+        + cached * price.get("cached", price["input"])
+        + usage.completion_tokens * price["output"]
+    ) / TOKENS_PER_PRICE
