@@ -1,0 +1,88 @@
+import socket
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.dataset.tokens import count_message_tokens, count_tokens, encoding_for
+from harness.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "tokens"),
+    [  # figures of OpenAI's own tokenizer
+        ("", "cl100k_base", 0),
+        ("hello world", "cl100k_base", 2),
+        ("hello world", "o200k_base", 2),
+        ("tiktoken is great!", "cl100k_base", 6),
+        ("antidisestablishmentarianism", "cl100k_base", 6),
+        ("お誕生日おめでとう", "cl100k_base", 9),
+        ("お誕生日おめでとう", "o200k_base", 8),
+    ],
+)
+def test_counts_are_openais(text: str, encoding: str, tokens: int) -> None:
+    assert count_tokens(text, encoding=encoding) == tokens
+
+
+def test_special_tokens_in_a_text_are_text() -> None:
+    assert count_tokens("<|endoftext|>") > 1
+
+
+def test_unknown_encoding_names_the_known() -> None:
+    with pytest.raises(UsageError, match="o200k_base"):
+        count_tokens("x", encoding="p50k")
+
+
+@given(st.text(max_size=40))
+def test_token_is_at_least_one_byte(text: str) -> None:
+    assert (0 if text == "" else 1) <= count_tokens(text) <= len(text.encode())
+
+
+def test_half_a_surrogate_pair_is_counted() -> None:
+    assert count_tokens("a\ud800b") >= 3
+
+
+def test_ranks_need_neither_network_nor_cache_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    from harness.dataset import tokens
+
+    def refuse(*args: object) -> None:
+        raise AssertionError("a connection was opened")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", "/nowhere/at/all")
+    tokens._encoder.cache_clear()
+    assert count_tokens("hello world", encoding="cl100k_base") == 2
+
+
+@pytest.mark.parametrize(
+    ("model", "encoding"),
+    [
+        ("gpt-4.1-mini-2025-04-14", "o200k_base"),
+        ("ft:gpt-4.1-mini-2025-04-14:acme::abc123", "o200k_base"),
+        ("ft:gpt-3.5-turbo-0613:personal::7rJlWrzp", "cl100k_base"),
+        ("gpt-4-0613", "cl100k_base"),
+        ("gpt-4o-mini-2024-07-18.ft-0123456789abcdef", "o200k_base"),
+        ("smollm2-135m-instruct", "o200k_base"),
+    ],
+)
+def test_encoding_follows_the_base_model(model: str, encoding: str) -> None:
+    assert encoding_for(model) == encoding
+
+
+def test_prompt_count_is_frame_role_and_content_of_each_message_and_the_reply_start() -> None:
+    system = {"role": "system", "content": "hello world"}
+    user = {"role": "user", "name": "bob", "content": "hello"}
+    assert count_message_tokens([system], model="gpt-4-0613") == (3 + 1 + 2) + 3
+    assert count_message_tokens([system, user], model="gpt-4-0613") == (3 + 1 + 2) + (3 + 1 + 1 + 1 + 1) + 3
+    assert count_message_tokens([], model="gpt-4-0613") == 3
+
+
+def test_parts_and_tool_calls_are_counted() -> None:
+    plain = [{"role": "user", "content": "hello world"}]
+    parts = [{"role": "user", "content": [{"type": "text", "text": "hello world"}, {"type": "image_url"}]}]
+    assert count_message_tokens(parts, model="gpt-4o") == count_message_tokens(plain, model="gpt-4o")
+    call = {"function": {"name": "fly", "arguments": '{"to": "Oslo"}'}}
+    calls = [{"role": "assistant", "content": None, "tool_calls": [call]}]
+    assert count_message_tokens(calls, model="gpt-4o") > count_message_tokens(
+        [{"role": "assistant", "content": None}], model="gpt-4o"
+    )
