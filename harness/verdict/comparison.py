@@ -1,0 +1,72 @@
+"""What became of each case: its score, whether that is good, and the change against the reference."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from harness.records import CaseComparison, Change, Comparison, Result, Role, Run, Suite
+
+ROUNDING = 1e-9
+"""A mean of thirds may miss its mark by this much and still meet it."""
+
+
+def case_score(suite: Suite, result: Result) -> float | None:
+    """One answer's score: the mean of its scorers by their weights, unscored ones left out.
+
+    None when nothing was scored, which includes every Failure.
+    """
+    weighted = [
+        (spec.weight, score.value)
+        for spec in suite.scorers
+        if (score := result.scores.get(spec.name)) is not None and score.value is not None
+    ]
+    total = math.fsum(weight for weight, _ in weighted)
+    if total <= 0:
+        return None
+    return math.fsum(weight * value for weight, value in weighted) / total
+
+
+def mean_score(suite: Suite, results: Iterable[Result]) -> float | None:
+    """The mean of the scored trials among `results`, all of one case and role; None without any."""
+    scores = [score for result in results if (score := case_score(suite, result)) is not None]
+    return math.fsum(scores) / len(scores) if scores else None
+
+
+def is_good(suite: Suite, score: float | None) -> bool:
+    """Whether a score (a mean over trials) reaches the suite's pass mark; no score does not."""
+    return score is not None and score >= suite.pass_mark - ROUNDING
+
+
+def change_of(suite: Suite, *, candidate: float | None, reference: float | None) -> Change | None:
+    """Kept, improved, regressed or missed; None where either side has no score."""
+    if candidate is None or reference is None:
+        return None
+    if is_good(suite, candidate):
+        return "kept" if is_good(suite, reference) else "improved"
+    return "regressed" if is_good(suite, reference) else "missed"
+
+
+def compare(run: Run, *, candidate: Role = "candidate", reference: Role) -> Comparison:
+    """Pair the two roles case by case: every selected case, in the order of the suites."""
+    rows: defaultdict[tuple[str, str, Role], list[Result]] = defaultdict(list)
+    for result in run.results:
+        rows[result.suite, result.case, result.role].append(result)
+    cases = [
+        _compare_case(
+            suite,
+            case,
+            candidate=rows[suite.name, case, candidate],
+            reference=rows[suite.name, case, reference],
+        )
+        for suite in run.manifest.suites
+        for case in run.manifest.selected.get(suite.name, ())
+    ]
+    return Comparison(candidate=candidate, reference=reference, cases=tuple(cases))
+
+
+def _compare_case(
+    suite: Suite, case: str, *, candidate: Sequence[Result], reference: Sequence[Result]
+) -> CaseComparison:
+    new, old = mean_score(suite, candidate), mean_score(suite, reference)
+    change = change_of(suite, candidate=new, reference=old)
+    return CaseComparison(suite=suite.name, case=case, candidate=new, reference=old, change=change)

@@ -1,0 +1,66 @@
+"""What do all guards say together? Alone a guard is too small to prove much; pooled they can."""
+
+from collections.abc import Sequence
+
+from harness.records import Decision, SuiteVerdict
+from harness.verdict.intervals import augmented_interval, t_interval
+from harness.verdict.pairedtests import PairedDifference, p_augmented, p_below, pool
+from harness.verdict.planning import cases_needed, smallest_detectable
+from harness.verdict.rules import Evidence
+from harness.verdict.sentences import count, movement, points, seen
+
+POOLED_MARGIN = 0.03
+"""The loss all guards together may have. Asking each of six guards of 100 cases for proof of .05 promotes
+3 % of good models; pooled at .03 with the harm rule promotes 73 %, and none that lost 5 points everywhere
+(simulated, three trials, one target of 100 cases that gained 10 points)."""
+POOLED = "all guards"
+
+
+def judge_pooled(evidence: Sequence[Evidence], *, alpha: float) -> SuiteVerdict | None:
+    """All guards as one, weighted by suite: shown to lose less than `POOLED_MARGIN`?
+
+    None when no guard has anything to test.
+    """
+    guards = [suite for suite in evidence if suite.scores.role == "guard" and suite.difference is not None]
+    if not guards:
+        return None
+    weights = [suite.scores.weight for suite in guards]
+    total = pool([suite.difference for suite in guards if suite.difference is not None], weights=weights)
+    cases = sum(suite.cases for suite in guards)
+    needed = cases_needed(total, threshold=-POOLED_MARGIN, alpha=alpha, cases=cases)
+    decision = _decide(total, alpha=alpha)
+    interval = t_interval(total) if decision == "fail" else augmented_interval(total)
+    moved = f"{POOLED} together {movement(total.mean)} {seen(interval, cases)}"
+    outlook = f"; about {count(needed, 'such case')} could" if needed else ""
+    reasons: dict[Decision, str] = {
+        "pass": f"{moved}: shown to lose less than {points(POOLED_MARGIN)}",
+        "fail": f"{moved}: more than chance explains",
+        "undecided": f"{moved}: {cases:,} cannot rule out a loss of {points(POOLED_MARGIN)}{outlook}",
+    }
+    return SuiteVerdict(
+        name=POOLED,
+        role="guard",
+        decision=decision,
+        rule="paired t" if decision == "fail" else "augmented t",
+        reason=reasons[decision],
+        cases=cases,
+        candidate=_weighted([float(suite.paired.candidate.mean()) for suite in guards], weights),
+        reference=_weighted([float(suite.paired.reference.mean()) for suite in guards], weights),
+        difference=total.mean,
+        interval=interval,
+        margin=POOLED_MARGIN,
+        better=sum(suite.paired.better for suite in guards),
+        worse=sum(suite.paired.worse for suite in guards),
+        smallest_detectable=smallest_detectable(total, alpha=alpha),
+        cases_needed=needed if decision == "undecided" else None,
+    )
+
+
+def _decide(total: PairedDifference, *, alpha: float) -> Decision:
+    if p_augmented(total, -POOLED_MARGIN) <= alpha:
+        return "pass"
+    return "fail" if p_below(total) <= alpha else "undecided"
+
+
+def _weighted(values: Sequence[float], weights: Sequence[float]) -> float:
+    return sum(weight * value for weight, value in zip(weights, values, strict=True)) / sum(weights)

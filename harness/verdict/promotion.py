@@ -1,0 +1,269 @@
+"""Does it ship? Every suite, all guards together and the declared gates become one verdict."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from harness.errors import UsageError
+from harness.records import (
+    Failure,
+    GateFinding,
+    Outcome,
+    Result,
+    Role,
+    Run,
+    Suite,
+    SuiteVerdict,
+    Verdict,
+    record,
+)
+from harness.verdict.gates import judge_gate
+from harness.verdict.planning import trials_needed
+from harness.verdict.pooled import judge_pooled
+from harness.verdict.rules import Evidence, judge_suites, weigh
+from harness.verdict.scores import SuiteScores, check_scores, rows_by_suite, scores_of, suite_scores
+from harness.verdict.sentences import count
+
+ALPHA = 0.05
+"""One-sided chance of promoting a model that is no better (Manifest.alpha can set another)."""
+NO_TARGET = "no suite has the role target, so nothing could show an improvement"
+
+
+@record
+class Doubt:
+    """Something a run lacks that keeps it from promoting, and what to do about it."""
+
+    reason: str
+    remedy: str
+
+
+def decide(scores: Sequence[SuiteScores], *, alpha: float = ALPHA) -> Verdict:
+    """Promote, hold or undecided, from scores alone.
+
+    Promote: a target is better than chance explains (Holm over several), all guards together are
+    shown to lose less than `POOLED_MARGIN`, no suite is harmed, and every critical suite is proved.
+    Hold: any suite, or all guards together, got worse. Undecided: anything else.
+
+    Args:
+        scores: One entry per suite, arrays of shape (cases, trials) in 0..1, NaN where unscored.
+        alpha: One-sided level of each promotion test, above 0 and below one half.
+
+    Raises:
+        UsageError: Arrays no suite could have produced, or an impossible alpha.
+    """
+    if not 0 < alpha < 0.5:
+        raise UsageError(f"alpha is {alpha}", remedy="0.05 is usual; it must be above 0 and below 0.5")
+    check_scores(scores)
+    evidence = [weigh(suite) for suite in scores]
+    suites = judge_suites(evidence, alpha=alpha)
+    pooled = judge_pooled(evidence, alpha=alpha)
+    return Verdict(
+        outcome=_outcome(suites, pooled),
+        reasons=tuple(_reasons(suites, pooled)),
+        suites=suites,
+        next_steps=tuple(_next_steps(evidence, suites, pooled=pooled, alpha=alpha)),
+        pooled=pooled,
+    )
+
+
+def judge_suite(suite: Suite, results: Mapping[Role, Sequence[Result]], *, reference: Role) -> SuiteVerdict:
+    """One suite's verdict by itself, before the whole run is known.
+
+    The run's verdict corrects for several targets and several guards, so it may be stricter on a
+    target and milder on a guard.
+    """
+    asked = {result.case for rows in results.values() for result in rows}
+    cases = [case.id for case in suite.cases if case.id in asked]
+    scores = suite_scores(suite, results, reference=reference, cases=cases)
+    return judge_suites([weigh(scores)], alpha=ALPHA)[suite.name]
+
+
+def verdict_of(run: Run) -> Verdict:
+    """The verdict on a run: `decide` on its scores, then its declared gates, then what it lacks.
+
+    The reference is the promoted model when the run has answers of it, else the base model. A run
+    that lacks answers, or was asked for a part of its cases, never promotes.
+    """
+    reference = reference_of(run)
+    rows = rows_by_suite(run.results)
+    verdict = decide(scores_of(run, reference=reference), alpha=run.manifest.alpha)
+    gates = tuple(
+        judge_gate(suite, gate, results=rows.get(suite.name, {}), reference=reference)
+        for suite in run.manifest.suites
+        if run.manifest.selected.get(suite.name)
+        for gate in suite.gates
+    )
+    verdict = _with_gates(replace(verdict, reference=reference), gates)
+    return _with_doubts(verdict, doubts=tuple(_doubts(run, rows, reference=reference, verdict=verdict)))
+
+
+def reference_of(run: Run) -> Role:
+    """The role the candidate is compared with: `promoted` if the run has answers of it, else `base`."""
+    return "promoted" if any(result.role == "promoted" for result in run.results) else "base"
+
+
+# --- from suites to a verdict ----------------------------------------------------------------------
+
+
+def _outcome(suites: Mapping[str, SuiteVerdict], pooled: SuiteVerdict | None) -> Outcome:
+    judged = [suite for suite in suites.values() if suite.role != "info"]
+    if any(suite.decision == "fail" for suite in [*judged, *([pooled] if pooled else [])]):
+        return "hold"
+    improved = any(suite.role == "target" and suite.decision == "pass" for suite in judged)
+    return "promote" if improved and not _open_questions(suites, pooled) else "undecided"
+
+
+def _open_questions(suites: Mapping[str, SuiteVerdict], pooled: SuiteVerdict | None) -> list[SuiteVerdict]:
+    """The undecided findings that stand in the way: a guard that merely is not proved does not."""
+    targets = [suite for suite in suites.values() if suite.role == "target"]
+    blocking = [] if any(suite.decision == "pass" for suite in targets) else targets
+    blocking += [suite for suite in suites.values() if suite.role == "critical"]
+    blocking += [suite for suite in suites.values() if suite.role == "guard" and suite.interval is None]
+    blocking += [pooled] if pooled else []
+    return [suite for suite in blocking if suite.decision == "undecided"]
+
+
+def _reasons(suites: Mapping[str, SuiteVerdict], pooled: SuiteVerdict | None) -> Iterator[str]:
+    """Harm first, then what stands in the way, then what speaks for it, then the rest."""
+    judged = [suite for suite in suites.values() if suite.role != "info"]
+    judged.sort(key=lambda suite: ("target", "critical", "guard").index(suite.role))
+    after_targets = sum(suite.role == "target" for suite in judged)
+    judged[after_targets:after_targets] = [pooled] if pooled else []
+    open_questions = _open_questions(suites, pooled)
+    yield from (suite.reason for suite in judged if suite.decision == "fail")
+    if not after_targets:
+        yield NO_TARGET
+    yield from (suite.reason for suite in judged if suite in open_questions)
+    yield from (suite.reason for suite in judged if suite.decision == "pass")
+    yield from (
+        suite.reason for suite in judged if suite.decision == "undecided" and suite not in open_questions
+    )
+
+
+def _next_steps(
+    evidence: Sequence[Evidence],
+    suites: Mapping[str, SuiteVerdict],
+    *,
+    pooled: SuiteVerdict | None,
+    alpha: float,
+) -> Iterator[str]:
+    failed = [suite for suite in suites.values() if suite.decision == "fail"]
+    yield from (
+        f"look at the {count(suite.worse, 'case')} of {suite.name} that got worse" for suite in failed
+    )
+    if not any(suite.role == "target" for suite in suites.values()):
+        yield "give the role target to the suite that should improve"
+    if failed:
+        return
+    open_questions = _open_questions(suites, pooled)
+    for suite in evidence:
+        if (verdict := suites[suite.name]) in open_questions:
+            yield _settle(suite, verdict, alpha=alpha)
+    if pooled is not None and pooled in open_questions:
+        yield (
+            f"ask about {count(pooled.cases_needed, 'guard case')} in all ({pooled.cases:,} now)"
+            if pooled.cases_needed
+            else "train again: the guards together lost more than more cases could excuse"
+        )
+
+
+def _settle(suite: Evidence, verdict: SuiteVerdict, *, alpha: float) -> str:
+    """The cheapest purchase that would settle one suite: more cases, or more trials of the same."""
+    name, needed = suite.name, verdict.cases_needed
+    if suite.difference is None:
+        return f"ask at least two independent cases of {name} of both models"
+    if needed is None:
+        return f"train again: more cases of {name} are not expected to change its result"
+    threshold = 0.0 if verdict.role == "target" else -suite.margin
+    trials = trials_needed(suite.scores, suite.difference, threshold=threshold, alpha=alpha)
+    now = suite.scores.candidate.shape[1]
+    if trials is not None and trials * suite.cases < needed * now:
+        return f"ask each case of {name} {trials} times ({now} now)"
+    return f"ask about {count(needed, 'case')} like these in {name} ({suite.cases:,} now)"
+
+
+# --- what a run adds -------------------------------------------------------------------------------
+
+
+def _with_gates(verdict: Verdict, gates: tuple[GateFinding, ...]) -> Verdict:
+    failed = tuple(gate.reason for gate in gates if gate.decision == "fail")
+    undecided = tuple(gate.reason for gate in gates if gate.decision == "undecided")
+    passed = tuple(gate.reason for gate in gates if gate.decision == "pass")
+    outcome = verdict.outcome
+    if failed:
+        outcome = "hold"
+    elif undecided and outcome == "promote":
+        outcome = "undecided"
+    reasons = (*failed, *undecided, *verdict.reasons, *passed)
+    if verdict.outcome == "hold":
+        reasons = (*failed, *verdict.reasons, *undecided, *passed)
+    return replace(verdict, outcome=outcome, gates=gates, reasons=reasons)
+
+
+def _with_doubts(verdict: Verdict, *, doubts: tuple[Doubt, ...]) -> Verdict:
+    """What the run lacks stands in the way of promotion, never of holding."""
+    if not doubts:
+        return verdict
+    said = tuple(doubt.reason for doubt in doubts)
+    hold = verdict.outcome == "hold"
+    return replace(
+        verdict,
+        outcome="hold" if hold else "undecided",
+        reasons=(*verdict.reasons, *said) if hold else (*said, *verdict.reasons),
+        next_steps=(*dict.fromkeys(doubt.remedy for doubt in doubts), *verdict.next_steps),
+    )
+
+
+def _doubts(
+    run: Run, rows: Mapping[str, Mapping[Role, Sequence[Result]]], *, reference: Role, verdict: Verdict
+) -> Iterator[Doubt]:
+    answered = {result.role for result in run.results if not _not_asked(result)}
+    roles: tuple[Role, Role] = ("candidate", reference)
+    for role in roles:
+        if role not in answered:
+            yield Doubt(
+                reason=f"the run has no answer of the {role} model", remedy=f"run with a {role} model"
+            )
+    for suite in run.manifest.suites:
+        selected = run.manifest.selected.get(suite.name, ())
+        # A suite that needs what this model lacks was skipped as a whole, and says so itself.
+        if len(selected) < len(suite.cases) and not (suite.needs and not selected):
+            yield Doubt(
+                reason=f"only {len(selected)} of {count(len(suite.cases), 'case')} of {suite.name} were asked",
+                remedy="run the suites without selecting cases",
+            )
+        present = [role for role in roles if role in answered]
+        yield from _unanswered(suite, rows.get(suite.name, {}), selected=selected, roles=present)
+    yield from _fragile(run, reference=reference, verdict=verdict)
+
+
+def _unanswered(
+    suite: Suite,
+    rows: Mapping[Role, Sequence[Result]],
+    *,
+    selected: Sequence[str],
+    roles: Sequence[Role],
+) -> Iterator[Doubt]:
+    for role in roles:
+        asked = {row.case for row in rows.get(role, ()) if not _not_asked(row)}
+        if stopped := len(set(selected) - asked):
+            yield Doubt(
+                reason=f"the run stopped before {count(stopped, 'case')} of {suite.name} were put to {role}",
+                remedy="run it again: answers already received are kept",
+            )
+
+
+def _not_asked(result: Result) -> bool:
+    return isinstance(result.outcome, Failure) and result.outcome.kind == "not_asked"
+
+
+def _fragile(run: Run, *, reference: Role, verdict: Verdict) -> Iterator[Doubt]:
+    """A promotion that rests on the reference's failed answers is none: they count against it."""
+    lost = sum(isinstance(row.outcome, Failure) for row in run.results if row.role == reference)
+    if verdict.outcome != "promote" or not lost:
+        return
+    best_case = decide(scores_of(run, reference=reference, lost_reference=1.0), alpha=run.manifest.alpha)
+    if best_case.outcome != "promote":
+        yield Doubt(
+            reason=f"{count(lost, 'answer')} of {reference} never came, and perfect ones would change the verdict",
+            remedy="run it again: answers already received are kept",
+        )

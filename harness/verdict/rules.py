@@ -1,0 +1,312 @@
+"""What does one suite say? The rule of each role.
+
+A target must be better than chance explains. A guard must show no harm, and all guards together
+must be shown to lose less than the pooled margin. A critical suite must be shown to lose less than
+its own margin. A suite for information is reported.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+
+from harness.records import Decision, SuiteVerdict, record
+from harness.verdict.intervals import Interval, augmented_interval, t_interval, tango_interval
+from harness.verdict.pairedtests import (
+    FEWEST_FAMILIES,
+    PairedDifference,
+    holm,
+    p_above,
+    p_augmented,
+    p_below,
+    p_tango,
+    paired_difference,
+)
+from harness.verdict.planning import cases_needed, smallest_detectable
+from harness.verdict.scores import PairedScores, SuiteScores, pair_scores
+from harness.verdict.sentences import count, movement, points, seen
+
+GUARD_MARGIN = 0.05
+"""The loss a guard may have when it declares none: what 100 cases asked three times can show."""
+CRITICAL_MARGIN = 0.02
+"""The loss a critical suite may have when it declares none."""
+HARM_LEVEL = 0.10
+"""The chance that any harmless guard is called harmed (Holm over all guards). Ten percent, because a
+missed harm costs more than a second look; at five, good models are held as often."""
+CRITICAL_LEVEL = 0.025
+"""One-sided level at which a critical suite must prove its margin, as in medical non-inferiority trials
+(ICH E9, 3.5)."""
+DROP_FACTOR = 3.0
+"""A fall of more than this many margins is harm whatever the test says."""
+ROUNDING = 1e-9
+
+
+@record
+class Evidence:
+    """One suite's scores, paired, and their mean difference (None when no test is possible)."""
+
+    scores: SuiteScores
+    paired: PairedScores
+    difference: PairedDifference | None
+
+    @property
+    def name(self) -> str:
+        """The suite's name."""
+        return self.scores.name
+
+    @property
+    def margin(self) -> float:
+        """The largest acceptable loss: declared, or the role's default."""
+        default = CRITICAL_MARGIN if self.scores.role == "critical" else GUARD_MARGIN
+        return default if self.scores.margin is None else self.scores.margin
+
+    @property
+    def cases(self) -> int:
+        """Cases with a score on both sides."""
+        return len(self.paired.candidate)
+
+
+@record
+class Finding:
+    """What a rule found in a suite. `level` is the one-sided level it worked at."""
+
+    decision: Decision
+    rule: str
+    reason: str
+    interval: Interval
+    level: float
+    needed: int | None = None
+
+
+Judge = Callable[[Evidence, PairedDifference], Finding]
+
+
+def weigh(scores: SuiteScores) -> Evidence:
+    """Pair one suite's scores and summarise their differences."""
+    paired = pair_scores(scores)
+    difference = paired_difference(paired.differences, families=paired.families)
+    return Evidence(scores=scores, paired=paired, difference=difference)
+
+
+def judge_suites(evidence: Sequence[Evidence], *, alpha: float) -> dict[str, SuiteVerdict]:
+    """Each suite's verdict by name; several targets, and several guards, share one error rate (Holm)."""
+    targets = [suite for suite in evidence if suite.scores.role == "target"]
+    guards = [suite for suite in evidence if suite.scores.role == "guard"]
+    wins = _significant(targets, test=p_above, level=alpha)
+    harms = _significant(guards, test=p_below, level=HARM_LEVEL)
+    judges: dict[str, Judge] = {
+        "target": partial(_judge_target, wins=wins, several=len(targets) > 1, alpha=alpha),
+        "guard": partial(_judge_guard, harms=harms, several=len(guards) > 1, alpha=alpha),
+        "critical": partial(_judge_critical, alpha=alpha),
+        "info": partial(_report, alpha=alpha),
+    }
+    return {
+        suite.name: _untested(suite)
+        if suite.difference is None
+        else _tested(suite, suite.difference, finding=judges[suite.scores.role](suite, suite.difference))
+        for suite in evidence
+    }
+
+
+def _significant(
+    suites: Sequence[Evidence], *, test: Callable[[PairedDifference], float], level: float
+) -> frozenset[str]:
+    tested = [(suite.name, test(suite.difference)) for suite in suites if suite.difference is not None]
+    holds = holm([p_value for _, p_value in tested], level=level)
+    return frozenset(name for (name, _), held in zip(tested, holds, strict=True) if held)
+
+
+# --- the four roles --------------------------------------------------------------------------------
+
+
+def _judge_target(
+    suite: Evidence, difference: PairedDifference, *, wins: frozenset[str], several: bool, alpha: float
+) -> Finding:
+    interval = t_interval(difference)
+    rule = t_rule(suite, difference, corrected=several)
+    if suite.name in wins:
+        reason = (
+            f"{suite.name} improved by {points(difference.mean)} {seen(interval, suite.cases)}: "
+            "more than chance explains"
+        )
+        return Finding(decision="pass", rule=rule, reason=reason, interval=interval, level=alpha)
+    if p_below(difference) <= alpha:
+        return _harmed(suite, difference, rule=t_rule(suite, difference), level=alpha)
+    needed = cases_needed(difference, threshold=0.0, alpha=alpha, cases=suite.cases)
+    outlook = (
+        f"chance could explain it, and about {count(needed, 'such case')} would settle it"
+        if needed
+        else "no improvement, and more cases are not expected to show one"
+    )
+    reason = f"{suite.name} {movement(difference.mean)} {seen(interval, suite.cases)}: {outlook}"
+    return Finding(
+        decision="undecided", rule=rule, reason=reason, interval=interval, level=alpha, needed=needed
+    )
+
+
+def _judge_guard(
+    suite: Evidence, difference: PairedDifference, *, harms: frozenset[str], several: bool, alpha: float
+) -> Finding:
+    if suite.name in harms:
+        return _harmed(suite, difference, rule=t_rule(suite, difference, corrected=several), level=alpha)
+    return _judge_margin(suite, difference, level=alpha)
+
+
+def _judge_critical(suite: Evidence, difference: PairedDifference, *, alpha: float) -> Finding:
+    if suite.margin == 0:
+        return _judge_new_failures(suite, difference, alpha=alpha)
+    if p_below(difference) <= alpha:
+        return _harmed(suite, difference, rule=t_rule(suite, difference), level=alpha)
+    return _judge_margin(suite, difference, level=min(CRITICAL_LEVEL, alpha))
+
+
+def _judge_new_failures(suite: Evidence, difference: PairedDifference, *, alpha: float) -> Finding:
+    """A critical suite with margin 0 may not have one case worse than before."""
+    worse, cases = suite.paired.worse, count(suite.cases, "case")
+    # The exact one-sided bound on a rate of which nothing was seen (Clopper & Pearson 1934).
+    hidden = 1 - alpha ** (1 / suite.cases)
+    found = partial(Finding, rule="no new failure", interval=_interval(suite, difference), level=alpha)
+    if worse:
+        return found(
+            decision="fail", reason=f"{suite.name} is worse on {worse} of {cases}, and may be on none"
+        )
+    reason = f"{suite.name} is worse on none of {cases} (new failures in up to {hidden:.0%} of such cases could hide)"
+    return found(decision="pass", reason=reason)
+
+
+def _judge_margin(suite: Evidence, difference: PairedDifference, *, level: float) -> Finding:
+    """Fell much too far; or shown to lose less than the margin; or neither."""
+    margin, interval = suite.margin, _interval(suite, difference)
+    moved = f"{suite.name} {movement(difference.mean)} {seen(interval, suite.cases)}"
+    found = partial(Finding, interval=interval, level=level)
+    if difference.mean < -DROP_FACTOR * margin - ROUNDING:
+        reason = f"{moved}: more than {DROP_FACTOR:.0f} times the {points(margin)} it may lose"
+        return found(decision="fail", rule="point drop", reason=reason)
+    rule = "Tango score test" if suite.paired.binary else with_families("augmented t", suite)
+    if _p_within(suite, difference) < level:
+        return found(decision="pass", rule=rule, reason=f"{moved}: shown to lose less than {points(margin)}")
+    needed = (
+        cases_needed(
+            difference, threshold=-margin, alpha=level, cases=suite.cases, score_test=suite.paired.binary
+        )
+        if margin
+        else None
+    )
+    said = "no sign of harm" if suite.scores.role == "guard" else "not shown to be safe"
+    outlook = f"; about {count(needed, 'such case')} could" if needed else ""
+    reason = f"{moved}: {said}, but {suite.cases:,} cannot rule out a loss of {points(margin)}{outlook}"
+    return found(decision="undecided", rule=rule, reason=reason, needed=needed)
+
+
+def _report(suite: Evidence, difference: PairedDifference, *, alpha: float) -> Finding:
+    interval = t_interval(difference)
+    reason = f"{suite.name} {movement(difference.mean)} {seen(interval, suite.cases)}; reported only"
+    rule = t_rule(suite, difference)
+    return Finding(decision="undecided", rule=rule, reason=reason, interval=interval, level=alpha)
+
+
+# --- parts -----------------------------------------------------------------------------------------
+
+
+def t_rule(suite: Evidence, difference: PairedDifference, *, corrected: bool = False) -> str:
+    """The name of the t test that a suite's differences call for."""
+    name = with_families("augmented t" if difference.constant else "paired t", suite)
+    return f"Holm-corrected {name}" if corrected else name
+
+
+def with_families(rule: str, suite: Evidence) -> str:
+    """A test's name with how it treats cases that are not independent."""
+    if suite.paired.families is None:
+        return rule
+    return f"{rule} on family means" if _few_families(suite) else f"cluster-robust {rule}"
+
+
+def _few_families(suite: Evidence) -> bool:
+    return (
+        suite.paired.families is not None
+        and suite.difference is not None
+        and suite.difference.units < FEWEST_FAMILIES
+    )
+
+
+def _p_within(suite: Evidence, difference: PairedDifference) -> float:
+    """One-sided p value that the loss is smaller than the margin."""
+    paired = suite.paired
+    if paired.binary:
+        return p_tango(-suite.margin, better=paired.better, worse=paired.worse, cases=suite.cases)
+    return p_augmented(difference, -suite.margin)
+
+
+def _interval(suite: Evidence, difference: PairedDifference) -> Interval:
+    """The interval of the test that `_p_within` applies."""
+    paired = suite.paired
+    if paired.binary:
+        return tango_interval(better=paired.better, worse=paired.worse, cases=suite.cases)
+    return augmented_interval(difference)
+
+
+def _harmed(suite: Evidence, difference: PairedDifference, *, rule: str, level: float) -> Finding:
+    interval = t_interval(difference)
+    reason = (
+        f"{suite.name} got worse by {points(difference.mean)} {seen(interval, suite.cases)}: "
+        "more than chance explains"
+    )
+    return Finding(decision="fail", rule=rule, reason=reason, interval=interval, level=level)
+
+
+def _tested(suite: Evidence, difference: PairedDifference, *, finding: Finding) -> SuiteVerdict:
+    paired = suite.paired
+    return SuiteVerdict(
+        name=suite.name,
+        role=suite.scores.role,
+        decision=finding.decision,
+        rule=finding.rule,
+        reason=finding.reason + _reservations(suite),
+        cases=suite.cases,
+        candidate=float(np.mean(paired.candidate)),
+        reference=float(np.mean(paired.reference)),
+        difference=difference.mean,
+        interval=finding.interval,
+        margin=suite.margin if suite.scores.role in ("guard", "critical") else None,
+        better=paired.better,
+        worse=paired.worse,
+        smallest_detectable=smallest_detectable(difference, alpha=finding.level),
+        cases_needed=finding.needed,
+    )
+
+
+def _untested(suite: Evidence) -> SuiteVerdict:
+    """Fewer than two independent units: what was seen is reported, and no test is made."""
+    paired, cases = suite.paired, suite.cases
+    if cases == 0:
+        reason = f"{suite.name} has no case with a score for both models"
+    elif cases == 1:
+        reason = f"{suite.name} has one case with a score for both models, and a test needs two"
+    else:
+        reason = f"{suite.name}: all {cases} cases are of one family, so chance cannot be judged"
+    return SuiteVerdict(
+        name=suite.name,
+        role=suite.scores.role,
+        decision="undecided",
+        rule="none",
+        reason=reason + _reservations(suite),
+        cases=cases,
+        candidate=float(np.mean(paired.candidate)) if cases else None,
+        reference=float(np.mean(paired.reference)) if cases else None,
+        difference=float(np.mean(paired.differences)) if cases else None,
+        margin=suite.margin if suite.scores.role in ("guard", "critical") else None,
+        better=paired.better,
+        worse=paired.worse,
+    )
+
+
+def _reservations(suite: Evidence) -> str:
+    """What the reader should know about the data: cases left out, families too few."""
+    said = []
+    if suite.paired.left_out:
+        said.append(
+            f"{suite.paired.left_out} of {count(suite.cases + suite.paired.left_out, 'case')} left out, unscored"
+        )
+    if _few_families(suite):
+        said.append("families too few to treat one by one, so the means of the families were compared")
+    return f" ({'; '.join(said)})" if said else ""

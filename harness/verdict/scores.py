@@ -1,0 +1,215 @@
+"""A run as the arrays that statistics needs: per suite, case by trial, candidate and reference."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.errors import UsageError
+from harness.records import Failure, Result, Role, Run, Suite, SuiteRole, record
+from harness.verdict.comparison import case_score
+from harness.verdict.pairedtests import TINY, Floats, Ints
+
+
+@record
+class SuiteScores:
+    """What one suite measured, as numbers.
+
+    `candidate` and `reference` have shape (cases, trials), values in 0..1, NaN where unscored; the
+    two may differ in trials. `families` has shape (cases,): cases with the same number are not
+    independent. `margin` is the largest acceptable loss of a guard or critical suite; None takes
+    the default. `weight` is the suite's share among all guards.
+    """
+
+    name: str
+    role: SuiteRole
+    margin: float | None
+    candidate: Floats
+    reference: Floats
+    families: Ints | None = None
+    weight: float = 1.0
+
+
+@record
+class PairedScores:
+    """A suite's cases that both models have a score for, trials averaged: one row per case.
+
+    `binary` says that each case is one yes/no outcome per model, independent of the others.
+    `families` is None when no two cases share one.
+    """
+
+    candidate: Floats
+    reference: Floats
+    families: Ints | None
+    binary: bool
+    left_out: int
+
+    @property
+    def differences(self) -> Floats:
+        """Candidate minus reference, shape (cases,)."""
+        return self.candidate - self.reference
+
+    @property
+    def better(self) -> int:
+        """Cases on which the candidate's score is higher."""
+        return int(np.sum(self.differences > TINY))
+
+    @property
+    def worse(self) -> int:
+        """Cases on which the candidate's score is lower."""
+        return int(np.sum(self.differences < -TINY))
+
+
+def pair_scores(scores: SuiteScores) -> PairedScores:
+    """Average the trials of each case and keep the cases both sides have a score for.
+
+    Cases are the unit: counting trials as rows makes an unchanged model win two to three times too often.
+    """
+    candidate, reference = _trial_means(scores.candidate), _trial_means(scores.reference)
+    known = ~(np.isnan(candidate) | np.isnan(reference))
+    candidate, reference = candidate[known], reference[known]
+    families = None if scores.families is None else scores.families[known]
+    if families is not None and len(np.unique(families)) == len(families):
+        families = None
+    single = scores.candidate.shape[1] == 1 and scores.reference.shape[1] == 1
+    yes_or_no = bool(np.isin(candidate, (0.0, 1.0)).all() and np.isin(reference, (0.0, 1.0)).all())
+    return PairedScores(
+        candidate=candidate,
+        reference=reference,
+        families=families,
+        binary=single and yes_or_no and families is None,
+        left_out=int(np.sum(~known)),
+    )
+
+
+def _trial_means(values: Floats) -> Floats:
+    scored = np.sum(~np.isnan(values), axis=1)
+    totals = np.nansum(values, axis=1)
+    means: Floats = np.where(scored > 0, totals / np.maximum(scored, 1), np.nan)
+    return means
+
+
+def within_variance(values: Floats) -> float | None:
+    """The mean variance between the trials of one case; None when no case has two scored trials."""
+    counts = np.sum(~np.isnan(values), axis=1)
+    rows = values[counts >= 2]
+    return float(np.mean(np.nanvar(rows, axis=1, ddof=1))) if len(rows) else None
+
+
+def check_scores(scores: Sequence[SuiteScores]) -> None:
+    """Refuse arrays that no suite could have produced.
+
+    Raises:
+        UsageError: A name twice, a wrong shape, a value outside 0..1, a negative margin or weight.
+    """
+    names = [suite.name for suite in scores]
+    if len(set(names)) < len(names):
+        raise UsageError(f"suite names repeat: {', '.join(sorted(names))}", remedy="give each its own name")
+    for suite in scores:
+        _check_arrays(suite)
+        if suite.margin is not None and not 0 <= suite.margin <= 1:
+            raise UsageError(
+                f"{suite.name}: margin {suite.margin} is outside 0..1", remedy="0.05 is 5 points"
+            )
+        if not 0 < suite.weight < float("inf"):
+            raise UsageError(f"{suite.name}: weight {suite.weight} is not positive", remedy="1 is usual")
+
+
+def _check_arrays(suite: SuiteScores) -> None:
+    cases = len(suite.candidate)
+    for side, values in (("candidate", suite.candidate), ("reference", suite.reference)):
+        if values.ndim != 2 or len(values) != cases:
+            raise UsageError(
+                f"{suite.name}: {side} has shape {values.shape}",
+                remedy=f"one row for each of the {cases} cases, one column per trial",
+            )
+        if np.any((values < 0) | (values > 1)):
+            raise UsageError(f"{suite.name}: {side} has a score outside 0..1", remedy="scale the scores")
+    if suite.families is not None and suite.families.shape != (cases,):
+        raise UsageError(
+            f"{suite.name}: families has shape {suite.families.shape}",
+            remedy=f"one number per case: ({cases},)",
+        )
+
+
+# --- from a run ----------------------------------------------------------------------------------
+
+
+def scores_of(run: Run, *, reference: Role, lost_reference: float = 0.0) -> list[SuiteScores]:
+    """The asked suites of a run as arrays, one row per selected case.
+
+    An answer that failed after its retries counts as 0 for the candidate and as `lost_reference`
+    for the reference; where both failed, and where nobody was asked, it is NaN.
+    """
+    rows = rows_by_suite(run.results)
+    return [
+        suite_scores(
+            suite, rows.get(suite.name, {}), reference=reference, cases=cases, lost_reference=lost_reference
+        )
+        for suite in run.manifest.suites
+        if (cases := run.manifest.selected.get(suite.name, ()))
+    ]
+
+
+def rows_by_suite(results: Sequence[Result]) -> dict[str, dict[Role, list[Result]]]:
+    """Results sorted into suite and role."""
+    rows: defaultdict[str, defaultdict[Role, list[Result]]] = defaultdict(lambda: defaultdict(list))
+    for result in results:
+        rows[result.suite][result.role].append(result)
+    return {suite: dict(roles) for suite, roles in rows.items()}
+
+
+def suite_scores(
+    suite: Suite,
+    results: Mapping[Role, Sequence[Result]],
+    *,
+    reference: Role,
+    cases: Sequence[str],
+    lost_reference: float = 0.0,
+) -> SuiteScores:
+    """One suite's results as arrays with a row for each id in `cases`; see `scores_of`."""
+    new, old = results.get("candidate", ()), results.get(reference, ())
+    trials = max([suite.trials, *(result.trial + 1 for result in (*new, *old))])
+    shape = (len(cases), trials)
+    candidate, candidate_lost = _fill(suite, new, cases=cases, shape=shape)
+    baseline, baseline_lost = _fill(suite, old, cases=cases, shape=shape)
+    candidate[candidate_lost] = 0.0
+    baseline[baseline_lost] = lost_reference
+    # Two dead endpoints agree on everything: counted as 0 and 0 they would prove that nothing changed.
+    if lost_reference == 0.0:
+        candidate[candidate_lost & baseline_lost] = np.nan
+    return SuiteScores(
+        name=suite.name,
+        role=suite.role,
+        margin=suite.margin,
+        candidate=candidate,
+        reference=baseline,
+        families=_families(suite, cases),
+        weight=suite.weight,
+    )
+
+
+def _fill(
+    suite: Suite, results: Sequence[Result], *, cases: Sequence[str], shape: tuple[int, int]
+) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    row_of = {case: row for row, case in enumerate(cases)}
+    values, lost = np.full(shape, np.nan), np.zeros(shape, dtype=np.bool_)
+    for result in results:
+        row = row_of.get(result.case)
+        if row is None:
+            continue
+        score = case_score(suite, result)
+        values[row, result.trial] = np.nan if score is None else score
+        lost[row, result.trial] = isinstance(result.outcome, Failure) and result.outcome.kind != "not_asked"
+    return values, lost
+
+
+def _families(suite: Suite, cases: Sequence[str]) -> Ints | None:
+    if suite.family is None:
+        return None
+    metadata = {case.id: case.metadata for case in suite.cases}
+    # A case that names no family is a family of its own; values of any JSON type compare by repr.
+    names = [repr(metadata.get(case, {}).get(suite.family, ("alone", case))) for case in cases]
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    return np.array([numbers[name] for name in names], dtype=np.int64)
