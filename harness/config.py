@@ -4,13 +4,14 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import field, fields, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Literal
 
+from harness.dataset import Price
 from harness.errors import FileError, Mistake, UsageError
 from harness.records import Endpoint, Json, record
-from harness.serial import ParseError, Problem, nearest, parse
+from harness.serial import ParseError, Problem, nearest, parse, with_values
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -19,15 +20,6 @@ else:
 
 LOCAL, OPENAI = "local", "openai"
 EMBEDDED_MODEL = "smollm2-135m-instruct"
-
-
-@record
-class Price:
-    """USD per 1M tokens."""
-
-    input: float | None = None
-    cached: float | None = None
-    output: float | None = None
 
 
 @record
@@ -69,7 +61,7 @@ class Settings:
     valid: Path | None = None
     concurrency: int = 32
     trials: int | None = None
-    budget_usd: float | None = None
+    budget_usd: float | None = 5.0
     reports: Path = Path("reports")
     base_url: str | None = None
     cache: bool = True
@@ -150,9 +142,10 @@ def with_flags(settings: Settings, flags: Mapping[str, Json]) -> Settings:
     Raises:
         UsageError: A value out of range.
     """
-    known = {item.name for item in fields(Settings)}
-    assert known >= set(flags), "a flag without a setting"
-    merged = replace(settings, **{key: value for key, value in flags.items() if value is not None})
+    try:
+        merged = with_values(settings, {key: value for key, value in flags.items() if value is not None})
+    except ParseError as error:
+        raise UsageError("; ".join(str(problem) for problem in error.problems)) from None
     if merged.concurrency < 1:
         raise UsageError(f"--concurrency {merged.concurrency}", remedy="at least 1")
     if merged.trials is not None and merged.trials < 1:

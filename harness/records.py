@@ -51,8 +51,8 @@ def record(cls: _Class) -> _Class:
 
     The plain dictionary of options tells `serial` to refuse unknown keys at every depth.
     """
-    made = dataclass(frozen=True, slots=True, kw_only=True)(cls)
-    made.__pydantic_config__ = {"extra": "forbid"}
+    made: type = dataclass(frozen=True, slots=True, kw_only=True)(cls)
+    made.__pydantic_config__ = {"extra": "forbid"}  # type: ignore[attr-defined]
     return made  # type: ignore[return-value]
 
 
@@ -248,6 +248,14 @@ class Scorer(Protocol):
 
 
 @runtime_checkable
+class CheckedScorer(Protocol):
+    """A scorer that knows which cases it cannot judge; suites are refused for them when they load."""
+
+    def check_case(self, case: Case) -> str | None:
+        """Why this case cannot be judged with these settings, or None."""
+
+
+@runtime_checkable
 class JudgedScorer(Protocol):
     """A scorer that needs a judge: it says what to ask and reads the reply; the runner asks."""
 
@@ -343,8 +351,8 @@ class ModelFacts:
 class Manifest:
     """What a run was: enough to recompute its verdict and its page from its folder alone.
 
-    `selected` maps each suite to the ids of the cases that were asked for, in order; times are
-    UTC in ISO 8601.
+    `selected` maps each suite to the ids of the cases that were asked for, in order; `skipped` maps
+    suites that were not asked at all to the reason; times are UTC in ISO 8601.
     """
 
     schema: int
@@ -355,6 +363,7 @@ class Manifest:
     models: Mapping[str, ModelFacts]
     selected: Mapping[str, tuple[str, ...]]
     plan: str
+    skipped: Mapping[str, str] = field(default_factory=dict)
     finished: str | None = None
     reason: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -68,10 +68,20 @@ def parse(cls: type[_T], data: object) -> _T:
     return value
 
 
+def with_values(value: _T, changes: Mapping[str, object]) -> _T:
+    """The record with some fields changed, checked as if read from a file.
+
+    Raises:
+        ParseError: An unknown field or a value of the wrong type.
+    """
+    kept = {item.name: getattr(value, item.name) for item in fields(cast("Any", value))}
+    return parse(type(value), {**kept, **changes})
+
+
 def _problems(cls: Any, error: ValidationError) -> list[Problem]:
     found: dict[Path_, Problem] = {}
     for item in error.errors(include_url=False):
-        path = tuple(part for part in item["loc"] if isinstance(part, (str, int)))
+        path = tuple(item["loc"])
         what, remedy = _sentence(item)
         if what == "unknown key":
             remedy = nearest(str(path[-1]), _fields_at(cls, path[:-1])) or remedy
@@ -82,7 +92,7 @@ def _problems(cls: Any, error: ValidationError) -> list[Problem]:
 def _fields_at(cls: Any, path: Path_) -> list[str]:
     """The field names of the record that stands at a path of `cls`."""
     for part in path:
-        cls = get_type_hints(cls).get(part, cls) if is_dataclass(cls) else cls
+        cls = get_type_hints(cls).get(str(part), cls) if is_dataclass(cls) else cls
         cls = next((kind for kind in _flat(cls) if is_dataclass(kind)), cls)
     return [item.name for item in fields(cls)] if is_dataclass(cls) else []
 

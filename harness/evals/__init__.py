@@ -1,5 +1,7 @@
 """Suites asked of models: loading them, running them, storing what came back."""
 
+from harness.evals.estimates import RoleEstimate, check_budget, estimate, estimate_lines
+from harness.evals.manifests import Plan, continued, new_manifest
 from harness.evals.prefetch import OpenModels, Prefetcher, opened
 from harness.evals.runner import Cell, ask, cells_of, evaluate
 from harness.evals.store import (
@@ -8,8 +10,6 @@ from harness.evals.store import (
     VERDICT,
     RunWriter,
     list_runs,
-    new_run_id,
-    now,
     open_run,
     resumable,
     totals,
@@ -23,18 +23,23 @@ __all__ = [
     "VERDICT",
     "Cell",
     "OpenModels",
+    "Plan",
     "Prefetcher",
+    "RoleEstimate",
     "RunWriter",
     "ask",
     "case_digest",
     "cells_of",
+    "check_budget",
+    "continued",
+    "estimate",
+    "estimate_lines",
     "evaluate",
     "find_suites",
     "list_runs",
     "load_suite",
     "messages_for",
-    "new_run_id",
-    "now",
+    "new_manifest",
     "open_run",
     "opened",
     "resumable",

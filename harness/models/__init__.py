@@ -1,6 +1,6 @@
 """Asking models: an OpenAI-compatible endpoint, and a cache so that no answer is paid for twice."""
 
-from harness.models.cached import AnswerCache, CachedModel
+from harness.models.cached import AnswerCache, CachedModel, answer_key
 from harness.models.openai_chat import ChatClient, OpenAIChat
 
-__all__ = ["AnswerCache", "CachedModel", "ChatClient", "OpenAIChat"]
+__all__ = ["AnswerCache", "CachedModel", "ChatClient", "OpenAIChat", "answer_key"]

@@ -80,6 +80,11 @@ class AnswerCache:
         except ParseError:
             return None  # not an answer as we write them: as good as none, and overwritten by the next
 
+    def holds(self, key: str) -> bool:
+        """Whether the question of this key has been paid for."""
+        query = "SELECT 1 FROM answers WHERE key = ?"
+        return bool(self._try(lambda: self._connection.execute(query, (key,)).fetchone() is not None))
+
     def store(self, key: str, completion: Completion, *, endpoint: str, model: str) -> None:
         """Write one answer; it is on disk when this returns."""
         row = (key, endpoint, model, to_json(replace(completion, cached=False)), time.time())
@@ -226,12 +231,19 @@ class CachedModel:
             del self._cache.pending[key]
 
     def _key(self, messages: Sequence[Message], sampling: Sampling, trial: int) -> str:
-        return digest(
-            {
-                "endpoint": self._endpoint,
-                "model": self._model.name,
-                "messages": [dict(message) for message in messages],
-                "sampling": to_plain(sampling),
-                "trial": trial,
-            }
-        )
+        return answer_key(messages, sampling, endpoint=self._endpoint, model=self._model.name, trial=trial)
+
+
+def answer_key(
+    messages: Sequence[Message], sampling: Sampling, *, endpoint: str, model: str, trial: int = 0
+) -> str:
+    """The digest an answer is stored under: everything that decides what the endpoint is asked."""
+    return digest(
+        {
+            "endpoint": endpoint,
+            "model": model,
+            "messages": [dict(message) for message in messages],
+            "sampling": to_plain(sampling),
+            "trial": trial,
+        }
+    )

@@ -1,0 +1,93 @@
+"""What a run will ask and cost, before anything is asked."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from harness.dataset import count_message_tokens
+from harness.errors import BudgetError
+from harness.evals.runner import Cell
+from harness.evals.suites import messages_for
+from harness.records import Role, record
+
+# An answer's length when a suite sets no max_tokens: long for a chat answer, short for an essay.
+UNLIMITED_ANSWER_TOKENS = 1024
+TOKENS_PER_MILLION = 1_000_000
+
+
+@record
+class RoleEstimate:
+    """One role's share: requests, prompt tokens, the most tokens the answers may take, the most it may cost."""
+
+    role: Role
+    model: str
+    requests: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: float | None
+
+
+def estimate(
+    cells: Iterable[Cell],
+    models: Mapping[Role, str],
+    prices: Mapping[Role, Mapping[str, float]],
+    *,
+    is_paid: Callable[[Cell], bool],
+) -> tuple[RoleEstimate, ...]:
+    """The run's requests by role; `is_paid` tells of cells whose answers are in the cache already."""
+    counted: dict[Role, list[int]] = {}
+    for cell in cells:
+        if is_paid(cell):
+            continue
+        line = counted.setdefault(cell.role, [0, 0, 0])
+        line[0] += 1
+        line[1] += count_message_tokens(
+            messages_for(cell.suite, cell.case, cell.role), model=models[cell.role]
+        )
+        line[2] += cell.suite.sampling.max_tokens or UNLIMITED_ANSWER_TOKENS
+    return tuple(
+        RoleEstimate(
+            role=role,
+            model=models[role],
+            requests=requests,
+            prompt_tokens=prompt,
+            completion_tokens=completion,
+            cost_usd=_cost(prompt, completion, prices.get(role, {})),
+        )
+        for role, (requests, prompt, completion) in counted.items()
+    )
+
+
+def _cost(prompt: int, completion: int, price: Mapping[str, float]) -> float | None:
+    if "input" not in price or "output" not in price:
+        return None
+    return (prompt * price["input"] + completion * price["output"]) / TOKENS_PER_MILLION
+
+
+def check_budget(estimates: Sequence[RoleEstimate], budget_usd: float | None) -> None:
+    """Refuse a run that may cost more than its budget.
+
+    Raises:
+        BudgetError: The most it may cost is over the budget; roles of unknown price are left out.
+    """
+    known = [line.cost_usd for line in estimates if line.cost_usd is not None]
+    if budget_usd is not None and sum(known) > budget_usd:
+        raise BudgetError(
+            f"this run may cost up to {sum(known):.2f} USD, the budget is {budget_usd:.2f} USD; nothing was asked",
+            remedy="raise --budget-usd, select cases with -k, or lower max_tokens in the suites",
+        )
+
+
+def estimate_lines(estimates: Sequence[RoleEstimate]) -> list[str]:
+    """An estimate as a person reads it, a line a role and the sum."""
+    lines = [
+        f"{line.role}: {line.model}: {line.requests} requests, {line.prompt_tokens:,} prompt tokens, "
+        f"at most {line.completion_tokens:,} answer tokens, {_dollars(line.cost_usd)}"
+        for line in estimates
+    ]
+    known = [line.cost_usd for line in estimates]
+    total = sum(cost for cost in known if cost is not None)
+    unknown = " and what the models of unknown price cost" if None in known else ""
+    return [*lines, f"in all at most {total:.4f} USD{unknown}; nothing was asked"]
+
+
+def _dollars(cost: float | None) -> str:
+    return "price unknown" if cost is None else f"at most {cost:.4f} USD"

@@ -1,0 +1,98 @@
+"""What a run was, written down before anything is asked."""
+
+import contextlib
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from harness.evals.store import SCHEMA, new_run_id, now
+from harness.records import Case, Manifest, ModelFacts, Role, Suite, TrainingJob, record
+from harness.serial import digest, to_plain
+
+PACKAGES = ("finetune-harness", "openai", "pytest")
+
+
+@record
+class Plan:
+    """What a session is about to ask of whom: two sessions with equal plans are the same run."""
+
+    suites: tuple[Suite, ...]
+    selected: Mapping[str, Sequence[Case]]
+    models: Mapping[Role, ModelFacts]
+
+    @property
+    def ids(self) -> dict[str, tuple[str, ...]]:
+        """The selected cases' ids by suite."""
+        return {name: tuple(case.id for case in cases) for name, cases in self.selected.items()}
+
+    @property
+    def digest(self) -> str:
+        """Equal for equal questions to equal models."""
+        ids = self.ids
+        return digest(
+            {
+                "suites": {
+                    suite.name: [suite.digest, suite.trials, list(ids[suite.name])] for suite in self.suites
+                },
+                "models": {str(role): to_plain(facts) for role, facts in self.models.items()},
+            }
+        )
+
+
+def new_manifest(
+    plan: Plan, *, root: Path, skipped: Mapping[str, str], job: TrainingJob | None, data: Mapping[str, str]
+) -> Manifest:
+    """The manifest of a run that begins now.
+
+    Args:
+        plan: What is asked of whom.
+        root: The project's folder; its commit is noted when it is a git repository.
+        skipped: Suites that are not asked, with the reason.
+        job: The job the candidate came from.
+        data: SHA-256 digests of the training files, by name.
+    """
+    created = now()
+    return Manifest(
+        schema=SCHEMA,
+        id=new_run_id(plan.models["candidate"].model, created),
+        status="running",
+        created=created,
+        suites=plan.suites,
+        models={str(role): facts for role, facts in plan.models.items()},
+        selected=plan.ids,
+        skipped=skipped,
+        plan=plan.digest,
+        versions=_versions(),
+        commit=_commit(root),
+        job=job,
+        data=data,
+    )
+
+
+def continued(manifest: Manifest, earlier: Manifest) -> Manifest:
+    """The manifest as the continuation of an earlier, unfinished run of the same plan."""
+    return replace(manifest, id=earlier.id, created=earlier.created)
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def _commit(root: Path) -> str | None:
+    try:
+        done = subprocess.run(  # noqa: S603 - a fixed command
+            ["git", "-C", str(root), "rev-parse", "HEAD"],  # noqa: S607 - whichever git the user has
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None

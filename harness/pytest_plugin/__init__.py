@@ -1,0 +1,200 @@
+"""`pytest suites/`: the hooks. Everything heavy is imported when a suite is really there.
+
+The plugin is loaded in every pytest session of the environment, so this module imports pytest alone.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from harness.pytest_plugin.session import HarnessSession
+
+SUFFIX = ".suite.yaml"
+SESSION: pytest.StashKey[HarnessSession] = pytest.StashKey()
+
+# Letter and colour of a case's change in pytest's progress; a kept case is an ordinary pass.
+STATUS = {"improved": ("i", "green"), "regressed": ("r", "red"), "missed": ("m", "yellow")}
+
+FLAGS: tuple[tuple[str, dict[str, object]], ...] = (
+    (
+        "--candidate",
+        {"metavar": "MODEL", "help": "the model to judge: an id, a configured name, or 'latest'"},
+    ),
+    ("--base", {"metavar": "MODEL", "help": "the untuned model it is compared with"}),
+    (
+        "--promoted",
+        {"metavar": "MODEL", "help": "the model now in production; the gate's reference when given"},
+    ),
+    ("--judge", {"metavar": "MODEL", "help": "the model that grades rubric answers"}),
+    ("--job", {"metavar": "ID", "help": "the fine-tuning job of the candidate: its curve is shown"}),
+    ("--base-url", {"metavar": "URL", "help": "any OpenAI-compatible endpoint for models named by id"}),
+    ("--trials", {"metavar": "K", "type": int, "help": "ask every case K times, whatever its suite says"}),
+    ("--concurrency", {"metavar": "N", "type": int, "help": "requests under way at once (default 32)"}),
+    (
+        "--budget-usd",
+        {"metavar": "X", "type": float, "help": "ask nothing if the run may cost more (exit 2)"},
+    ),
+    ("--reports", {"metavar": "DIR", "help": "where runs are stored (default reports/)"}),
+    ("--no-cache", {"action": "store_true", "help": "ask everything anew; the new answers are kept"}),
+    ("--estimate", {"action": "store_true", "help": "print requests, tokens and cost; ask nothing"}),
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """One group of options; names of the contract with users."""
+    group = parser.getgroup("harness", "harness: does the fine-tuned model ship?")
+    for name, settings in FLAGS:
+        group.addoption(name, dest=f"harness_{name[2:].replace('-', '_')}", default=None, **settings)
+
+
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Keep a suite on one xdist worker: with mode `load` every worker would ask for the whole suite."""
+    if getattr(config.option, "dist", "no") == "load" and suite_files(config):
+        config.option.dist = "loadfile"
+
+
+def suite_files(config: pytest.Config) -> list[Path]:
+    """Suite files at or under the paths of the command line."""
+    found: set[Path] = set()
+    for argument in config.args:
+        path = config.invocation_params.dir / str(argument).split("::", 1)[0]
+        if path.is_dir():
+            found.update(path.rglob(f"*{SUFFIX}"))
+        elif path.name.endswith(SUFFIX) and path.is_file():
+            found.add(path)
+    return sorted(found)
+
+
+def harness_session(config: pytest.Config) -> HarnessSession:
+    """The session's one state, made when it is first needed."""
+    from harness.pytest_plugin.session import HarnessSession
+
+    if SESSION not in config.stash:
+        config.stash[SESSION] = HarnessSession(config)
+    return config.stash[SESSION]
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """A suite file is a node of its own kind."""
+    if not file_path.name.endswith(SUFFIX):
+        return None
+    from harness.pytest_plugin.items import SuiteFile
+
+    return SuiteFile.from_parent(parent, path=file_path)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """Before the first item: models resolved, server started, candidate trained, run opened."""
+    if session.config.option.collectonly or session.testsfailed:
+        return None
+    if SESSION not in session.config.stash:
+        return None
+    from harness.pytest_plugin.items import selected_cases
+
+    return harness_session(session.config).begin(selected_cases(session.items))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, object, object]:
+    """Ask for this item's suite and the next one's before waiting."""
+    if SESSION in item.config.stash:
+        from harness.pytest_plugin.items import SuiteItem
+
+        for one in (item, nextitem):
+            if isinstance(one, SuiteItem):
+                harness_session(item.config).prefetch(one.suite)
+    outcome = yield
+    if SESSION in item.config.stash and (reason := harness_session(item.config).stop_reason):
+        item.session.shouldfail = reason
+    return outcome
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Put the item's results on its report as plain text: it survives the way from an xdist worker."""
+    report = yield
+    if SESSION in item.config.stash:
+        from harness.pytest_plugin.items import attach
+
+        attach(item, report)
+    return report
+
+
+def pytest_report_teststatus(
+    report: pytest.TestReport,
+) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+    """A case that need not pass says how it changed: improved, regressed, missed (both wrong)."""
+    change = getattr(report, "harness_change", None)
+    if report.when != "call" or not report.passed or change not in STATUS:
+        return None
+    letter, colour = STATUS[change]
+    return change, letter, (change.upper(), {colour: True})
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: object) -> None:
+    """The xdist controller prepares once; its workers take the lineup over."""
+    config: pytest.Config = node.config  # type: ignore[attr-defined]
+    if suite_files(config) and not config.option.collectonly:
+        node.workerinput["harness"] = harness_session(config).handed_over()  # type: ignore[attr-defined]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: object, ids: list[str]) -> None:
+    """The first worker's collection tells the controller which cases were selected."""
+    config: pytest.Config = node.config  # type: ignore[attr-defined]
+    if SESSION in config.stash:
+        harness_session(config).open_collected(ids)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Close the run, compute the verdict, write the page, stop the server."""
+    if SESSION in session.config.stash:
+        harness_session(session.config).finish(session, exitstatus)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The table, the verdict, the path of the page."""
+    if SESSION in terminalreporter.config.stash:
+        harness_session(terminalreporter.config).summarise(terminalreporter)
+
+
+@pytest.fixture(scope="session")
+def candidate(pytestconfig: pytest.Config) -> object:
+    """The candidate model, for suites written in Python: `candidate.ask("...")`."""
+    return harness_session(pytestconfig).asker("candidate")
+
+
+@pytest.fixture(scope="session")
+def base(pytestconfig: pytest.Config) -> object:
+    """The base model; skips when the run has none."""
+    return harness_session(pytestconfig).asker("base")
+
+
+@pytest.fixture(scope="session")
+def promoted(pytestconfig: pytest.Config) -> object:
+    """The model now in production; skips when the run has none."""
+    return harness_session(pytestconfig).asker("promoted")
+
+
+@pytest.fixture(scope="session")
+def judge(pytestconfig: pytest.Config) -> object:
+    """The judge model; skips when the run has none."""
+    return harness_session(pytestconfig).asker("judge")
+
+
+@pytest.fixture
+def score(request: pytest.FixtureRequest) -> object:
+    """`score(answer, {"type": "length", ...}, expected=...)`: a Score that lands in the run's results."""
+    return harness_session(request.config).scorer_of(request.node)

@@ -1,0 +1,435 @@
+"""The one state of a pytest session with suites: what is asked, the lineup, the run, the verdict."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.config import process_environment, read_settings, with_flags
+from harness.errors import BudgetError, FileError, HarnessError, StorageError, UsageError
+from harness.evals import (
+    CURVE,
+    PAGE,
+    VERDICT,
+    Cell,
+    Plan,
+    Prefetcher,
+    RoleEstimate,
+    RunWriter,
+    cells_of,
+    check_budget,
+    continued,
+    estimate,
+    estimate_lines,
+    load_suite,
+    messages_for,
+    new_manifest,
+    resumable,
+)
+from harness.lineup import (
+    STATE,
+    Lineup,
+    Seat,
+    handover,
+    lacking,
+    open_models,
+    planned_seats,
+    prepared,
+    taken_over,
+)
+from harness.models import AnswerCache, answer_key
+from harness.pytest_plugin import suite_files
+from harness.pytest_plugin.python_suites import Asker, ScoreKeeper
+from harness.pytest_plugin.terminal import TerminalTeller, summary
+from harness.records import (
+    Case,
+    Decision,
+    Failure,
+    Gate,
+    Json,
+    Manifest,
+    Result,
+    Role,
+    Run,
+    RunStatus,
+    Score,
+    Suite,
+    Verdict,
+)
+from harness.report import render
+from harness.serial import from_json, to_json, write_atomic
+from harness.training import write_curve
+from harness.verdict import judge_gate, judge_suite, verdict_of
+
+ANSWERS = "answers.sqlite"
+ASKED: tuple[Role, ...] = ("candidate", "base", "promoted")
+
+
+class HarnessSession:
+    """Made once for a pytest session, in the controller and in every xdist worker.
+
+    The controller prepares the lineup, writes the rows and decides; whoever runs items asks.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.environment = process_environment()
+        self.teller = TerminalTeller(config)
+        with as_pytest_errors():
+            self.settings = with_flags(read_settings(config.rootpath), _flags(config))
+        self.suites: dict[str, Suite] = {}
+        self.seats: Mapping[Role, Seat] = {}
+        self._selected: Mapping[str, tuple[Case, ...]] = {}
+        self._lineup: Lineup | None = None
+        self._prefetcher: Prefetcher | None = None
+        self._writer: RunWriter | None = None
+        self._run: Run | None = None
+        self._verdict: Verdict | None = None
+        self._page: Path | None = None
+        self._trouble: str | None = None
+        self._keeper = ScoreKeeper()
+        self._stack = contextlib.ExitStack()
+
+    # --- facts ------------------------------------------------------------------------------------
+
+    @property
+    def _worker_input(self) -> Mapping[str, Json] | None:
+        """What an xdist controller handed to this process; None in the controller and without xdist."""
+        return getattr(self.config, "workerinput", None)
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """The roles that are asked the cases."""
+        return tuple(role for role in ASKED if role in self.seats)
+
+    @property
+    def reference(self) -> Role:
+        """What the candidate is compared with: the promoted model when there is one, else the base."""
+        return "promoted" if "promoted" in self.seats else "base"
+
+    def lacking(self, suite: Suite) -> list[str]:
+        """What the suite needs and the models of this run cannot give."""
+        return [need for need in suite.needs if need in lacking(self.seats)]
+
+    def add_suite(self, suite: Suite) -> Suite:
+        """Take note of a suite, as this session asks it.
+
+        Raises:
+            pytest.UsageError: Two files of the session give the same suite name.
+        """
+        suite = replace(suite, trials=self.settings.trials or suite.trials)
+        known = self.suites.get(suite.name)
+        if known is not None and known.path != suite.path:
+            raise pytest.UsageError(f"two suites are called {suite.name!r}: {known.path} and {suite.path}")
+        self.suites[suite.name] = suite
+        return suite
+
+    # --- beginning --------------------------------------------------------------------------------
+
+    def begin(self, selected: Mapping[str, tuple[Case, ...]]) -> bool | None:
+        """Prepare everything before the first item; True ends the session there (`--estimate`)."""
+        self._selected = selected
+        if not selected:
+            return None
+        with as_pytest_errors():
+            if self.config.option.harness_estimate:
+                self._print_estimate()
+                return True
+            if self._worker_input is not None:
+                self._take_over(self._worker_input)
+            else:
+                self._prepare()
+                self._open_run()
+        return None
+
+    def handed_over(self) -> str:
+        """What an xdist worker needs, as text without secrets; prepares on the first call."""
+        with as_pytest_errors():
+            if self._lineup is None:
+                for path in suite_files(self.config):
+                    self.add_suite(replace(load_suite(path), path=_node_path(self.config, path)))
+                self._prepare()
+        assert self._lineup is not None
+        return to_json(handover(self._lineup))
+
+    def open_collected(self, ids: list[str]) -> None:
+        """Open the run of an xdist session from the node ids its first worker collected."""
+        if self._writer is not None or self._lineup is None:
+            return
+        wanted = set(ids)
+        chosen = {
+            suite.name: tuple(case for case in suite.cases if f"{suite.path}::{case.id}" in wanted)
+            for suite in self.suites.values()
+        }
+        self._selected = {name: cases for name, cases in chosen.items() if cases}
+        with as_pytest_errors():
+            self._open_run(asks=False)
+
+    def _prepare(self) -> None:
+        context = prepared(self.settings, self.environment, teller=self.teller)
+        self._lineup = self._stack.enter_context(context)
+        self.seats = self._lineup.seats
+        self.teller.done()
+
+    def _take_over(self, given: Mapping[str, Json]) -> None:
+        self.seats = taken_over(self.settings, self.environment, from_json(dict, str(given["harness"])))
+        workers = int(str(given["workercount"]))
+        self._start_asking(self._open_cache(), concurrency=max(1, self.settings.concurrency // workers))
+
+    def _open_run(self, *, asks: bool = True) -> None:
+        cache = self._open_cache()
+        check_budget(self._estimate(cache), self.settings.budget_usd)
+        self._writer = RunWriter(self.settings.path(self.settings.reports), self._manifest())
+        self._stack.callback(self._writer.close)
+        self.config.pluginmanager.register(Recorder(self), "harness-recorder")
+        if self._lineup is not None and self._lineup.curve is not None:
+            write_curve(self._lineup.curve, self._writer.path / CURVE)
+        if asks:
+            self._start_asking(cache, concurrency=self.settings.concurrency)
+
+    def _open_cache(self) -> AnswerCache:
+        cache = AnswerCache(self.settings.path(Path(STATE)) / ANSWERS)
+        self._stack.callback(cache.close)
+        if cache.moved_aside is not None:
+            self.teller.say(
+                f"the answer cache was damaged: moved to {cache.moved_aside.name}, a new one begun"
+            )
+        return cache
+
+    def _start_asking(self, cache: AnswerCache, *, concurrency: int) -> None:
+        models = open_models(self.seats, cache, read=self.settings.cache)
+        self._prefetcher = Prefetcher(models, concurrency=concurrency)
+
+    def _estimate(self, cache: AnswerCache | None) -> tuple[RoleEstimate, ...]:
+        """What is still to be asked; answers in the cache are paid for already."""
+
+        def is_paid(cell: Cell) -> bool:
+            if cache is None or not self.settings.cache:
+                return False
+            seat = self.seats[cell.role]
+            messages = messages_for(cell.suite, cell.case, cell.role)
+            key = answer_key(
+                messages,
+                cell.suite.sampling,
+                endpoint=seat.endpoint.label,
+                model=seat.model,
+                trial=cell.trial,
+            )
+            return cache.holds(key)
+
+        return estimate(
+            [cell for suite in self._asked_suites() for cell in self._cells(suite)],
+            {role: seat.model for role, seat in self.seats.items()},
+            {role: seat.price for role, seat in self.seats.items()},
+            is_paid=is_paid,
+        )
+
+    def _asked_suites(self) -> list[Suite]:
+        suites = [self.suites[name] for name in self._selected]
+        return [suite for suite in suites if not self.lacking(suite)]
+
+    def _print_estimate(self) -> None:
+        self.seats = planned_seats(self.settings, self.environment)
+        for line in estimate_lines(self._estimate(None)):
+            self.teller.say(line)
+
+    def _manifest(self) -> Manifest:
+        assert self._lineup is not None, "not prepared"
+        suites = tuple(self.suites[name] for name in self._selected)
+        plan = Plan(
+            suites=suites,
+            selected=self._selected,
+            models={role: seat.facts() for role, seat in self.seats.items()},
+        )
+        needs = {suite.name: ", ".join(self.lacking(suite)) for suite in suites}
+        manifest = new_manifest(
+            plan,
+            root=self.settings.root,
+            skipped={name: f"needs {need}" for name, need in needs.items() if need},
+            job=self._lineup.job,
+            data=self._lineup.data,
+        )
+        reports = self.settings.path(self.settings.reports)
+        earlier = resumable(reports, manifest.plan) if self.settings.cache else None
+        if earlier is None:
+            return manifest
+        self.teller.say(f"resuming {earlier.id} ({earlier.reason or 'it was killed'})")
+        return continued(manifest, earlier)
+
+    # --- asking -----------------------------------------------------------------------------------
+
+    def prefetch(self, suite: Suite) -> None:
+        """Ask all selected cases of a suite without waiting."""
+        if self._prefetcher is not None and not self.lacking(suite):
+            self._prefetcher.request(self._cells(suite))
+
+    def _cells(self, suite: Suite) -> list[Cell]:
+        cases = self._selected.get(suite.name, ())
+        size = self.settings.concurrency
+        # Blocks of one role fill a server's batch with one model, yet a case's answers come close together.
+        return [
+            cell
+            for start in range(0, len(cases), size)
+            for role in self.roles
+            for cell in cells_of(suite, cases[start : start + size], [role])
+        ]
+
+    def results(self, suite: Suite, case: Case) -> tuple[Result, ...]:
+        """The results of one case, waited for."""
+        assert self._prefetcher is not None, "asked before the run began"
+        prefetcher = self._prefetcher
+        return tuple(prefetcher.wait(cell) for cell in cells_of(suite, [case], self.roles))
+
+    def judge(self, suite: Suite, gate: Gate | None) -> tuple[Decision, str, bool]:
+        """A gate's decision, its sentence, and whether only a part of the suite was asked."""
+        cases = self._selected.get(suite.name, ())
+        by_role: dict[Role, list[Result]] = {role: [] for role in self.roles}
+        for case in cases:
+            for row in self.results(suite, case):
+                by_role[row.role].append(row)
+        partial = len(cases) < len(suite.cases)
+        if gate is None:
+            verdict = judge_suite(suite, by_role, reference=self.reference)
+            passed_in_part = partial and verdict.decision == "pass"
+            return "undecided" if passed_in_part else verdict.decision, verdict.reason, partial
+        finding = judge_gate(suite, gate, results=by_role, reference=self.reference)
+        return finding.decision, finding.reason, partial
+
+    def record(self, rows: list[str]) -> None:
+        """Write rows as they arrive; a disk that is full stops the run, keeping what is there."""
+        if self._writer is None or self._trouble is not None:
+            return
+        try:
+            for text in rows:
+                row = from_json(Result, text)
+                if not (isinstance(row.outcome, Failure) and row.outcome.kind == "not_asked"):
+                    self._writer.append(row)
+        except StorageError as error:
+            self._trouble = str(error)
+
+    @property
+    def stop_reason(self) -> str | None:
+        """Why no further item should run, if so."""
+        halted = self._prefetcher.halted if self._prefetcher else None
+        return self._trouble or (halted.message if halted else None)
+
+    # --- suites in Python -----------------------------------------------------------------------------
+
+    def asker(self, role: Role) -> Asker:
+        """The model of a role for a test function; skips when the run has none."""
+        if not self.seats:
+            with as_pytest_errors():
+                if self._worker_input is None:
+                    self._prepare()
+                    self._open_run()
+                elif "harness" in self._worker_input:
+                    self._take_over(self._worker_input)
+                else:
+                    raise UsageError(
+                        "under xdist, suites in Python need a suite file among the arguments",
+                        remedy="drop -n",
+                    )
+        if role not in self.seats:
+            pytest.skip(f"this run has no {role} model")
+        assert self._prefetcher is not None, "seated without a prefetcher"
+        return Asker(role, self.seats[role].model, self._prefetcher)
+
+    def scorer_of(self, item: pytest.Item) -> Callable[..., Score]:
+        """The `score` function of one test."""
+        return self._keeper.scorer_of(item)
+
+    def scored_by(self, item: pytest.Item) -> list[Result]:
+        """What a test of a suite in Python scored."""
+        return self._keeper.rows(item)
+
+    # --- ending -------------------------------------------------------------------------------------
+
+    def finish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Close the run whatever happened; the verdict decides the exit status of a good session."""
+        if self._prefetcher is not None:
+            self._prefetcher.close()
+        try:
+            if self._writer is not None:
+                self._close_run(self._writer, session, exitstatus)
+        except HarnessError as error:
+            self._trouble = str(error)
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        finally:
+            self._stack.close()
+
+    def _close_run(self, writer: RunWriter, session: pytest.Session, exitstatus: int) -> None:
+        status, reason = self._status(session, exitstatus)
+        self._run = run = writer.finish(
+            status, reason=reason, manifest=self._keeper.complete(writer.manifest)
+        )
+        self._verdict = verdict_of(run)
+        write_atomic(writer.path / VERDICT, to_json(self._verdict, indent=1))
+        curve = self._lineup.curve if self._lineup else None
+        self._page = render(run, self._verdict, to=writer.path / PAGE, curve=curve)
+        if exitstatus == pytest.ExitCode.OK and self._verdict.outcome != "promote":
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _status(self, session: pytest.Session, exitstatus: int) -> tuple[RunStatus, str | None]:
+        if exitstatus in {pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR}:
+            return "interrupted", "stopped by hand"
+        if self.stop_reason is not None:
+            return "interrupted", self.stop_reason
+        if session.shouldfail:
+            return "interrupted", str(session.shouldfail)
+        return "complete", None
+
+    def summarise(self, terminal: pytest.TerminalReporter) -> None:
+        """The run in a table, the verdict, and where the page is."""
+        if self._run is not None and self._verdict is not None:
+            summary(terminal, self._run, self._verdict, page=self._page)
+        if self._trouble is not None:
+            terminal.write_line(f"harness: {self._trouble}", red=True)
+
+
+class Recorder:
+    """Writes rows as reports arrive; registered in the process that writes the run."""
+
+    def __init__(self, state: HarnessSession) -> None:
+        self._state = state
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """One report: its rows to disk."""
+        self._state.record(getattr(report, "harness_rows", []))
+
+
+@contextlib.contextmanager
+def as_pytest_errors() -> Iterator[None]:
+    """Our errors in the form pytest shows without a traceback; a budget that is too small exits 2."""
+    try:
+        yield
+    except BudgetError as error:
+        pytest.exit(str(error), returncode=2)
+    except (UsageError, FileError) as error:
+        raise pytest.UsageError(str(error)) from None
+    except HarnessError as error:
+        pytest.exit(str(error), returncode=1)
+
+
+def _flags(config: pytest.Config) -> dict[str, Json]:
+    """The harness's flags that were given, by setting."""
+    given = {
+        name.removeprefix("harness_"): value
+        for name, value in vars(config.option).items()
+        if name.startswith("harness_") and value is not None
+    }
+    given.pop("estimate", None)
+    if given.pop("no_cache", None):
+        given["cache"] = False
+    if "reports" in given:
+        given["reports"] = config.invocation_params.dir / str(given["reports"])
+    return given
+
+
+def _node_path(config: pytest.Config, path: Path) -> str:
+    """A file's path as pytest spells it in node ids."""
+    try:
+        return path.resolve().relative_to(config.rootpath).as_posix()
+    except ValueError:
+        return path.as_posix()
