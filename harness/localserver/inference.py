@@ -1,0 +1,122 @@
+"""The way from a chat request to the engine: loaded on first use, never blocking the event loop."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from harness.localserver.wire import ApiError
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationRequest:
+    """One prompt for the engine; `adapter` is a PEFT folder, None for the base model."""
+
+    adapter: Path | None
+    messages: tuple[Mapping[str, str], ...]
+    max_tokens: int
+    temperature: float = 1.0
+    top_p: float = 1.0
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationResult:
+    """What the engine wrote; `length` when it was cut off by `max_tokens` or the context."""
+
+    text: str
+    finish_reason: Literal["stop", "length"]
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class Engine(Protocol):
+    """What generates. It batches what is submitted together by itself."""
+
+    @property
+    def context_length(self) -> int:
+        """Tokens a prompt and its answer may have together."""
+
+    def count_prompt_tokens(self, messages: tuple[Mapping[str, str], ...]) -> int:
+        """Tokens of the messages in the model's chat template."""
+
+    def submit(self, request: GenerationRequest) -> "Future[GenerationResult]":
+        """Queue a prompt and return at once."""
+
+    def close(self) -> None:
+        """Stop; what is still queued is dropped."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChatCall:
+    """A chat completion as it was asked for; `max_tokens` is None when the caller sets no limit."""
+
+    model: str
+    messages: tuple[Mapping[str, str], ...]
+    max_tokens: int | None = None
+    temperature: float = 1.0
+    top_p: float = 1.0
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+
+
+class Inference:
+    """Holds the engine. One thread loads it and counts tokens; waiting for answers takes no thread."""
+
+    def __init__(self, load: Callable[[], Engine]) -> None:
+        self._load = load
+        self._engine: Engine | None = None
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
+
+    async def complete(self, call: ChatCall, *, adapter: Path | None) -> GenerationResult:
+        """The engine's answer.
+
+        Raises:
+            ApiError: The prompt, or the prompt and the tokens asked for, do not fit the context.
+        """
+        loop = asyncio.get_running_loop()
+        submitted = await loop.run_in_executor(self._thread, self._submit, call, adapter)
+        return await asyncio.wrap_future(submitted)
+
+    def close(self) -> None:
+        """Let the engine go."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
+        if self._engine:
+            self._engine.close()
+
+    def _submit(self, call: ChatCall, adapter: Path | None) -> "Future[GenerationResult]":
+        if self._engine is None:
+            self._engine = self._load()
+        prompt_tokens = self._engine.count_prompt_tokens(call.messages)
+        room = self._engine.context_length - prompt_tokens
+        asked = call.max_tokens or 1
+        if asked > room:
+            raise _too_long(self._engine.context_length, prompt_tokens, call.max_tokens)
+        return self._engine.submit(
+            GenerationRequest(
+                adapter=adapter,
+                messages=call.messages,
+                max_tokens=call.max_tokens or room,
+                temperature=call.temperature,
+                top_p=call.top_p,
+                seed=call.seed,
+                stop=call.stop,
+            )
+        )
+
+
+def _too_long(limit: int, prompt_tokens: int, max_tokens: int | None) -> ApiError:
+    asked = (
+        f"your messages resulted in {prompt_tokens} tokens. Please reduce the length of the messages."
+        if max_tokens is None or prompt_tokens >= limit
+        else f"you requested {prompt_tokens + max_tokens} tokens ({prompt_tokens} in the messages, {max_tokens} "
+        "in the completion). Please reduce the length of the messages or completion."
+    )
+    return ApiError(
+        f"This model's maximum context length is {limit} tokens. However, {asked}",
+        param="messages",
+        code="context_length_exceeded",
+    )

@@ -1,0 +1,230 @@
+"""OpenAI's own client and its own types against the server: a script needs nothing but a base URL."""
+
+import asyncio
+import base64
+import io
+from collections.abc import Set
+from pathlib import Path
+from typing import Any, TypeVar
+
+import openai
+import pytest
+from openai._legacy_response import LegacyAPIResponse
+from openai.types import FileDeleted, FileObject, Model, ModelDeleted
+from openai.types.chat import ChatCompletion
+from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
+from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
+from pydantic import BaseModel
+
+from tests.localserver import fake_trainer
+from tests.localserver.fakes import BASE, EchoEngine, Server, running_server, training_rows
+
+T = TypeVar("T", bound=BaseModel)
+
+# What real job objects hold and the client's type does not name.
+JOB_EXTRAS = {"user_provided_suffix", "usage_metrics", "shared_with_openai", "eval_id"}
+
+
+def strictly(cls: type[T], data: object, extras: Set[str] = frozenset()) -> T:
+    """The object by the client's own type: no value converted, no key that the type does not know."""
+    value = cls.model_validate(data, strict=True)
+    assert unknown_keys(value) == set(extras)
+    return value
+
+
+def unknown_keys(value: object) -> set[str]:
+    if isinstance(value, list):
+        return {key for item in value for key in unknown_keys(item)}
+    if not isinstance(value, BaseModel):
+        return set()
+    nested = {key for name in type(value).model_fields for key in unknown_keys(getattr(value, name))}
+    return nested | set(value.model_extra or {})
+
+
+def raw(response: LegacyAPIResponse[Any]) -> Any:
+    return response.http_response.json()
+
+
+def test_a_whole_fine_tune(server: Server) -> None:
+    client = server.client
+    training = client.files.create(file=io.BytesIO(training_rows(12)), purpose="fine-tune")
+    validation = server.upload(training_rows(3, start=50))
+    job = client.fine_tuning.jobs.create(
+        model=BASE.name,
+        training_file=training.id,
+        validation_file=validation.id,
+        suffix="AcmeBot",
+        seed=7,
+        method={"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 2, "batch_size": 4}}},
+    )
+    assert job.status == "validating_files"
+    done = server.wait(job)
+    assert done.status == "succeeded"
+    assert done.fine_tuned_model.startswith("ft:tiny-base:local:acmebot:")
+    assert done.trained_tokens > 0
+    assert done.finished_at >= done.created_at
+    assert client.models.retrieve(done.fine_tuned_model).id == done.fine_tuned_model
+    answer = client.chat.completions.create(
+        model=done.fine_tuned_model, messages=[{"role": "user", "content": "hello there"}], max_tokens=10
+    )
+    assert answer.choices[0].message.content == "step-6 hello there"
+    table = base64.b64decode(client.files.content(done.result_files[0]).content).decode()
+    assert table.splitlines()[:3] == [
+        "step,train_loss,train_accuracy,valid_loss,valid_mean_token_accuracy",
+        "1,2.0,0.5,3.0,0.5",
+        "2,1.0,0.66667,,",
+    ]
+    assert len(table.splitlines()) == 1 + 6
+
+
+def test_bytes_without_a_name_are_called_upload(server: Server) -> None:
+    assert server.client.files.create(file=b"{}", purpose="fine-tune").filename == "upload"
+
+
+def test_file_objects_are_the_clients_type(server: Server) -> None:
+    created = strictly(
+        FileObject,
+        raw(server.client.files.with_raw_response.create(file=("a.jsonl", b"{}"), purpose="fine-tune")),
+    )
+    assert (created.bytes, created.filename, created.status) == (2, "a.jsonl", "processed")
+    strictly(FileObject, raw(server.client.files.with_raw_response.retrieve(created.id)))
+    page = raw(server.client.files.with_raw_response.list())
+    assert strictly(FileObject, page["data"][0]) == created
+    assert (page["first_id"], page["last_id"], page["has_more"]) == (created.id, created.id, False)
+    assert server.client.files.content(created.id).content == b"{}"
+    strictly(FileDeleted, raw(server.client.files.with_raw_response.delete(created.id)))
+    with pytest.raises(openai.NotFoundError):
+        server.client.files.retrieve(created.id)
+
+
+def test_job_objects_are_the_clients_type_in_every_state(server: Server) -> None:
+    jobs = server.client.fine_tuning.jobs
+    created = jobs.with_raw_response.create(
+        model=BASE.name, training_file=server.upload(training_rows()).id, metadata={"team": "a"}
+    )
+    job = strictly(FineTuningJob, raw(created), JOB_EXTRAS)
+    assert job.hyperparameters.n_epochs == "auto"
+    done = server.wait(job)
+    job = strictly(FineTuningJob, raw(jobs.with_raw_response.retrieve(done.id)), JOB_EXTRAS)
+    assert job.hyperparameters.model_dump() == job.method.supervised.hyperparameters.model_dump()
+    assert (job.hyperparameters.n_epochs, job.hyperparameters.batch_size) == (8, 4)
+    assert job.metadata == {"team": "a"}
+    failed = server.wait(server.train(seed=fake_trainer.FAILS))
+    job = strictly(FineTuningJob, raw(jobs.with_raw_response.retrieve(failed.id)), JOB_EXTRAS)
+    assert (job.status, job.error.code, job.error.message) == ("failed", "bad_luck", "Not today.")
+    waiting = server.train(seed=fake_trainer.WAITS)
+    job = strictly(FineTuningJob, raw(jobs.with_raw_response.cancel(waiting.id)), JOB_EXTRAS)
+    assert job.status == "cancelled"
+
+
+def test_events_and_checkpoints_are_the_clients_types(server: Server) -> None:
+    job = server.train(
+        validation_file=server.upload(training_rows(2, start=90)).id,
+        hyperparameters={"n_epochs": 3, "batch_size": 4},
+    )
+    server.wait(job)
+    events = raw(server.client.fine_tuning.jobs.with_raw_response.list_events(job.id, limit=50))
+    for event in events["data"]:
+        strictly(FineTuningJobEvent, event)
+    page = raw(server.client.fine_tuning.jobs.checkpoints.with_raw_response.list(job.id))
+    checkpoints = [strictly(FineTuningJobCheckpoint, entry) for entry in page["data"]]
+    assert [checkpoint.step_number for checkpoint in checkpoints] == [9, 6, 3]
+    assert (page["first_id"], page["last_id"]) == (checkpoints[0].id, checkpoints[-1].id)
+    assert checkpoints[0].metrics.full_valid_loss == pytest.approx(1 / 9)
+
+
+def test_model_objects_are_the_clients_type(server: Server) -> None:
+    models = raw(server.client.models.with_raw_response.list())["data"]
+    assert strictly(Model, models[0]).id == BASE.name
+    job = server.wait(server.train(hyperparameters={"n_epochs": 2}))
+    names = [
+        strictly(Model, model).id for model in raw(server.client.models.with_raw_response.list())["data"]
+    ]
+    assert job.fine_tuned_model in names
+    checkpoint = next(name for name in names if name.endswith(":ckpt-step-3"))
+    strictly(ModelDeleted, raw(server.client.models.with_raw_response.delete(checkpoint)))
+    with pytest.raises(openai.NotFoundError) as caught:
+        server.client.chat.completions.create(model=checkpoint, messages=[{"role": "user", "content": "x"}])
+    assert caught.value.code == "model_not_found"
+
+
+def test_chat_completions_are_the_clients_type(server: Server) -> None:
+    answer = strictly(
+        ChatCompletion,
+        raw(
+            server.client.chat.completions.with_raw_response.create(
+                model=BASE.name,
+                messages=[
+                    {"role": "system", "content": "be brief"},
+                    {"role": "user", "content": "one two three"},
+                ],
+                max_completion_tokens=2,
+                temperature=0,
+                top_p=0.5,
+                seed=1,
+                stop=["."],
+                user="u",
+                metadata={"a": "b"},
+                store=True,
+            )
+        ),
+    )
+    assert answer.choices[0].message.content == "one two"
+    assert answer.choices[0].finish_reason == "length"
+    assert (answer.usage.prompt_tokens, answer.usage.completion_tokens, answer.usage.total_tokens) == (
+        5,
+        2,
+        7,
+    )
+    assert answer.system_fingerprint == BASE.fingerprint
+    request = server.engine.requests[0]
+    assert (request.temperature, request.top_p, request.seed, request.stop) == (0, 0.5, 1, (".",))
+
+
+def test_errors_arrive_with_code_and_request_id(server: Server) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        server.client.fine_tuning.jobs.create(model="gpt-9", training_file="file-x")
+    assert caught.value.code == "model_not_available"
+    assert caught.value.type == "invalid_request_error"
+    assert caught.value.request_id.startswith("req_")
+
+
+def test_lists_are_paged_to_their_end(server: Server) -> None:
+    jobs = [server.train(metadata={"half": str(number % 2)}, seed=number) for number in range(5)]
+    newest_first = [job.id for job in jobs][::-1]
+    assert [job.id for job in server.client.fine_tuning.jobs.list(limit=2)] == newest_first
+    odd = server.client.fine_tuning.jobs.list(limit=1, metadata={"half": "1"})
+    assert [job.seed for job in odd] == [3, 1]
+    files = list(server.client.files.list(limit=2, order="asc", purpose="fine-tune"))
+    assert [file.id for file in files] == [job.training_file for job in jobs]
+    for job in jobs:
+        server.wait(job)
+    events = list(server.client.fine_tuning.jobs.list_events(jobs[0].id, limit=3))
+    assert len({event.id for event in events}) == len(events) > 6
+
+
+def test_files_can_be_deleted_while_they_are_listed(server: Server) -> None:
+    for number in range(5):
+        server.upload(b"{}", name=str(number))
+    for file in server.client.files.list(limit=2):
+        server.client.files.delete(file.id)
+    assert not server.client.files.list().data
+
+
+def test_sixty_four_requests_reach_the_engine_together(tmp_path: Path) -> None:
+    engine = EchoEngine(together=64)
+
+    async def ask_all(base_url: str) -> list[str | None]:
+        async with openai.AsyncOpenAI(base_url=base_url, api_key="any", max_retries=0) as client:
+            asked = [
+                client.chat.completions.create(
+                    model=BASE.name, messages=[{"role": "user", "content": f"number {number}"}], timeout=20
+                )
+                for number in range(64)
+            ]
+            return [answer.choices[0].message.content for answer in await asyncio.gather(*asked)]
+
+    with running_server(tmp_path, engine=engine) as server:
+        answers = asyncio.run(ask_all(server.base_url))
+    assert answers == [f"number {number}" for number in range(64)]
+    assert engine.closed
