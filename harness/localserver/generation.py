@@ -18,8 +18,9 @@ import torch
 
 from harness.errors import HarnessError, UsageError
 from harness.localserver.adapters import load_adapter, merge
-from harness.localserver.batch import Batch, Ending, Prompt
+from harness.localserver.batch import Batch, Prompt
 from harness.localserver.gguf_file import GgufFile
+from harness.localserver.inference import GenerationRequest, GenerationResult
 from harness.localserver.network import Network, freeze_layer, read_layer, read_network, read_shape
 from harness.localserver.tokenizer import ChatTokenizer
 
@@ -31,34 +32,6 @@ _MOST_ROWS = 32
 _PATIENCE_S = 5.0
 # Fine-tunes kept merged in memory: 140 MB each.
 _MERGED_KEPT = 3
-
-
-@dataclass(frozen=True, kw_only=True)
-class GenerationRequest:
-    """One conversation to be continued.
-
-    `adapter` is the folder of a fine-tune, None for the base model; `max_tokens` limits the answer; `temperature` 0
-    takes the likeliest token each time; `top_p` keeps the likeliest tokens that together reach that probability;
-    the same `seed` gives the same answer; the answer ends before the first of the `stop` texts.
-    """
-
-    adapter: Path | None
-    messages: Sequence[Mapping[str, object]]
-    max_tokens: int
-    temperature: float = 1.0
-    top_p: float = 1.0
-    seed: int | None = None
-    stop: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class GenerationResult:
-    """An answer; `finish_reason` is "stop" or "length"; counts are tokens, the mark that ends an answer not among them."""
-
-    text: str
-    finish_reason: Ending
-    prompt_tokens: int
-    completion_tokens: int
 
 
 @dataclass(frozen=True, kw_only=True)
