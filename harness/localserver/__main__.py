@@ -7,8 +7,8 @@ weights are fetched, `{"event": "ready", "base_url", "model", "weights"}` once r
 
 import argparse
 import asyncio
+import contextlib
 import ipaddress
-import json
 import logging
 import os
 import socket
@@ -19,12 +19,11 @@ from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
 
-import uvicorn
-
-from harness.errors import EndpointError, HarnessError, UsageError
+from harness.errors import HarnessError, UsageError
 from harness.localserver.inference import Engine
 from harness.localserver.routes import create_app
 from harness.localserver.services import EmbeddedModel
+from harness.localserver.serving import base_url, bound, check_alive, end_on_sigterm, serve, tell
 from harness.localserver.store import Store, open_store
 from harness.localserver.trainer_process import TrainerSetup
 from harness.localserver.weights import ensure_weights, weights_digest
@@ -33,15 +32,10 @@ from harness.serial import digest, file_digest
 MODEL = "smollm2-135m-instruct"
 # The day its weights were published.
 MODEL_PUBLISHED = datetime(2024, 10, 31, tzinfo=timezone.utc)
-
 # The modules that decide what is answered. Their bytes are part of the fingerprint, so that no version number
 # has to be remembered when one of them changes.
-_ANSWERING = ("adapters.py", "generation.py", "gguf_file.py", "network.py", "tokenizer.py")
+_ANSWERING = ("adapters.py", "batch.py", "generation.py", "gguf_file.py", "network.py", "tokenizer.py")
 
-# How often the server looks whether the process it serves still lives.
-WATCH_S = 0.5
-# How long open requests may still take when the server is told to stop.
-DRAIN_S = 2
 # Progress of the download is told at most this often, in bytes.
 PROGRESS_STEP = 2**20
 
@@ -62,20 +56,19 @@ def main(arguments: list[str] | None = None) -> int:
     """Serve until told to stop; 1 when it cannot begin."""
     settings = _settings(arguments)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
+    end_on_sigterm()
     try:
         _check_exposure(settings)
-        store = open_store(settings.state)
-        try:
-            with _bound(settings.host, settings.port) as listener:
-                weights = ensure_weights(progress=_progress())
-                asyncio.run(_serve(settings, store, listener, weights))
-        finally:
-            store.close()
+        with (
+            contextlib.closing(open_store(settings.state)) as store,
+            bound(settings.host, settings.port) as listener,
+        ):
+            _serve(settings, store, listener)
     except HarnessError as error:
-        _tell(event="error", message=error.problem, remedy=error.remedy)
+        tell(event="error", message=error.problem, remedy=error.remedy)
         return 1
     except KeyboardInterrupt:
-        pass  # uvicorn has shut down in order and only passes the signal on
+        pass  # the server has shut down in order and only passes the signal on
     return 0
 
 
@@ -110,7 +103,7 @@ def _cores() -> int:
 
 
 def _check_exposure(settings: Settings) -> None:
-    """A server that others can reach runs code-sized uploads and trainings for them: only with a key."""
+    """Whoever reaches the server may read its files and use its processor: others only with a key."""
     try:
         loopback = ipaddress.ip_address(settings.host).is_loopback
     except ValueError:
@@ -122,16 +115,8 @@ def _check_exposure(settings: Settings) -> None:
         )
 
 
-def _bound(host: str, port: int) -> socket.socket:
-    try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except (OSError, OverflowError) as error:
-        raise EndpointError(
-            f"cannot listen on {host}:{port}: {error}", remedy="choose another port, or 0 for a free one"
-        ) from None
-
-
-async def _serve(settings: Settings, store: Store, listener: socket.socket, weights: Path) -> None:
+def _serve(settings: Settings, store: Store, listener: socket.socket) -> None:
+    weights = ensure_weights(progress=_progress(settings.parent_pid))
     base = _embedded_model(weights)
     app = create_app(
         store,
@@ -144,22 +129,11 @@ async def _serve(settings: Settings, store: Store, listener: socket.socket, weig
         ),
         api_key=settings.api_key,
     )
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=DRAIN_S
-        )
-    )
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started and not serving.done():
-        await asyncio.sleep(0.01)
-    if server.started:
-        host, port = listener.getsockname()[:2]
-        base_url = f"http://[{host}]:{port}/v1" if ":" in host else f"http://{host}:{port}/v1"
-        _tell(event="ready", base_url=base_url, model=base.name, weights=base.digest)
-    watching = asyncio.create_task(_watch(settings.parent_pid, server)) if settings.parent_pid else None
-    await serving
-    if watching:
-        watching.cancel()
+
+    def on_ready() -> None:
+        tell(event="ready", base_url=base_url(listener), model=base.name, weights=base.digest)
+
+    asyncio.run(serve(app, listener, parent_pid=settings.parent_pid, on_ready=on_ready))
 
 
 def _engine(weights: Path) -> Callable[[], Engine]:
@@ -184,40 +158,17 @@ def _embedded_model(weights: Path) -> EmbeddedModel:
     )
 
 
-async def _watch(parent: int, server: uvicorn.Server) -> None:
-    """Stop the server when the process it was started for is gone."""
-    ours = os.getppid() == parent
-    while _lives(parent, ours=ours):
-        await asyncio.sleep(WATCH_S)
-    server.should_exit = True
-
-
-def _lives(parent: int, *, ours: bool) -> bool:
-    if ours:
-        return os.getppid() == parent  # also right when the number is given to another process
-    try:
-        os.kill(parent, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _progress() -> Callable[[int, int], None]:
-    told = 0
+def _progress(parent_pid: int | None) -> Callable[[int, int], None]:
+    told = -PROGRESS_STEP
 
     def progress(done: int, total: int) -> None:
         nonlocal told
+        check_alive(parent_pid)
         if done == total or done - told >= PROGRESS_STEP:
             told = done
-            _tell(event="weights", done=done, total=total)
+            tell(event="weights", done=done, total=total)
 
     return progress
-
-
-def _tell(**event: str | int) -> None:
-    print(json.dumps(event), flush=True)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from harness.errors import HarnessError
 from harness.localserver.wire import ApiError
 
 _log = logging.getLogger(__name__)
@@ -42,6 +43,9 @@ class Edge:
             await error.response()(scope, receive, stamped)
         except ClientDisconnect:
             _log.info("%s: the client went away", request_id)
+        except HarnessError as error:
+            _log.warning("%s: %s", request_id, error)
+            await ApiError(str(error), status=500, kind="server_error").response()(scope, receive, stamped)
         except Exception:  # noqa: BLE001 - the edge of a request: the server lives on after anything
             _log.exception("%s: %s %s", request_id, scope["method"], scope["path"])
             if not answering:

@@ -16,7 +16,7 @@ class EmbeddedModel:
     Attributes:
         name: The name requests use.
         created_at: When it was published, Unix time.
-        digest: SHA-256 of its weights, in hex.
+        digest: A short digest of its weights.
         fingerprint: The `system_fingerprint` of completions: the same as long as the same request with the
             same seed is answered by the same weights and the same code.
     """

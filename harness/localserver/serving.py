@@ -1,0 +1,105 @@
+"""A process that serves an application: on which socket, for how long, and what it tells its launcher."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from harness.errors import EndpointError, UsageError
+
+# How often the server looks whether the process it serves still lives.
+WATCH_S = 0.5
+# How long open requests may still take when the server is told to stop.
+DRAIN_S = 2
+
+
+def tell(**event: str | int) -> None:
+    """One line of JSON on standard output, for whoever started this process."""
+    print(json.dumps(event), flush=True)
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one.
+
+    Raises:
+        EndpointError: The port is taken, or the address is not this machine's.
+    """
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, OverflowError) as error:
+        raise EndpointError(
+            f"cannot listen on {host}:{port}: {error}", remedy="choose another port, or 0 for a free one"
+        ) from None
+
+
+def base_url(listener: socket.socket) -> str:
+    """The URL clients are given."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}/v1" if ":" in host else f"http://{host}:{port}/v1"
+
+
+async def serve(
+    app: ASGIApp, listener: socket.socket, *, parent_pid: int | None, on_ready: Callable[[], None]
+) -> None:
+    """Answer requests until SIGTERM or SIGINT, or until the parent is gone."""
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=DRAIN_S
+    )
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started and not serving.done():
+        await asyncio.sleep(0.01)
+    if server.started:
+        on_ready()
+    watching = asyncio.create_task(_watch(parent_pid, server)) if parent_pid else None
+    await serving
+    if watching:
+        watching.cancel()
+
+
+async def _watch(parent_pid: int, server: uvicorn.Server) -> None:
+    while lives(parent_pid):
+        await asyncio.sleep(WATCH_S)
+    server.should_exit = True
+
+
+_PARENT_AT_START = os.getppid()
+
+
+def lives(pid: int) -> bool:
+    """Whether a process is there; our own parent is recognised even when its number has been given away."""
+    if pid == _PARENT_AT_START:
+        return os.getppid() == pid
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def end_on_sigterm() -> None:
+    """Let SIGTERM unwind the program, so that what it has started is ended too, also before it serves."""
+    signal.signal(signal.SIGTERM, _leave)
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> None:
+    sys.exit(0)
+
+
+def check_alive(parent_pid: int | None) -> None:
+    """Stop a long preparation for a process that is gone.
+
+    Raises:
+        UsageError: It is gone.
+    """
+    if parent_pid and not lives(parent_pid):
+        raise UsageError("The process this server was started for is gone")
