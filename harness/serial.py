@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from harness.errors import Mistake
 
@@ -140,9 +141,25 @@ def to_plain(value: object) -> Any:
 
 
 def to_json(value: object, *, indent: int | None = None) -> str:
-    """A record as JSON text, on one line unless `indent` is given."""
-    text = _adapter(type(value)).dump_json(value, indent=indent)
-    return text.decode("utf-8")
+    """A record as JSON text, on one line unless `indent` is given.
+
+    A lone surrogate, which no UTF-8 file can hold, becomes U+FFFD.
+    """
+    adapter = _adapter(type(value))
+    try:
+        return adapter.dump_json(value, indent=indent).decode("utf-8")
+    except PydanticSerializationError:
+        return json.dumps(_encodable(adapter.dump_python(value)), ensure_ascii=False, indent=indent)
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    if isinstance(value, Mapping):
+        return {_encodable(key): _encodable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_encodable(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 def from_json(cls: type[_T], text: str | bytes) -> _T:
@@ -245,8 +262,9 @@ def read_yaml(text: str) -> Document:
     Raises:
         ParseError: Not YAML, a duplicate key, or a document nested or repeated beyond all sense.
     """
-    loader = _PlainLoader(text)
+    loader: _PlainLoader | None = None
     try:
+        loader = _PlainLoader(text)
         node = loader.get_single_node()
         lines: dict[Path_, int] = {}
         problems: list[LinedProblem] = []
@@ -259,7 +277,8 @@ def read_yaml(text: str) -> Document:
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise LineError(1, f"not valid YAML: {str(error).splitlines()[0]}") from None
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
     if problems:
         raise LineError(problems[0].line, str(problems[0].problem))
     return Document(data, lines)

@@ -55,6 +55,8 @@ class Prefetcher:
     def wait(self, cell: Cell) -> Result:
         """The Result of a cell, asked for now if it was not before. Blocks; interruptible by Ctrl-C."""
         if cell.key not in self._futures:
+            if not self._thread.is_alive():
+                return _not_asked(cell, "the run was stopped")
             self.request([cell])
         future = self._futures[cell.key]
         while True:

@@ -1,5 +1,6 @@
 """The page of a run: ship or not, and why, in one self-contained HTML file."""
 
 from harness.report.page import render
+from harness.report.text import text_summary
 
-__all__ = ["render"]
+__all__ = ["render", "text_summary"]

@@ -1,0 +1,107 @@
+"""A run in a terminal: models, a line a suite, the verdict with its reasons, what would settle it, what it used."""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from harness.evals import totals
+from harness.records import Decision, Outcome, Run, SuiteVerdict, Verdict, record
+
+Colour = Literal["green", "red", "yellow"]
+
+MARK: dict[Decision, str] = {"pass": "ok", "fail": "FAIL", "undecided": "?"}
+DECISION_COLOUR: dict[Decision, Colour] = {"pass": "green", "fail": "red", "undecided": "yellow"}
+OUTCOME_COLOUR: dict[Outcome, Colour] = {"promote": "green", "hold": "red", "undecided": "yellow"}
+# Columns of words; the others are numbers and stand to the right.
+WORDS = {0, 1, 7, 8}
+
+
+@record
+class Line:
+    """One line of the summary, with the colour a terminal may give it."""
+
+    text: str
+    colour: Colour | None = None
+    bold: bool = False
+
+
+def text_summary(run: Run, verdict: Verdict) -> Iterator[Line]:
+    """The summary, line by line; shares are in percent, differences in points."""
+    for role, facts in run.manifest.models.items():
+        yield Line(text=f"{role:<10} {printable(facts.model)}  ({printable(facts.endpoint)})")
+    if run.manifest.status != "complete":
+        why = f": {printable(run.manifest.reason)}" if run.manifest.reason else ""
+        text = f"this run was interrupted{why}; what was answered is kept, the same command resumes it"
+        yield Line(text=text, colour="yellow")
+    yield Line(text="")
+    yield from _table(run, verdict)
+    yield Line(text="")
+    yield Line(
+        text=f"verdict: {verdict.outcome.upper()}", colour=OUTCOME_COLOUR[verdict.outcome], bold=True
+    )
+    for reason in verdict.reasons:
+        yield Line(text=f"  - {printable(reason)}")
+    for step in verdict.next_steps:
+        yield Line(text=f"  next: {printable(step)}")
+    yield Line(text="")
+    yield from _spending(run)
+
+
+def printable(text: str) -> str:
+    """Text from outside without what could steer a terminal."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def _table(run: Run, verdict: Verdict) -> Iterator[Line]:
+    judged = [verdict.suites[suite.name] for suite in run.manifest.suites if suite.name in verdict.suites]
+    judged += [verdict.pooled] if verdict.pooled is not None else []
+    if judged:
+        reference, interval = verdict.reference, "90 % interval"
+        head = ("suite", "role", "cases", reference, "candidate", "difference", interval, "", "decided by")
+        rows = [_cells(suite) for suite in judged]
+        widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+        yield Line(text=_line(head, widths), bold=True)
+        for row, suite in zip(rows, judged, strict=True):
+            yield Line(text=_line(row, widths), colour=DECISION_COLOUR[suite.decision])
+    for finding in verdict.gates:
+        text = f"gate  {MARK[finding.decision]:<4} {finding.suite}: {printable(finding.reason)}"
+        yield Line(text=text, colour=DECISION_COLOUR[finding.decision])
+    for name, why in run.manifest.skipped.items():
+        yield Line(text=f"skipped   {name}: {why}")
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    padded = [
+        cell.ljust(width) if column in WORDS else cell.rjust(width)
+        for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    ]
+    return "  ".join(padded).rstrip()
+
+
+def _cells(suite: SuiteVerdict) -> tuple[str, ...]:
+    interval = "–"
+    if suite.interval is not None:
+        interval = " .. ".join(f"{bound * 100:+.1f}" for bound in suite.interval)
+    return (
+        suite.name,
+        suite.role,
+        str(suite.cases),
+        _share(suite.reference),
+        _share(suite.candidate),
+        "–" if suite.difference is None else f"{suite.difference * 100:+.1f}",
+        interval,
+        "" if suite.role == "info" else MARK[suite.decision],
+        suite.rule,
+    )
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value * 100:.1f}"
+
+
+def _spending(run: Run) -> Iterator[Line]:
+    for role, line in totals(run.results).items():
+        failures = f", {line['failures']:.0f} failures" if line["failures"] else ""
+        yield Line(
+            text=f"{role:<10} {line['answers']:.0f} answers ({line['cached']:.0f} from the cache){failures}, "
+            f"{line['prompt_tokens']:,.0f} prompt and {line['completion_tokens']:,.0f} answer tokens"
+        )

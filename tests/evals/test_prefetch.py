@@ -1,0 +1,102 @@
+from collections.abc import Callable, Iterator, Mapping
+
+import pytest
+from eval_samples import Echo, suite
+
+from harness.evals import Cell, Prefetcher, cells_of, opened
+from harness.records import Completion, Failure, Model, Role, Suite
+
+Start = Callable[..., Prefetcher]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    running: list[Prefetcher] = []
+
+    def begin(models: Mapping[Role, Model], *, concurrency: int = 8) -> Prefetcher:
+        running.append(Prefetcher(lambda: opened(models), concurrency=concurrency))
+        return running[-1]
+
+    yield begin
+    for prefetcher in running:
+        prefetcher.close()
+
+
+def cells(of: Suite) -> list[Cell]:
+    return cells_of(of, of.cases, ["candidate"])
+
+
+def test_every_cell_is_asked_once_however_often_it_is_requested(start: Start) -> None:
+    model = Echo()
+    wanted = cells(suite(10))
+    prefetcher = start({"candidate": model})
+    prefetcher.request(wanted)
+    prefetcher.request(wanted)
+    rows = [prefetcher.wait(cell) for cell in wanted]
+    assert [row.case for row in rows] == [cell.case.id for cell in wanted]
+    assert sorted(model.asked) == sorted(str(number) for number in range(10))
+
+
+def test_waiting_for_a_cell_nobody_requested_asks_it(start: Start) -> None:
+    cell = cells(suite(1))[0]
+    row = start({"candidate": Echo()}).wait(cell)
+    assert isinstance(row.outcome, Completion)
+
+
+def test_wrong_key_halts_everything_that_was_not_asked(start: Start) -> None:
+    model = Echo(answer=lambda _: Failure(kind="auth", message="wrong key", fatal=True))
+    wanted = cells(suite(100))
+    prefetcher = start({"candidate": model}, concurrency=4)
+    prefetcher.request(wanted)
+    rows = [prefetcher.wait(cell) for cell in wanted]
+    assert len(model.asked) <= 4
+    assert prefetcher.halted is not None
+    kinds = [row.outcome.kind for row in rows if isinstance(row.outcome, Failure)]
+    assert kinds.count("not_asked") >= 96
+    assert all("wrong key" in row.outcome.message for row in rows if isinstance(row.outcome, Failure))
+
+
+def test_endpoint_that_stopped_answering_halts_the_run(start: Start) -> None:
+    model = Echo(answer=lambda _: Failure(kind="rate_limit", message="429 for ever"))
+    wanted = cells(suite(100))
+    prefetcher = start({"candidate": model}, concurrency=4)
+    prefetcher.request(wanted)
+    for cell in wanted:
+        prefetcher.wait(cell)
+    assert len(model.asked) < 20
+
+
+def test_single_failures_do_not_halt_the_run(start: Start) -> None:
+    def answer(prompt: str) -> Completion | Failure:
+        return Failure(kind="server", message="500") if int(prompt) % 2 else Completion(text=prompt)
+
+    model = Echo(answer=answer)
+    wanted = cells(suite(60))
+    prefetcher = start({"candidate": model})
+    prefetcher.request(wanted)
+    rows = [prefetcher.wait(cell) for cell in wanted]
+    assert sum(isinstance(row.outcome, Completion) for row in rows) == 30
+    assert prefetcher.halted is None
+
+
+def test_bug_of_a_model_reaches_its_own_item(start: Start) -> None:
+    def answer(prompt: str) -> Completion | Failure:
+        if prompt == "1":
+            raise ZeroDivisionError("a bug")
+        return Completion(text=prompt)
+
+    wanted = cells(suite(3))
+    prefetcher = start({"candidate": Echo(answer=answer)})
+    prefetcher.request(wanted)
+    assert isinstance(prefetcher.wait(wanted[0]).outcome, Completion)
+    with pytest.raises(ZeroDivisionError):
+        prefetcher.wait(wanted[1])
+    assert isinstance(prefetcher.wait(wanted[2]).outcome, Completion)
+
+
+def test_closing_answers_whoever_waits(start: Start) -> None:
+    prefetcher = start({"candidate": Echo()})
+    prefetcher.close()
+    row = prefetcher.wait(cells(suite(1))[0])
+    assert isinstance(row.outcome, Failure)
+    assert row.outcome.kind == "not_asked"
