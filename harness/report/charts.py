@@ -7,20 +7,19 @@ drawing follows light and dark), text as text in the page's font, coordinates to
 
 import io
 import re
-import xml.etree.ElementTree as ET  # noqa: S405 - it reads only what matplotlib wrote a line before
+import xml.etree.ElementTree as ET
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from harness.records import record
 
-WIDTH_IN, HEIGHT_IN = 5.6, 3.0
+WIDTH_IN, HEIGHT_IN = 6.6, 3.4
 """72 SVG units per inch: near the width of a column of the page, so that text keeps its size."""
 SMOOTHED_FROM = 60
 """From this many measured steps on, a running mean is drawn over the measurements."""
@@ -35,25 +34,6 @@ _VARIABLES = {
     _VALID: "var(--valid)",
     _INK: "var(--muted)",
     _FAINT: "var(--rule)",
-}
-_SETTINGS = {
-    "svg.fonttype": "none",
-    "path.simplify": True,
-    "path.simplify_threshold": 0.5,
-    "agg.path.chunksize": 0,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.spines.left": False,
-    "axes.edgecolor": _FAINT,
-    "axes.labelcolor": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-    "xtick.labelcolor": _INK,
-    "ytick.labelcolor": _INK,
-    "font.size": 10,
-    "font.family": ["DejaVu Sans"],
-    "xtick.major.size": 3,
-    "ytick.major.size": 0,
 }
 _SVG = "{http://www.w3.org/2000/svg}"
 _XLINK = "{http://www.w3.org/1999/xlink}href"
@@ -126,7 +106,8 @@ def draw(steps: pd.DataFrame, measure: Measure, *, epochs: int | None = None) ->
     series = {name: _measured(steps, name) for name in (measure.train, measure.valid, measure.full_valid)}
     if all(len(values) == 0 for values in series.values()):
         return None
-    with mpl.rc_context({**_SETTINGS, "svg.hashsalt": measure.key}):
+    summary = _summary(series, measure)
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": measure.key, "font.size": 10}):
         figure = Figure(figsize=(WIDTH_IN, HEIGHT_IN), layout="constrained")
         figure.patch.set_visible(False)
         axes = figure.add_subplot()
@@ -134,21 +115,20 @@ def draw(steps: pd.DataFrame, measure: Measure, *, epochs: int | None = None) ->
         _dress(axes, measure)
         if epochs and 1 < epochs <= MOST_EPOCHS_MARKED:
             _mark_epochs(axes, last_step=float(steps["step"].max()), epochs=epochs)
-        summary = _summary(series, measure)
-        return Chart(
-            title=measure.title,
-            unit="% of answer tokens predicted" if measure.is_share else "cross-entropy per answer token",
-            svg=_inline(figure, measure, summary),
-            summary=summary,
-        )
+        svg = _inline(figure, measure, summary)
+    unit = "% of answer tokens predicted" if measure.is_share else "cross-entropy per answer token"
+    return Chart(title=measure.title, unit=unit, svg=svg, summary=summary)
 
 
 def _measured(steps: pd.DataFrame, column: str) -> pd.Series:
     """One column by step, without the steps at which it was not measured."""
     if column not in steps:
         return pd.Series(dtype=float)
-    values = pd.Series(steps[column].to_numpy(dtype=float), index=steps["step"].to_numpy(dtype=float))
-    return values[np.isfinite(values.to_numpy())]
+    values = steps[column].to_numpy(dtype=float)
+    is_measured = np.isfinite(values)
+    at = steps["step"].to_numpy(dtype=float)[is_measured]
+    measured: pd.Series = pd.Series(values[is_measured], index=at)
+    return measured
 
 
 def _plot(axes: Axes, series: dict[str, pd.Series], measure: Measure) -> None:
@@ -156,7 +136,14 @@ def _plot(axes: Axes, series: dict[str, pd.Series], measure: Measure) -> None:
         _line(axes, series[column], colour)
     full = series[measure.full_valid]
     axes.plot(
-        full.index, full.to_numpy(), color=_VALID, linewidth=0, marker="D", markersize=6, zorder=4, clip_on=False
+        full.index,
+        full.to_numpy(),
+        color=_VALID,
+        linewidth=0,
+        marker="D",
+        markersize=6,
+        zorder=4,
+        clip_on=False,
     )
 
 
@@ -179,10 +166,16 @@ def _line(axes: Axes, values: pd.Series, colour: str) -> None:
 
 
 def _dress(axes: Axes, measure: Measure) -> None:
+    axes.patch.set_visible(False)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set_color(_FAINT)
+    axes.tick_params(axis="x", color=_FAINT, labelcolor=_INK)
+    axes.tick_params(axis="y", length=0, labelcolor=_INK)
     axes.set_axisbelow(True)
     axes.grid(axis="y", color=_FAINT, linewidth=0.8)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-    axes.set_xlabel("step")
+    axes.set_xlabel("step", color=_INK)
     axes.margins(x=0.02)
     if measure.is_share:
         axes.set_ylim(0, 1)
@@ -215,7 +208,11 @@ def _mark_epochs(axes: Axes, *, last_step: float, epochs: int) -> None:
 
 def _summary(series: dict[str, pd.Series], measure: Measure) -> str:
     """`Loss: training 3.10 at step 1, 0.21 at step 75; full validation ...`."""
-    words = ((measure.train, "training"), (measure.valid, "validation"), (measure.full_valid, "full validation"))
+    words = (
+        (measure.train, "training"),
+        (measure.valid, "validation"),
+        (measure.full_valid, "full validation"),
+    )
     parts = [_course(series[column], word, measure) for column, word in words if len(series[column])]
     return f"{measure.title}: {'; '.join(parts)}."
 
@@ -235,7 +232,7 @@ def _course(values: pd.Series, word: str, measure: Measure) -> str:
 def _inline(figure: Figure, measure: Measure, summary: str) -> Markup:
     """The figure as one `<svg>` element for the page; `summary` is its accessible name."""
     buffer = io.StringIO()
-    FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     root = ET.fromstring(buffer.getvalue())  # noqa: S314 - matplotlib's own text
     for parent in root.iter():
         for child in list(parent):
@@ -256,13 +253,15 @@ def _clean(element: ET.Element, *, prefix: str) -> None:
     for name, _, value in (part.partition(":") for part in style.split(";")):
         if name.strip() in _KEPT_STYLES:
             element.set(name.strip(), value.strip())
-        if name.strip() == "font":
-            element.set("font-size", value.split()[0])
     target = element.attrib.pop(_XLINK, None)
     if target is not None:
         element.set("href", f"#{prefix}-{target.removeprefix('#')}")
-    if "id" in element.attrib:
+    if element.tag == "g":  # nothing refers to a group
+        element.attrib.pop("id", None)
+    elif "id" in element.attrib:
         element.set("id", f"{prefix}-{element.attrib['id']}")
+    if element.get("transform", "").startswith("rotate(-0 "):
+        del element.attrib["transform"]
     for name, value in element.attrib.items():
         element.set(name, _shortened(name, value, prefix=prefix))
 

@@ -110,7 +110,9 @@
       ...[...texts].map(([text, words]) => (all ? prose(text, "") : labelled(words.join(", "), prose(text, "")))));
   }
 
-  const path = (item) => `${encodeURIComponent(data.suites[item.suite].name)}/${encodeURIComponent(item.id)}`;
+  // A lone surrogate has no place in an address; encodeURIComponent would throw on it.
+  const encoded = (text) => encodeURIComponent(text.replace(/[\ud800-\udfff]/gu, "\ufffd"));
+  const path = (item) => `${encoded(data.suites[item.suite].name)}/${encoded(item.id)}`;
 
   function chip(item) {
     const marks = [make("span", { class: "chip" }, make("span", { class: `swatch ${item.change}`, "aria-hidden": "true" }), WORDS[item.change])];
@@ -125,7 +127,7 @@
     const moves = data.roles.flatMap((role, index) => [index ? " · " : "", `${role.word} `, make("b", {}, points(item.scores[role.key]))]);
     const head = make("div", { class: "case-head" }, ...chip(item), title, ...tags, make("span", { class: "move" }, ...moves));
     const single = item.messages.length === 1 && item.messages[0].role === "user";
-    const asked = make("div", { class: "asked" },
+    const asked = make("div", { class: single && item.expected ? "asked paired" : "asked" },
       ...item.messages.map((message) => labelled(single ? "Prompt" : message.role, prose(message.text, "empty message"))),
       item.expected ? labelled("Expected", prose(item.expected, "")) : "",
       systemPrompts(suite));
@@ -147,14 +149,16 @@
     return item.hay;
   }
 
-  function fits(item) {
+  function isNear(item) { // fits the suite and the search, whatever became of it
     if (state.suite && data.suites[item.suite].name !== state.suite) return false;
-    if (state.show === "errors" ? !item.failed : state.show !== "all" && item.change !== state.show) return false;
     return !state.text || state.text.toLowerCase().split(/\s+/).every((word) => haystack(item).includes(word));
   }
 
+  const isShown = (item, show) => show === "all" || (show === "errors" ? item.failed : item.change === show);
+
   function draw() {
-    found = data.cases.filter(fits);
+    const near = data.cases.filter(isNear);
+    found = near.filter((item) => isShown(item, state.show));
     const last = Math.max(0, Math.ceil(found.length / PER_PAGE) - 1);
     state.page = Math.min(Math.max(0, state.page), last);
     const start = state.page * PER_PAGE;
@@ -166,7 +170,11 @@
     byId("page-where").textContent = `${start + 1}–${start + shown.length} of ${found.length.toLocaleString("en")}`;
     byId("page-back").disabled = state.page === 0;
     byId("page-on").disabled = state.page === last;
-    for (const button of showButtons) button.setAttribute("aria-pressed", String(button.dataset.show === state.show));
+    for (const button of showButtons) {
+      const { show } = button.dataset;
+      button.setAttribute("aria-pressed", String(show === state.show));
+      button.querySelector(".n").textContent = near.filter((item) => isShown(item, show)).length.toLocaleString("en");
+    }
     suiteBox.value = state.suite;
     if (search.value !== state.text) search.value = state.text;
     focus = null;
@@ -176,9 +184,9 @@
 
   function remember() {
     const parts = ["cases"];
-    if (state.suite) parts.push(`suite=${encodeURIComponent(state.suite)}`);
+    if (state.suite) parts.push(`suite=${encoded(state.suite)}`);
     if (state.show !== "all") parts.push(`show=${state.show}`);
-    if (state.text) parts.push(`text=${encodeURIComponent(state.text)}`);
+    if (state.text) parts.push(`text=${encoded(state.text)}`);
     history.replaceState(null, "", `#${parts.join("&")}`);
   }
 
@@ -195,7 +203,7 @@
   function openCase(wanted) {
     const is = (item) => path(item) === wanted || `${data.suites[item.suite].name}/${item.id}` === decoded(wanted);
     if (!found.some(is)) Object.assign(state, { show: "all", suite: "", text: "" });
-    const index = data.cases.filter(fits).findIndex(is);
+    const index = data.cases.filter((item) => isNear(item) && isShown(item, state.show)).findIndex(is);
     if (index < 0) { draw(); tally.textContent = `There is no case ${decoded(wanted)} in this run.`; return; }
     state.page = Math.floor(index / PER_PAGE);
     draw();

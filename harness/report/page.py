@@ -28,7 +28,7 @@ HERE = Path(__file__).parent
 _ICONS: Mapping[Outcome, tuple[str, str]] = {
     "promote": ("M12 1a11 11 0 1 1 0 22a11 11 0 1 1 0-22z", "#00856a"),
     "hold": ("M7.4 1h9.2L23 7.4v9.2L16.6 23H7.4L1 16.6V7.4z", "#c8431a"),
-    "undecided": ("M12 .8L23.2 12 12 23.2.8 12z", "#a67c00"),
+    "undecided": ("M12 1a11 11 0 1 0 0 22a11 11 0 1 0 0-22zm0 4a7 7 0 1 1 0 14z", "#a67c00"),
 }
 
 # In JSON these stand only inside strings, where \uXXXX means the same: `<` and `>` can close the
@@ -52,13 +52,17 @@ def render(run: Run, verdict: Verdict, *, to: Path, curve: TrainingCurve | None 
     """
     material = gather(run, verdict, curve=curve)
     style, script = _asset("style.css"), _asset("page.js")
-    html = _environment().get_template("page.html.j2").render(
-        sections=[(section, section.view(material)) for section in SECTIONS],
-        style=Markup(style),  # noqa: S704 - ours
-        script=Markup(script),  # noqa: S704 - ours
-        policy=_policy(style=style, script=script),
-        icon=_icon,
-        lang="en",
+    html = (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            sections=[(section, section.view(material)) for section in SECTIONS],
+            style=Markup(style),  # noqa: S704 - ours
+            script=Markup(script),  # noqa: S704 - ours
+            policy=_policy(style=style, script=script),
+            icon=_icon,
+            lang="en",
+        )
     )
     write_atomic(to, html)
     return to

@@ -35,9 +35,7 @@ def text_summary(run: Run, verdict: Verdict) -> Iterator[Line]:
     yield Line(text="")
     yield from _table(run, verdict)
     yield Line(text="")
-    yield Line(
-        text=f"verdict: {verdict.outcome.upper()}", colour=OUTCOME_COLOUR[verdict.outcome], bold=True
-    )
+    yield Line(text=f"verdict: {verdict.outcome.upper()}", colour=OUTCOME_COLOUR[verdict.outcome], bold=True)
     for reason in verdict.reasons:
         yield Line(text=f"  - {printable(reason)}")
     for step in verdict.next_steps:

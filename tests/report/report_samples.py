@@ -26,6 +26,7 @@ from harness.records import (
     Usage,
     Verdict,
 )
+from harness.training import TrainingCurve
 
 HOSTILE = (
     "</script><script>document.title='stolen'</script><!-- <script> -->\u2028\u2029"
@@ -84,7 +85,9 @@ def sample_run(*, hostile: bool = True) -> Run:
         models={
             "base": ModelFacts(model="smollm2-135m-instruct", endpoint="local"),
             "candidate": ModelFacts(
-                model="ft:smollm2-135m-instruct:tickets:3c1f", endpoint="local", price={"input": 0.2, "output": 0.8}
+                model="ft:smollm2-135m-instruct:tickets:3c1f",
+                endpoint="local",
+                price={"input": 0.2, "output": 0.8},
             ),
         },
         selected={suite.name: tuple(case.id for case in suite.cases) for suite in asked},
@@ -168,15 +171,15 @@ def sample_verdict(run: Run) -> Verdict:
     )
 
 
-def sample_curve(steps: int = 75) -> "SampleCurve":
+def sample_curve(steps: int = 75) -> TrainingCurve:
     """A loss that falls and flattens, a validation batch every fifth step, the whole set per epoch."""
     noise = np.random.default_rng(7)
     step = np.arange(1, steps + 1)
     loss = 0.18 + 3.1 * np.exp(-step / 14) + noise.normal(0, 0.07, steps) * (0.4 + np.exp(-step / 20))
     valid = np.where(step % 5 == 0, loss + 0.08 + noise.normal(0, 0.04, steps), np.nan)
     full = np.where(step % (steps // 3) == 0, 0.3 + 2.6 * np.exp(-step / 16), np.nan)
-    return SampleCurve(
-        pd.DataFrame(
+    return TrainingCurve(
+        steps=pd.DataFrame(
             {
                 "step": step,
                 "train_loss": np.abs(loss),
@@ -188,13 +191,6 @@ def sample_curve(steps: int = 75) -> "SampleCurve":
             }
         )
     )
-
-
-class SampleCurve:
-    """What the page reads of a training curve."""
-
-    def __init__(self, steps: pd.DataFrame) -> None:
-        self.steps = steps
 
 
 def empty_run() -> Run:
@@ -246,7 +242,10 @@ def _routing() -> Suite:
         description="A customer's message to one of four queues.",
         cases=cases,
         scorers=(ScorerSpec(type="label", name="label"),),
-        prompts={"base": "Answer with one word: billing, bug, delivery or account.", "candidate": "Route the ticket."},
+        prompts={
+            "base": "Answer with one word: billing, bug, delivery or account.",
+            "candidate": "Route the ticket.",
+        },
         sampling=Sampling(max_tokens=16),
         gates=(Gate(metric="label", at_least=0.85), Gate(metric="tokens", at_most_ratio=0.6)),
         path="suites/tickets/routing.suite.yaml",
@@ -339,11 +338,17 @@ def _outcome(suite: Suite, case: Case, number: int, *, role: Role) -> Completion
 def _text(suite: Suite, case: Case, number: int, *, role: Role) -> str:
     if suite.name == "ticket-routing":
         wrong = LABELS[(number + 1) % 4]
-        long = f"Thank you for reaching out! I am sorry to hear about your {wrong} problem. " * (1 + number % 9)
+        long = f"Thank you for reaching out! I am sorry to hear about your {wrong} problem. " * (
+            1 + number % 9
+        )
         return str(case.expected if number not in {5, 9} else wrong) if role == "candidate" else long
     if suite.name == "marv-facts":
         fact = f"{case.expected}. You could have looked it up, but here we are. 🙄"
-        return "Who knows." if (number, role) in {(2, "candidate"), (3, "base"), (5, "base"), (5, "candidate")} else fact
+        return (
+            "Who knows."
+            if (number, role) in {(2, "candidate"), (3, "base"), (5, "base"), (5, "candidate")}
+            else fact
+        )
     if case.id == HOSTILE:
         return HOSTILE
     return "" if number == 1 else "Gladly. First, take a breath; then it is simple, and nobody comes to harm."
@@ -357,7 +362,9 @@ def _scores(suite: Suite, case: Case, completion: Completion) -> dict[str, Score
     if suite.name == "marv-facts":
         right = str(case.expected) in completion.text
         return {
-            "contains": Score(value=float(right), reason=f"'{case.expected}' is {'' if right else 'not '}in it"),
+            "contains": Score(
+                value=float(right), reason=f"'{case.expected}' is {'' if right else 'not '}in it"
+            ),
             "length": Score(value=1.0, reason="12 words, at most 30", measures={"words": 12.0}),
         }
     if case.id == HOSTILE:

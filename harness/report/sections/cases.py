@@ -5,6 +5,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+from harness.evals import messages_for
 from harness.records import (
     Case,
     CaseComparison,
@@ -80,8 +81,13 @@ def cases(material: Material) -> CasesView:
 
 
 def _suite(suite: Suite, roles: Sequence[Role]) -> Json:
-    prompts = {role: suite.prompts.get(role, suite.system) or "" for role in roles}
-    return {"name": suite.name, "role": suite.role, "prompts": prompts}
+    """A suite's name and what it says to each role before a case's own messages."""
+    bare = Case(id="", messages=())
+    prompts = {
+        role: "\n".join(text_of(message.get("content")) for message in messages_for(suite, bare, role))
+        for role in roles
+    }
+    return {"name": suite.name, "prompts": prompts}
 
 
 def _case(

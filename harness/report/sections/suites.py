@@ -2,7 +2,8 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import quote
 
 from harness.records import (
@@ -17,9 +18,9 @@ from harness.records import (
     record,
 )
 from harness.report import bars
-from harness.report.material import ROLE_WORDS, Material
 from harness.report.bars import Bar, Scale, Tick
-from harness.report.notation import MISSING, counted, interval, limit, plain, points, signed_points
+from harness.report.material import ROLE_WORDS, Material
+from harness.report.notation import count, counted, interval, limit, plain, points, signed_points
 
 GROUPS: tuple[tuple[tuple[SuiteRole, ...], str, str], ...] = (
     (("target",), "Targets", "what the training was for: the candidate must be better"),
@@ -56,9 +57,8 @@ class SuiteRow:
 
     name: str
     role: str
-    description: str
     cases: str
-    means: tuple[tuple[str, str], ...]
+    means: Mapping[str, str]
     difference: str
     interval: str
     bar: Bar | None
@@ -66,8 +66,9 @@ class SuiteRow:
     decision: Decision
     rule: str
     reason: str
-    changes: tuple[ChangeCount, ...]
-    gates: tuple[GateRow, ...]
+    description: str = ""
+    changes: tuple[ChangeCount, ...] = ()
+    gates: tuple[GateRow, ...] = ()
 
 
 @record
@@ -92,7 +93,7 @@ class Unasked:
 class SuitesView:
     """The whole table."""
 
-    columns: tuple[str, ...]
+    columns: tuple[tuple[Role, str], ...]
     groups: tuple[Group, ...]
     unasked: tuple[Unasked, ...]
     width: float
@@ -101,11 +102,9 @@ class SuitesView:
 def suites(material: Material) -> SuitesView:
     """Every judged suite by group, the pooled guards beneath the guards, and the suites not asked."""
     roles: tuple[Role, ...] = material.roles or ("base", "candidate")
-    groups = [
-        _group(material, kinds, title=title, claim=claim) for kinds, title, claim in GROUPS
-    ]
+    groups = [_group(material, kinds, title=title, claim=claim) for kinds, title, claim in GROUPS]
     return SuitesView(
-        columns=tuple(ROLE_WORDS[role] for role in roles),
+        columns=tuple((role, ROLE_WORDS[role]) for role in roles),
         groups=tuple(group for group in groups if group.rows),
         unasked=tuple(_unasked(material)),
         width=bars.WIDTH,
@@ -114,13 +113,15 @@ def suites(material: Material) -> SuitesView:
 
 def _group(material: Material, kinds: tuple[SuiteRole, ...], *, title: str, claim: str) -> Group:
     judged = [verdict for verdict in material.verdict.suites.values() if verdict.role in kinds]
-    if "guard" in kinds and material.verdict.pooled is not None:
-        judged.append(material.verdict.pooled)
-    measure = bars.scale(_marks(judged))
+    pooled = [material.verdict.pooled] if "guard" in kinds and material.verdict.pooled else []
+    measure = bars.scale(_marks([*judged, *pooled]))
     return Group(
         title=title,
         claim=claim,
-        rows=tuple(_row(verdict, material, measure=measure) for verdict in judged),
+        rows=(
+            *(_suite_row(verdict, material, measure=measure) for verdict in judged),
+            *(_row(verdict, material.verdict.reference, measure=measure) for verdict in pooled),
+        ),
         ticks=measure.ticks() if any(verdict.interval for verdict in judged) else (),
     )
 
@@ -136,24 +137,17 @@ def _marks(judged: Sequence[SuiteVerdict]) -> list[float]:
     return marks
 
 
-def _row(verdict: SuiteVerdict, material: Material, *, measure: Scale) -> SuiteRow:
+def _suite_row(verdict: SuiteVerdict, material: Material, *, measure: Scale) -> SuiteRow:
+    """A suite's row: the figures of its verdict, and what the suite and its cases add."""
     suite = next((item for item in material.run.manifest.suites if item.name == verdict.name), None)
-    bar = None
-    if verdict.difference is not None and verdict.interval is not None and _is_finite(verdict):
-        bar = measure.bar(verdict.difference, verdict.interval, margin=verdict.margin)
-    return SuiteRow(
-        name=verdict.name if suite else "All guards together",
-        role=verdict.role if suite else "pooled",
+    row = _row(verdict, material.verdict.reference, measure=measure)
+    return replace(
+        row,
+        name=verdict.name,
+        role=verdict.role,
         description=suite.description if suite else "",
-        cases=_cases(verdict, suite, material),
-        means=_means(verdict, material, is_pooled=suite is None),
-        difference=signed_points(verdict.difference),
-        interval=interval(verdict.interval),
-        bar=bar,
-        margin=MISSING if verdict.margin is None else points(verdict.margin),
-        decision=verdict.decision,
-        rule=verdict.rule,
-        reason=verdict.reason,
+        cases=_cases(verdict.cases, len(suite.cases) if suite else verdict.cases),
+        means={**_other_means(verdict, material), **row.means},
         changes=_changes(verdict.name, material),
         gates=tuple(
             _gate(finding, material) for finding in material.verdict.gates if finding.suite == verdict.name
@@ -161,26 +155,43 @@ def _row(verdict: SuiteVerdict, material: Material, *, measure: Scale) -> SuiteR
     )
 
 
+def _row(verdict: SuiteVerdict, reference: str, *, measure: Scale) -> SuiteRow:
+    """The figures of a verdict; as it stands, the row of all guards together."""
+    bar = None
+    if verdict.difference is not None and verdict.interval is not None and _is_finite(verdict):
+        bar = measure.bar(verdict.difference, verdict.interval, margin=verdict.margin)
+    return SuiteRow(
+        name="All guards together",
+        role="pooled",
+        cases=count(verdict.cases),
+        means={"candidate": points(verdict.candidate), reference: points(verdict.reference)},
+        difference=signed_points(verdict.difference),
+        interval=interval(verdict.interval),
+        bar=bar,
+        margin=points(verdict.margin),
+        decision=verdict.decision,
+        rule=verdict.rule,
+        reason=verdict.reason,
+    )
+
+
 def _is_finite(verdict: SuiteVerdict) -> bool:
     return all(math.isfinite(value) for value in (verdict.difference or 0.0, *(verdict.interval or ())))
 
 
-def _cases(verdict: SuiteVerdict, suite: Suite | None, material: Material) -> str:
+def _cases(compared: int, whole: int) -> str:
     """How many cases the verdict rests on; `40 of 60` where not all of the suite's are among them."""
-    whole = len(suite.cases) if suite else verdict.cases
-    return f"{verdict.cases:,}" if verdict.cases == whole else f"{verdict.cases:,} of {whole:,}"
+    return count(compared) if compared == whole else f"{count(compared)} of {count(whole)}"
 
 
-def _means(verdict: SuiteVerdict, material: Material, *, is_pooled: bool) -> tuple[tuple[str, str], ...]:
-    """Each role's mean score; the verdict's own for the two that it compared."""
-    told = {"candidate": verdict.candidate, material.verdict.reference: verdict.reference}
-    means = []
-    for role in material.roles or ("base", "candidate"):
-        mean = told.get(role)
-        if mean is None and role not in told and not is_pooled:
-            mean = material.mean_score(verdict.name, role)
-        means.append((ROLE_WORDS[role], points(mean)))
-    return tuple(means)
+def _other_means(verdict: SuiteVerdict, material: Material) -> dict[str, str]:
+    """The mean scores of the roles that the verdict did not compare."""
+    compared = {"candidate", material.verdict.reference}
+    return {
+        role: points(material.mean_score(verdict.name, role))
+        for role in material.roles
+        if role not in compared
+    }
 
 
 def _changes(name: str, material: Material) -> tuple[ChangeCount, ...]:

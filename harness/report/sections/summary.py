@@ -45,7 +45,8 @@ def summary(material: Material) -> Summary:
     """The verdict in a word and sentences, and the models behind it."""
     manifest = material.run.manifest
     roles: list[Role] = [*reversed(material.roles)]
-    roles += [role for role in manifest.models if role == "judge"]
+    if "judge" in manifest.models:
+        roles.append("judge")
     spent = [spending(material.run, role) for role in roles]
     return Summary(
         outcome=material.verdict.outcome,

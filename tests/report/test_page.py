@@ -1,0 +1,369 @@
+"""The page as a browser's parser sees it: what is in it, and that nothing in it can act."""
+
+import base64
+import hashlib
+import json
+import re
+from collections import Counter
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from report_samples import (
+    HOSTILE,
+    empty_run,
+    empty_verdict,
+    failed_run,
+    sample_curve,
+    sample_run,
+    sample_verdict,
+    without_reference,
+)
+
+from harness.records import ModelFacts, Outcome, Run, Verdict
+from harness.report import render
+from harness.report.page import json_block
+from harness.training import TrainingCurve
+
+
+class Page(HTMLParser):
+    """The elements of a page with their attributes, the text between them, and scripts apart."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.html = html
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.raw: dict[str, list[str]] = {"script": [], "style": []}
+        self.shown: list[str] = []
+        self.inside = ""
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+        if tag in self.raw:
+            self.inside = tag
+            self.raw[tag].append("")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == self.inside:
+            self.inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self.inside:
+            self.raw[self.inside][-1] += data
+        else:
+            self.shown.append(data)
+
+    def found(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.shown))
+
+    @property
+    def data(self) -> dict[str, Any]:
+        kinds = [attributes.get("type", "") for attributes in self.found("script")]
+        return json.loads(self.raw["script"][kinds.index("application/json")])
+
+    @property
+    def policy(self) -> str:
+        return next(meta["content"] for meta in self.found("meta") if "http-equiv" in meta)
+
+
+def page_of(run: Run, verdict: Verdict, folder: Path, *, curve: TrainingCurve | None = None) -> Page:
+    path = render(run, verdict, to=folder / "run" / "index.html", curve=curve)
+    return Page(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    run = sample_run()
+    return page_of(run, sample_verdict(run), tmp_path_factory.mktemp("page"), curve=sample_curve())
+
+
+def hostile_everywhere() -> tuple[Run, Verdict]:
+    """The sample run with hostile text in every place that takes text."""
+    run = sample_run()
+    manifest = run.manifest
+    routing = manifest.suites[0]
+    gate = replace(routing.gates[0], metric=HOSTILE)
+    suite = replace(
+        routing, name=HOSTILE, description=HOSTILE, path=HOSTILE, system=HOSTILE, needs=(HOSTILE,), prompts={}
+    )
+    job = replace(manifest.job, id=HOSTILE, error=HOSTILE, hyperparameters={HOSTILE: HOSTILE})
+    manifest = replace(
+        manifest,
+        id=HOSTILE,
+        status="interrupted",
+        reason=HOSTILE,
+        commit=HOSTILE,
+        suites=(suite, *manifest.suites[1:]),
+        selected={**manifest.selected, HOSTILE: manifest.selected["ticket-routing"]},
+        models={role: ModelFacts(model=HOSTILE, endpoint=HOSTILE) for role in manifest.models},
+        versions={HOSTILE: HOSTILE},
+        data={HOSTILE: HOSTILE},
+        job=job,
+    )
+    rows = [replace(row, suite=HOSTILE if row.suite == routing.name else row.suite) for row in run.results]
+    verdict = sample_verdict(run)
+    judged = replace(verdict.suites["ticket-routing"], name=HOSTILE, reason=HOSTILE, rule=HOSTILE)
+    verdict = replace(
+        verdict,
+        reasons=(HOSTILE,),
+        next_steps=(HOSTILE,),
+        suites={HOSTILE: judged},
+        gates=(replace(verdict.gates[0], suite=HOSTILE, gate=gate, reason=HOSTILE),),
+    )
+    return replace(run, manifest=manifest, results=tuple(rows)), verdict
+
+
+@pytest.fixture(scope="module")
+def hostile_page(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    run, verdict = hostile_everywhere()
+    return page_of(run, verdict, tmp_path_factory.mktemp("hostile"), curve=sample_curve())
+
+
+# --- what it says --------------------------------------------------------------------------------------
+
+
+def test_verdict_its_reasons_and_next_steps_stand_in_the_document(page: Page) -> None:
+    verdict = sample_verdict(sample_run())
+    assert page.text.index("Promote") < page.text.index("Suites as asked")
+    for sentence in (*verdict.reasons, *verdict.next_steps):
+        assert sentence in page.text
+
+
+@pytest.mark.parametrize(
+    ("outcome", "word"), [("promote", "Promote"), ("hold", "Hold"), ("undecided", "Undecided")]
+)
+def test_each_outcome_has_its_word_symbol_and_title(tmp_path: Path, outcome: Outcome, word: str) -> None:
+    run = sample_run()
+    page = page_of(run, replace(sample_verdict(run), outcome=outcome), tmp_path)
+    assert f"<title>{word} · " in page.html
+    assert {"href": f"#icon-{outcome}"} in page.found("use")
+    assert f'id="icon-{outcome}"' in page.html
+
+
+def test_every_suite_is_named_and_the_skipped_one_with_its_reason(page: Page) -> None:
+    for name in ("ticket-routing", "marv-facts", "refusals", "All guards together"):
+        assert name in page.text
+    assert "novel-comments needs capable-model" in page.text
+
+
+def test_scores_and_differences_are_points_with_one_decimal(page: Page) -> None:
+    assert "+85.7" in page.text
+    assert "−10.2 to +13.8" in page.text
+    assert re.search(r"marv-facts .{0,40}8 .{0,20}85\.7 .{0,20}87\.5 .{0,20}\+1\.8", page.text)
+
+
+def test_gates_stand_with_their_condition_value_and_reason(page: Page) -> None:
+    assert "label ≥ 0.85 0.857 label is 0.86 on 14 cases" in page.text
+    assert "tokens ≤ 0.6 × base 31.50 against 58.20 (× 0.541)" in page.text
+
+
+def test_both_charts_are_drawn_in_the_page(page: Page) -> None:
+    charts = [svg for svg in page.found("svg") if svg.get("class") == "chart"]
+    assert [chart["aria-label"].split(":")[0] for chart in charts] == ["Loss", "Token accuracy"]
+
+
+def test_every_selected_case_is_in_the_data_with_both_answers(page: Page) -> None:
+    run = sample_run()
+    cases = {(page.data["suites"][case["suite"]]["name"], case["id"]): case for case in page.data["cases"]}
+    expected = {(name, case) for name, ids in run.manifest.selected.items() for case in ids}
+    assert set(cases) == expected
+    assert len(expected) == 30
+    for row in run.results:
+        answer = cases[row.suite, row.case]["answers"][row.role][0]
+        assert answer["text"] == getattr(row.outcome, "text", None) or answer["text"] == row.outcome.message
+
+
+def test_a_filter_counts_the_cases_that_it_leaves(page: Page) -> None:
+    counts = Counter(case["change"] for case in page.data["cases"])
+    assert counts == {"improved": 13, "kept": 11, "missed": 3, "uncompared": 2, "regressed": 1}
+    assert "Improved 13" in page.text
+    assert "Errors 1" in page.text
+
+
+def test_an_unscored_answer_is_null_in_the_data_and_never_zero(page: Page) -> None:
+    case = next(case for case in page.data["cases"] if case["id"] == HOSTILE)
+    assert case["scores"] == {"base": None, "candidate": None}
+    assert case["answers"]["candidate"][0]["scores"][0]["value"] is None
+
+
+def test_provenance_names_what_is_needed_to_repeat_the_run(page: Page) -> None:
+    for fact in ("4510a22", "ab12" * 16, "b3d2" * 16, "ftjob-7c9e1b", "openai 3.54.0", "max_tokens 16"):
+        assert fact in page.text
+    assert "harness report 20260211-140312-7f3a" in page.text
+
+
+# --- what it cannot do ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["page", "hostile_page"])
+def test_the_page_has_one_script_one_style_and_one_block_of_data(
+    request: pytest.FixtureRequest, name: str
+) -> None:
+    page = request.getfixturevalue(name)
+    assert [attributes.get("type") for attributes in page.found("script")] == ["application/json", None]
+    assert len(page.found("style")) == 1
+    assert page.raw["script"][1].startswith('"use strict"')
+
+
+@pytest.mark.parametrize("name", ["page", "hostile_page"])
+def test_no_element_loads_anything_or_reacts_to_events(request: pytest.FixtureRequest, name: str) -> None:
+    page = request.getfixturevalue(name)
+    for tag, attributes in page.elements:
+        assert not [key for key in attributes if key.startswith("on") or key in {"src", "srcset", "style"}], (
+            tag
+        )
+        address = attributes.get("href", attributes.get("xlink:href", "#"))
+        assert address.startswith(("#", "data:image/svg+xml,")), (tag, address)
+    assert {tag for tag, _ in page.elements}.isdisjoint({"img", "iframe", "object", "embed", "base", "form"})
+
+
+def test_hostile_text_adds_no_element(page: Page, hostile_page: Page) -> None:
+    assert {tag for tag, _ in hostile_page.elements} <= {tag for tag, _ in page.elements} | {"p", "code"}
+
+
+def test_hostile_text_is_shown_as_it_was_written(hostile_page: Page) -> None:
+    visible = "</script><script>document.title='stolen'</script><!-- <script> -->"
+    assert hostile_page.text.count(visible) >= 15
+    assert "{{ 7 * 7 }} {% raw %} ${1} ]]> &lt;b&gt;" in hostile_page.text
+
+
+def test_hostile_text_survives_the_embedded_data_unchanged(hostile_page: Page) -> None:
+    case = next(case for case in hostile_page.data["cases"] if case["id"] == HOSTILE)
+    assert case["messages"][0]["text"] == HOSTILE
+    assert case["answers"]["base"][0]["text"] == HOSTILE
+    assert hostile_page.data["suites"][0]["name"] == HOSTILE
+
+
+def test_embedded_data_holds_no_character_that_could_end_it(hostile_page: Page) -> None:
+    source = hostile_page.raw["script"][0]
+    assert not re.search("[<>&\u2028\u2029]", source)
+
+
+def test_characters_that_html_cannot_hold_become_replacement_characters(hostile_page: Page) -> None:
+    assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]", hostile_page.html)
+    assert "\N{REPLACEMENT CHARACTER}[31m" in hostile_page.text
+
+
+@pytest.mark.parametrize("name", ["page", "hostile_page"])
+def test_policy_allows_the_very_script_and_style_of_the_page_and_no_more(
+    request: pytest.FixtureRequest, name: str
+) -> None:
+    page = request.getfixturevalue(name)
+
+    def source(text: str) -> str:
+        return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
+
+    assert page.policy.split("; ") == [
+        "default-src 'none'",
+        f"script-src {source(page.raw['script'][1])}",
+        f"style-src {source(page.raw['style'][0])}",
+        "img-src data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+    ]
+
+
+def test_the_script_builds_no_markup_from_text() -> None:
+    script = (Path(render.__code__.co_filename).parent / "page.js").read_text(encoding="utf-8")
+    for way in (
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacentHTML",
+        "document.write",
+        "eval(",
+        "Function(",
+        "DOMParser",
+    ):
+        assert way not in script
+
+
+def test_json_block_refuses_numbers_that_are_not_json() -> None:
+    with pytest.raises(ValueError, match="JSON compliant"):
+        json_block([float("nan")])
+
+
+def test_ids_in_the_page_are_unique_and_references_within_it_lead_somewhere(page: Page) -> None:
+    ids = Counter(attributes["id"] for _, attributes in page.elements if "id" in attributes)
+    assert [name for name, times in ids.items() if times > 1] == []
+    for _, attributes in page.elements:
+        address = attributes.get("href", "")
+        if address.startswith("#") and "&" not in address:
+            assert address[1:] in ids
+        for target in attributes.get("aria-labelledby", "").split():
+            assert target in ids
+
+
+def test_the_file_is_small_and_rendering_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+    run = sample_run()
+    first = render(run, sample_verdict(run), to=tmp_path / "a.html", curve=sample_curve()).read_bytes()
+    second = render(run, sample_verdict(run), to=tmp_path / "b.html", curve=sample_curve()).read_bytes()
+    assert first == second
+    assert len(first) < 150_000
+
+
+# --- runs that are not whole ---------------------------------------------------------------------------
+
+
+def test_a_run_without_anything_says_so_in_every_section(tmp_path: Path) -> None:
+    page = page_of(empty_run(), empty_verdict(), tmp_path)
+    for sentence in (
+        "This run was interrupted: stopped by Ctrl-C.",
+        "No model was asked.",
+        "No suite was judged in this run.",
+        "No training job is recorded with this run",
+        "No case was selected in this run.",
+    ):
+        assert sentence in page.text
+
+
+def test_a_run_of_failures_shows_each_and_no_score(tmp_path: Path) -> None:
+    run = failed_run()
+    page = page_of(run, empty_verdict(), tmp_path)
+    assert all(case["failed"] and case["change"] == "uncompared" for case in page.data["cases"])
+    assert {score for case in page.data["cases"] for score in case["scores"].values()} == {None}
+    assert page.data["cases"][0]["answers"]["base"][0]["failure"] == "connection"
+    assert "Errors 30" in page.text
+
+
+def test_a_run_without_reference_compares_nothing_and_still_shows_the_answers(tmp_path: Path) -> None:
+    run = without_reference(sample_run())
+    page = page_of(run, empty_verdict(), tmp_path)
+    assert [role["key"] for role in page.data["roles"]] == ["candidate"]
+    assert {case["change"] for case in page.data["cases"]} == {"uncompared"}
+    assert page.data["cases"][0]["answers"]["candidate"][0]["text"] == "billing"
+
+
+def test_a_job_without_metrics_says_that_there_is_no_curve(tmp_path: Path) -> None:
+    run = sample_run()
+    page = page_of(run, sample_verdict(run), tmp_path)
+    assert "The job reported no training metrics, so there is no curve to show." in page.text
+    assert not [svg for svg in page.found("svg") if svg.get("class") == "chart"]
+
+
+def test_promoted_is_a_column_of_its_own_beside_base_and_candidate(tmp_path: Path) -> None:
+    run = sample_run()
+    promoted = [replace(row, role="promoted") for row in run.results if row.role == "candidate"]
+    models = {**run.manifest.models, "promoted": ModelFacts(model="ft:now", endpoint="local")}
+    run = replace(run, manifest=replace(run.manifest, models=models), results=(*run.results, *promoted))
+    page = page_of(run, replace(sample_verdict(run), reference="promoted"), tmp_path)
+    assert [role["word"] for role in page.data["roles"]] == ["Base", "Promoted", "Candidate"]
+    assert "Promoted reference" in page.text
+    assert {case["change"] for case in page.data["cases"]} == {"kept", "missed", "uncompared"}
+
+
+def test_an_older_page_stays_when_the_new_one_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "index.html").mkdir()
+    with pytest.raises(OSError, match=r"index\.html"):
+        render(empty_run(), empty_verdict(), to=tmp_path / "index.html")
+    assert [path.name for path in tmp_path.iterdir()] == ["index.html"]

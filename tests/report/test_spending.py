@@ -1,0 +1,73 @@
+"""What a run took, by role."""
+
+from dataclasses import replace
+
+import pytest
+from report_samples import failed_run, sample_run
+
+from harness.records import Completion, Failure, ModelFacts, Result, Run, Usage
+from harness.report.spending import spending, total_cost
+
+PRICE = {"input": 1.0, "cached": 0.5, "output": 10.0}
+
+
+def run_of(*outcomes: Completion | Failure, price: dict[str, float] = PRICE) -> Run:
+    manifest = replace(
+        sample_run().manifest, models={"base": ModelFacts(model="m", endpoint="e", price=price)}
+    )
+    rows = [
+        Result(suite="s", case=str(number), role="base", model="m", trial=0, digest="", outcome=outcome)
+        for number, outcome in enumerate(outcomes)
+    ]
+    return Run(manifest=manifest, results=tuple(rows))
+
+
+def answer(
+    prompt: int | None, completion: int | None, *, cached: bool = False, read: int | None = None
+) -> Completion:
+    usage = Usage(prompt_tokens=prompt, completion_tokens=completion, cached_tokens=read)
+    return Completion(text="x", usage=usage, cached=cached, latency_s=2.0)
+
+
+def test_answers_from_the_cache_cost_nothing_and_are_counted_apart() -> None:
+    spent = spending(run_of(answer(100, 10), answer(900, 90, cached=True)), "base")
+    assert (spent.answered, spent.from_cache) == (1, 1)
+    assert (spent.prompt_tokens, spent.completion_tokens) == (100, 10)
+    assert spent.cost_usd == pytest.approx((100 * 1.0 + 10 * 10.0) / 1e6)
+
+
+def test_tokens_that_the_endpoint_had_cached_are_billed_at_their_own_price() -> None:
+    spent = spending(run_of(answer(100, 10, read=80)), "base")
+    assert spent.cost_usd == pytest.approx((20 * 1.0 + 80 * 0.5 + 10 * 10.0) / 1e6)
+
+
+def test_unreported_usage_makes_the_tokens_a_lower_bound_and_the_cost_unknown() -> None:
+    spent = spending(run_of(answer(100, 10), answer(None, None)), "base")
+    assert spent.is_partial
+    assert spent.prompt_tokens == 100
+    assert spent.cost_usd is None
+
+
+def test_usage_that_nobody_reported_is_unknown_and_not_zero() -> None:
+    assert spending(run_of(answer(None, None)), "base").prompt_tokens is None
+
+
+def test_without_a_price_there_is_no_cost() -> None:
+    assert spending(run_of(answer(1, 1), price={}), "base").cost_usd is None
+
+
+def test_a_failure_is_a_request_and_a_question_not_asked_is_not() -> None:
+    lost = Failure(kind="timeout", message="")
+    skipped = Failure(kind="not_asked", message="")
+    spent = spending(run_of(answer(1, 1), lost, skipped), "base")
+    assert (spent.answered, spent.failed, spent.not_asked) == (1, 1, 1)
+
+
+def test_total_cost_is_unknown_when_one_role_has_no_price() -> None:
+    known, unknown = spending(run_of(answer(1, 1)), "base"), spending(run_of(answer(1, 1), price={}), "base")
+    assert total_cost([known]) == pytest.approx(11 / 1e6)
+    assert total_cost([known, unknown]) is None
+
+
+def test_a_run_of_failures_has_no_latency() -> None:
+    assert spending(failed_run(), "base").median_latency_s is None
