@@ -1,7 +1,7 @@
 """Candidate against reference: what changed, whether chance explains it, and whether it ships."""
 
 from harness.verdict.comparison import case_score, change_of, compare, is_good, mean_score
-from harness.verdict.gates import judge_gate
+from harness.verdict.gates import describe_gate, judge_gate
 from harness.verdict.intervals import wilson
 from harness.verdict.pooled import POOLED_MARGIN
 from harness.verdict.promotion import decide, judge_suite, reference_of, verdict_of
@@ -17,6 +17,7 @@ __all__ = [
     "change_of",
     "compare",
     "decide",
+    "describe_gate",
     "is_good",
     "judge_gate",
     "judge_suite",

@@ -62,14 +62,15 @@ def judge_gate(
     """
     rows = [result for role in ("candidate", reference) for result in results.get(role, ())]
     reader = _reader(suite, gate.metric, rows)
-    if reader is None:
-        reason = f"{suite.name}: {_unknown_metric(suite, gate.metric, rows)}"
+    if reader is None or gate == Gate(metric=gate.metric):
+        problem = "names no bound" if reader else _unknown_metric(suite, gate.metric, rows)
+        reason = f"{suite.name}: {gate.metric} {problem}"
         return GateFinding(suite=suite.name, gate=gate, decision="undecided", reason=reason)
     bounded = _is_bounded(suite, gate.metric)
     candidate = _measure(suite, results, role="candidate", reader=reader, bounded=bounded)
     other = _measure(suite, results, role=reference, reader=reader, bounded=bounded)
     judged = [(_decide(candidate, condition), condition) for condition in _conditions(gate, other)]
-    # The answer of the gate is that of its worst condition; one without any condition holds.
+    # The answer of the gate is that of its worst condition.
     for decision in ("fail", "undecided", "pass"):
         conditions = [condition for found, condition in judged if found == decision]
         if conditions:
@@ -83,6 +84,17 @@ def judge_gate(
         reference=other.value,
         interval=candidate.interval,
     )
+
+
+def describe_gate(gate: Gate) -> str:
+    """A gate in words: `label at least 0.85`, `tokens at most 0.6 times the reference's`."""
+    bounds = (
+        (gate.at_least, "at least {:g}"),
+        (gate.at_most, "at most {:g}"),
+        (gate.at_least_ratio, "at least {:g} times the reference's"),
+        (gate.at_most_ratio, "at most {:g} times the reference's"),
+    )
+    return " ".join([gate.metric, *(words.format(bound) for bound, words in bounds if bound is not None)])
 
 
 # --- what is measured ------------------------------------------------------------------------------
@@ -130,7 +142,7 @@ def _unknown_metric(suite: Suite, metric: str, rows: Sequence[Result]) -> str:
     measures = {name for row in rows for score in row.scores.values() for name in score.measures}
     known = sorted({"score", *_OF_COMPLETION, *scorers, *measures})
     near = difflib.get_close_matches(metric, known, n=1)
-    return f"nothing reports {metric!r}; " + (
+    return "is reported by nothing; " + (
         f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
     )
 

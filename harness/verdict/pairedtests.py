@@ -20,7 +20,7 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.int64]
 
 FEWEST_FAMILIES = 10
-"""Below this many families cluster-robust errors are too small (Cameron & Miller 2015, section VI)."""
+"""With fewer families, cluster-robust errors come out too small (Cameron & Miller 2015, section VI)."""
 TINY = 1e-12
 """Differences of scores in 0..1 below this are rounding."""
 

@@ -11,7 +11,7 @@ POWER = 0.8
 """The chance of success that sizes are planned for (Cohen 1988)."""
 MAX_USEFUL_TRIALS = 5
 """Past five repeats of a case, new cases buy more than repeats: five cut the error by 33-44 %, any
-number by 45-62 % (simulated, outcome correlations of .1 to .7)."""
+number by 44-62 % (simulated, outcome correlations of .1 to .7)."""
 _MOST_UNITS = 10**6
 
 

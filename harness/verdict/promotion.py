@@ -65,7 +65,9 @@ def decide(scores: Sequence[SuiteScores], *, alpha: float = ALPHA) -> Verdict:
     )
 
 
-def judge_suite(suite: Suite, results: Mapping[Role, Sequence[Result]], *, reference: Role) -> SuiteVerdict:
+def judge_suite(
+    suite: Suite, results: Mapping[Role, Sequence[Result]], *, reference: Role, alpha: float = ALPHA
+) -> SuiteVerdict:
     """One suite's verdict by itself, before the whole run is known.
 
     The run's verdict corrects for several targets and several guards, so it may be stricter on a
@@ -74,7 +76,7 @@ def judge_suite(suite: Suite, results: Mapping[Role, Sequence[Result]], *, refer
     asked = {result.case for rows in results.values() for result in rows}
     cases = [case.id for case in suite.cases if case.id in asked]
     scores = suite_scores(suite, results, reference=reference, cases=cases)
-    return judge_suites([weigh(scores)], alpha=ALPHA)[suite.name]
+    return judge_suites([weigh(scores)], alpha=alpha)[suite.name]
 
 
 def verdict_of(run: Run) -> Verdict:
@@ -126,12 +128,13 @@ def _reasons(suites: Mapping[str, SuiteVerdict], pooled: SuiteVerdict | None) ->
     """Harm first, then what stands in the way, then what speaks for it, then the rest."""
     judged = [suite for suite in suites.values() if suite.role != "info"]
     judged.sort(key=lambda suite: ("target", "critical", "guard").index(suite.role))
-    after_targets = sum(suite.role == "target" for suite in judged)
-    judged[after_targets:after_targets] = [pooled] if pooled else []
+    targets = sum(suite.role == "target" for suite in judged)
+    together = [pooled] if pooled else []
     open_questions = _open_questions(suites, pooled)
-    yield from (suite.reason for suite in judged if suite.decision == "fail")
-    if not after_targets:
+    yield from (suite.reason for suite in [*judged, *together] if suite.decision == "fail")
+    if not targets:
         yield NO_TARGET
+    judged[targets:targets] = together
     yield from (suite.reason for suite in judged if suite in open_questions)
     yield from (suite.reason for suite in judged if suite.decision == "pass")
     yield from (

@@ -23,15 +23,12 @@ def movement(value: float) -> str:
     return f"{'rose' if value > 0 else 'fell'} by {points(value)}"
 
 
-def seen(interval: Interval | None, cases: int) -> str:
-    """The evidence in brackets and the cases it rests on."""
-    asked = f"on {count(cases, 'case')}"
-    if interval is None:
-        return asked
-    return f"(90 % interval {signed(interval[0])} to {signed(interval[1])}) {asked}"
+def seen(interval: Interval, cases: int) -> str:
+    """The evidence: the interval in brackets and the cases it rests on."""
+    low, high = interval
+    return f"(90 % interval {signed(low)} to {signed(high)}) on {count(cases, 'case')}"
 
 
 def count(number: int, noun: str) -> str:
     """`1 case`, `60 cases`, `1,200 cases`."""
-    plural = noun if number == 1 else f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
-    return f"{number:,} {plural}"
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -1,0 +1,442 @@
+"""What each role demands, on small arrays whose answer can be seen by eye, and on whole runs."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import UsageError
+from harness.records import Failure, Gate, Result, Suite, SuiteRole
+from harness.verdict import SuiteScores, decide, judge_suite, verdict_of
+from tests.verdict.samples import answer, answers, failure, run_of, scores, suite_of
+
+NAN = float("nan")
+
+
+def target(*, gained: int = 30, lost: int = 0, cases: int = 60, name: str = "routing") -> SuiteScores:
+    """`gained` cases only the candidate gets right, then `lost` ones only the reference does."""
+    candidate = [1] * gained + [0] * (cases - gained)
+    reference = [0] * gained + [1] * lost + [0] * (cases - gained - lost)
+    return scores(name, "target", candidate=candidate, reference=reference)
+
+
+def guard(
+    *, lost: int = 0, gained: int = 0, cases: int = 100, name: str = "marv", margin: float | None = None
+) -> SuiteScores:
+    candidate = [0] * lost + [1] * (cases - lost)
+    reference = [1] * lost + [0] * gained + [1] * (cases - lost - gained)
+    return scores(name, "guard", candidate=candidate, reference=reference, margin=margin)
+
+
+def critical(*, lost: int = 0, cases: int = 250, margin: float | None = None) -> SuiteScores:
+    return replace(guard(lost=lost, cases=cases, name="safety", margin=margin), role="critical")
+
+
+# --- target ----------------------------------------------------------------------------------------
+
+
+def test_a_clear_gain_without_harm_is_promoted() -> None:
+    verdict = decide([target(), guard()])
+    assert verdict.outcome == "promote"
+    routing = verdict.suites["routing"]
+    assert (routing.decision, routing.rule, routing.better, routing.worse) == ("pass", "paired t", 30, 0)
+    assert routing.difference == pytest.approx(0.5)
+    assert routing.interval == pytest.approx((0.39123, 0.60877), abs=1e-5)  # scipy: 0.5 ± t(.95, 59) s/√60
+    assert verdict.reasons[0] == (
+        "routing improved by 50 points (90 % interval +39 to +61) on 60 cases: more than chance explains"
+    )
+    assert verdict.next_steps == ()
+
+
+def test_a_small_gain_is_undecided_and_says_how_many_cases_would_settle_it() -> None:
+    verdict = decide([target(gained=4, lost=2), guard()])
+    routing = verdict.suites["routing"]
+    assert (verdict.outcome, routing.decision) == ("undecided", "undecided")
+    differences = np.array([1] * 4 + [-1] * 2 + [0] * 54)
+    expected = (2.48647 * differences.std(ddof=1) / differences.mean()) ** 2
+    assert routing.cases_needed == int(np.ceil(expected))
+    assert verdict.next_steps == (f"ask about {routing.cases_needed} cases like these in routing (60 now)",)
+
+
+def test_a_target_that_got_worse_holds() -> None:
+    verdict = decide([target(gained=0, lost=12), guard()])
+    assert verdict.outcome == "hold"
+    assert verdict.suites["routing"].decision == "fail"
+    assert verdict.reasons[0].startswith("routing got worse by 20 points")
+    assert verdict.next_steps == ("look at the 12 cases of routing that got worse",)
+
+
+def test_one_of_several_targets_suffices_but_must_beat_holm() -> None:
+    weak = target(gained=6, lost=1, name="trips")  # p = .028: enough alone, not for one of two
+    assert decide([weak, guard()]).suites["trips"].decision == "pass"
+    pair = decide([weak, target(gained=1, lost=1), guard()])
+    assert pair.suites["trips"].decision == "undecided"
+    assert pair.suites["trips"].rule == "Holm-corrected paired t"
+    assert decide([target(), target(gained=1, lost=1, name="trips"), guard()]).outcome == "promote"
+
+
+def test_without_a_target_nothing_is_promoted() -> None:
+    verdict = decide([guard()])
+    assert verdict.outcome == "undecided"
+    assert verdict.reasons[0] == "no suite has the role target, so nothing could show an improvement"
+    assert decide([]).outcome == "undecided"
+
+
+def test_a_target_alone_may_be_promoted() -> None:
+    verdict = decide([target()])
+    assert (verdict.outcome, verdict.pooled) == ("promote", None)
+
+
+# --- guard -----------------------------------------------------------------------------------------
+
+
+def test_an_unchanged_guard_is_proved_by_tango_from_52_cases_on() -> None:
+    proved = decide([target(), guard(cases=52)]).suites["marv"]
+    assert (proved.decision, proved.rule, proved.margin) == ("pass", "Tango score test", 0.05)
+    open_question = decide([target(), guard(cases=51)]).suites["marv"]
+    assert (open_question.decision, open_question.cases_needed) == ("undecided", 52)
+    assert "no sign of harm" in open_question.reason
+
+
+def test_a_guard_that_is_merely_not_proved_does_not_stand_in_the_way() -> None:
+    unproved = guard(cases=40, name="small")
+    verdict = decide([target(), guard(cases=200), unproved])
+    assert verdict.suites["small"].decision == "undecided"
+    assert verdict.outcome == "promote"
+    assert verdict.reasons[-1].startswith("small did not change")
+
+
+def test_a_guard_with_significant_harm_holds() -> None:
+    verdict = decide([target(), guard(lost=8, cases=100)])
+    marv = verdict.suites["marv"]
+    assert (verdict.outcome, marv.decision, marv.rule) == ("hold", "fail", "paired t")
+    assert verdict.reasons[0].startswith("marv got worse by 8 points")
+
+
+def test_a_fall_of_more_than_three_margins_is_harm_without_any_test() -> None:
+    small = guard(lost=1, cases=6)
+    verdict = decide([target(), small])
+    assert (verdict.suites["marv"].decision, verdict.suites["marv"].rule) == ("fail", "point drop")
+    exactly_three = guard(lost=1, cases=4, margin=0.25 / 3)
+    assert decide([target(), exactly_three]).suites["marv"].decision == "undecided"
+
+
+def test_graded_scores_are_judged_by_the_augmented_t() -> None:
+    level = np.full(100, 0.7)
+    graded = scores("marv", "guard", candidate=level + 0.01 * (np.arange(100) % 2), reference=level)
+    assert decide([target(), graded]).suites["marv"].rule == "augmented t"
+
+
+def test_several_trials_are_never_rows() -> None:
+    """Twenty cases asked five times are twenty cases: their score does not become more certain."""
+    once = np.array([1.0] * 6 + [0.0] * 14)[:, None]
+    repeated = scores("s", "target", candidate=np.repeat(once, 5, axis=1), reference=np.zeros((20, 5)))
+    single = scores("s", "target", candidate=once, reference=np.zeros((20, 1)))
+    assert decide([repeated]).suites["s"].interval == decide([single]).suites["s"].interval
+    assert decide([repeated]).suites["s"].cases == 20
+
+
+def test_all_guards_together_must_be_proved() -> None:
+    verdict = decide([target(), guard(cases=30, name="a"), guard(cases=30, name="b")])
+    assert verdict.outcome == "undecided"
+    assert verdict.pooled is not None
+    assert (verdict.pooled.name, verdict.pooled.decision, verdict.pooled.cases) == (
+        "all guards",
+        "undecided",
+        60,
+    )
+    needed = verdict.pooled.cases_needed
+    assert verdict.next_steps == (f"ask about {needed} guard cases in all (60 now)",)
+    assert needed is not None
+    enough = [guard(cases=(needed + 1) // 2, name=name) for name in "ab"]
+    assert decide([target(), *enough]).outcome == "promote"
+
+
+def test_guards_that_all_lose_a_little_hold_together() -> None:
+    guards = [guard(lost=3, gained=1, cases=60, name=name) for name in "abcdef"]
+    verdict = decide([target(), *guards])
+    assert all(verdict.suites[name].decision == "undecided" for name in "abcdef")
+    assert verdict.pooled is not None
+    assert (verdict.pooled.decision, verdict.outcome) == ("fail", "hold")
+
+
+def test_a_guard_nobody_could_score_stands_in_the_way() -> None:
+    blind = scores("blind", "guard", candidate=[NAN] * 30, reference=[1] * 30)
+    verdict = decide([target(), guard(cases=200), blind])
+    assert verdict.outcome == "undecided"
+    assert verdict.reasons[0].startswith("blind has no case with a score for both models")
+
+
+# --- critical, info --------------------------------------------------------------------------------
+
+
+def test_a_critical_suite_must_be_proved() -> None:
+    assert decide([target(), critical(cases=250)]).outcome == "promote"
+    verdict = decide([target(), critical(cases=60)])
+    assert verdict.outcome == "undecided"
+    assert verdict.suites["safety"].margin == 0.02
+    assert verdict.suites["safety"].cases_needed == 189  # 1.96² · .98 / .02
+    assert verdict.reasons[0].startswith("safety did not change")
+
+
+def test_a_critical_suite_that_may_lose_nothing_fails_on_one_new_failure() -> None:
+    kept = decide([target(), critical(cases=40, margin=0.0)])
+    assert (kept.outcome, kept.suites["safety"].rule) == ("promote", "no new failure")
+    assert "up to 7% of such cases could hide" in kept.suites["safety"].reason
+    broken = decide([target(), critical(lost=1, cases=40, margin=0.0)])
+    assert (broken.outcome, broken.suites["safety"].decision) == ("hold", "fail")
+
+
+def test_an_info_suite_decides_nothing() -> None:
+    disaster = scores("notes", "info", candidate=[0] * 50, reference=[1] * 50)
+    verdict = decide([target(), disaster])
+    assert verdict.outcome == "promote"
+    assert verdict.suites["notes"].difference == -1.0
+    assert not any("notes" in reason for reason in verdict.reasons)
+
+
+# --- families --------------------------------------------------------------------------------------
+
+
+def test_related_cases_count_less() -> None:
+    families = np.repeat(np.arange(12), 5)
+    candidate = np.repeat([1.0] * 3 + [0.0] * 9, 5)
+    apart = scores("s", "target", candidate=candidate, reference=np.zeros(60))
+    related = replace(apart, families=families)
+    assert decide([apart]).suites["s"].decision == "pass"
+    together = decide([related]).suites["s"]
+    assert together.rule == "cluster-robust paired t"
+    assert together.interval is not None
+    assert together.interval[0] < 0.05
+
+
+def test_few_families_are_compared_by_means_and_the_verdict_says_so() -> None:
+    few = scores(
+        "s", "guard", candidate=[1] * 20, reference=[1] * 18 + [0, 0], families=[n // 5 for n in range(20)]
+    )
+    verdict = decide([target(), few]).suites["s"]
+    assert verdict.rule == "augmented t on family means"
+    assert "families too few" in verdict.reason
+
+
+# --- properties ------------------------------------------------------------------------------------
+
+unit = st.one_of(st.sampled_from([0.0, 1.0]), st.integers(0, 4).map(lambda quarter: quarter / 4))
+roles = st.sampled_from(["target", "guard", "critical", "info"])
+
+
+@st.composite
+def suite_scores(draw: st.DrawFn) -> SuiteScores:
+    cases, trials = draw(st.integers(0, 14)), draw(st.integers(1, 3))
+    cell = st.one_of(unit, st.just(NAN)) if draw(st.booleans()) else unit
+    rows = st.lists(st.lists(cell, min_size=trials, max_size=trials), min_size=cases, max_size=cases)
+    families = draw(st.none() | st.lists(st.integers(0, 12), min_size=cases, max_size=cases))
+    return SuiteScores(
+        name="s",
+        role=draw(roles),
+        margin=draw(st.none() | st.sampled_from([0.0, 0.05, 1.0])),
+        candidate=np.array(draw(rows)).reshape(cases, trials),
+        reference=np.array(draw(rows)).reshape(cases, trials),
+        families=None if families is None else np.array(families, dtype=np.int64),
+    )
+
+
+@given(suite_scores(), st.randoms(use_true_random=False))
+def test_the_order_of_cases_does_not_matter(made: SuiteScores, random: object) -> None:
+    order = list(range(len(made.candidate)))
+    random.shuffle(order)  # type: ignore[attr-defined]
+    shuffled = replace(
+        made,
+        candidate=made.candidate[order],
+        reference=made.reference[order],
+        families=None if made.families is None else made.families[order],
+    )
+    one, other = decide([made]).suites["s"], decide([shuffled]).suites["s"]
+    assert (one.decision, one.rule, one.better, one.worse) == (
+        other.decision,
+        other.rule,
+        other.better,
+        other.worse,
+    )
+    assert one.interval == (None if other.interval is None else pytest.approx(other.interval, abs=1e-9))
+
+
+@given(suite_scores())
+def test_swapping_the_models_turns_the_finding_around(made: SuiteScores) -> None:
+    made = replace(made, role="info")
+    one = decide([made]).suites["s"]
+    other = decide([replace(made, candidate=made.reference, reference=made.candidate)]).suites["s"]
+    assert (one.better, one.worse) == (other.worse, other.better)
+    if one.difference is not None:
+        assert other.difference == pytest.approx(-one.difference, abs=1e-12)
+    if one.interval is not None:
+        assert other.interval == pytest.approx((-one.interval[1], -one.interval[0]), abs=1e-9)
+
+
+@given(suite_scores())
+def test_an_unchanged_model_never_passes_as_better_and_never_fails(made: SuiteScores) -> None:
+    same = decide([replace(made, reference=made.candidate)])
+    assert same.outcome == "undecided"
+    assert same.suites["s"].decision != "fail"
+
+
+@given(suite_scores())
+def test_numbers_are_on_their_scales(made: SuiteScores) -> None:
+    suite = decide([made]).suites["s"]
+    if suite.interval is not None:
+        assert suite.difference is not None
+        assert -1 <= suite.interval[0] <= suite.difference + 1e-9
+        assert suite.difference - 1e-9 <= suite.interval[1] <= 1
+        assert suite.smallest_detectable is not None
+        assert 0 < suite.smallest_detectable <= 1
+    if suite.cases_needed is not None:
+        assert suite.cases_needed > suite.cases
+
+
+@pytest.mark.parametrize("role", ["target", "guard", "critical", "info"])
+@pytest.mark.parametrize("cases", [0, 1])
+def test_a_case_or_none_decides_nothing(role: SuiteRole, cases: int) -> None:
+    verdict = decide([scores("s", role, candidate=np.ones((cases, 1)), reference=np.zeros((cases, 1)))])
+    assert verdict.suites["s"].decision == "undecided"
+    assert verdict.suites["s"].interval is None
+    assert verdict.outcome == "undecided"
+
+
+def test_two_cases_are_too_few_to_promote() -> None:
+    assert decide([target(gained=2, cases=2)]).outcome == "undecided"
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.5, -1.0, NAN])
+def test_an_impossible_alpha_is_refused(alpha: float) -> None:
+    with pytest.raises(UsageError, match="alpha"):
+        decide([target()], alpha=alpha)
+
+
+def test_a_stricter_alpha_asks_for_more() -> None:
+    made = [target(gained=6, lost=1)]
+    assert decide(made).outcome == "promote"
+    assert decide(made, alpha=0.01).outcome == "undecided"
+
+
+# --- a whole run -----------------------------------------------------------------------------------
+
+SUITE = suite_of(20)
+
+
+def won(suite: Suite = SUITE, *, by: int = 15) -> list[Result]:
+    cases = len(suite.cases)
+    candidate = answers(suite, [1.0] * by + [0.0] * (cases - by))
+    return [*candidate, *answers(suite, [0.0] * cases, role="base")]
+
+
+def test_a_run_is_judged_by_the_same_function() -> None:
+    verdict = verdict_of(run_of(SUITE, results=won()))
+    assert (verdict.outcome, verdict.reference) == ("promote", "base")
+    by_role = {"candidate": won()[:20], "base": won()[20:]}
+    assert judge_suite(SUITE, by_role, reference="base") == verdict.suites["routing"]
+
+
+def test_the_promoted_model_is_the_reference_when_it_answered() -> None:
+    promoted = answers(SUITE, [1.0] * 20, role="promoted")
+    verdict = verdict_of(run_of(SUITE, results=[*won(), *promoted]))
+    assert (verdict.outcome, verdict.reference) == ("hold", "promoted")
+
+
+def test_a_failed_gate_holds_a_model_that_improved() -> None:
+    suite = suite_of(20, gates=[Gate(metric="label", at_least=0.9)])
+    verdict = verdict_of(run_of(suite, results=won(suite)))
+    assert verdict.outcome == "hold"
+    assert verdict.reasons[0].endswith("at least 0.9 is asked: not met")
+    assert verdict.gates[0].decision == "fail"
+
+
+def test_an_undecided_gate_is_at_most_undecided() -> None:
+    suite = suite_of(20, gates=[Gate(metric="tokens", at_most=100)])
+    verdict = verdict_of(run_of(suite, results=won(suite)))
+    assert verdict.outcome == "undecided"
+    assert verdict.reasons[0].startswith("routing: tokens is unknown")
+
+
+def test_a_passed_gate_is_a_reason_too() -> None:
+    suite = suite_of(20, gates=[Gate(metric="label", at_least=0.7)])
+    verdict = verdict_of(run_of(suite, results=won(suite)))
+    assert verdict.outcome == "promote"
+    assert verdict.reasons[-1].startswith("routing: label is 0.75")
+
+
+def test_a_part_of_the_cases_never_promotes() -> None:
+    chosen = {"routing": [f"case-{n}" for n in range(15)]}
+    verdict = verdict_of(run_of(SUITE, results=won(), selected=chosen))
+    assert verdict.suites["routing"].decision == "pass"
+    assert verdict.outcome == "undecided"
+    assert verdict.reasons[0] == "only 15 of 20 cases of routing were asked"
+
+
+def test_a_part_of_the_cases_may_hold() -> None:
+    chosen = {"routing": [f"case-{n}" for n in range(15)]}
+    results = [*answers(SUITE, [0.0] * 20), *answers(SUITE, [1.0] * 20, role="base")]
+    verdict = verdict_of(run_of(SUITE, results=results, selected=chosen))
+    assert verdict.outcome == "hold"
+    assert verdict.reasons[0].startswith("routing got worse")
+
+
+def test_a_suite_the_model_cannot_do_does_not_make_the_run_partial() -> None:
+    poems = replace(suite_of(9, name="poems"), needs=("capable-model",))
+    run = run_of(SUITE, poems, results=won(), selected={"routing": [case.id for case in SUITE.cases]})
+    assert verdict_of(run).outcome == "promote"
+    forgotten = replace(poems, needs=())
+    partial = run_of(SUITE, forgotten, results=won(), selected={"routing": [c.id for c in SUITE.cases]})
+    assert verdict_of(partial).reasons[0] == "only 0 of 9 cases of poems were asked"
+
+
+def test_a_run_that_stopped_never_promotes() -> None:
+    rows = won()
+    stopped = [*rows[:18], *(failure(SUITE, n, kind="not_asked") for n in (18, 19)), *rows[20:]]
+    verdict = verdict_of(run_of(SUITE, results=stopped))
+    assert verdict.outcome == "undecided"
+    assert verdict.reasons[0] == "the run stopped before 2 cases of routing were put to candidate"
+
+
+def test_a_run_without_a_reference_says_so() -> None:
+    verdict = verdict_of(run_of(SUITE, results=answers(SUITE, [1.0] * 20)))
+    assert verdict.outcome == "undecided"
+    assert verdict.reasons[0] == "the run has no answer of the base model"
+
+
+def test_an_empty_run_is_undecided() -> None:
+    assert verdict_of(run_of(SUITE, results=[])).outcome == "undecided"
+    assert verdict_of(run_of(results=[])).outcome == "undecided"
+
+
+def test_a_candidate_that_does_not_answer_fails_those_cases() -> None:
+    rows = [*(failure(SUITE, n) for n in range(20)), *answers(SUITE, [1.0] * 20, role="base")]
+    assert verdict_of(run_of(SUITE, results=rows)).outcome == "hold"
+
+
+def test_a_reference_that_does_not_answer_makes_no_winner() -> None:
+    rows = [*answers(SUITE, [1.0] * 20), *(failure(SUITE, n, role="base") for n in range(20))]
+    verdict = verdict_of(run_of(SUITE, results=rows))
+    assert verdict.suites["routing"].decision == "pass"
+    assert verdict.outcome == "undecided"
+    assert "20 answers of base never came" in verdict.reasons[0]
+
+
+def test_one_lost_answer_of_the_reference_does_not_undo_a_clear_gain() -> None:
+    rows = [*won()[:39], failure(SUITE, 19, role="base")]
+    assert isinstance(rows[-1].outcome, Failure)
+    assert verdict_of(run_of(SUITE, results=rows)).outcome == "promote"
+
+
+def test_the_runs_own_alpha_is_used() -> None:
+    run = run_of(SUITE, results=won(by=5))
+    strict = replace(run, manifest=replace(run.manifest, alpha=0.001))
+    assert (verdict_of(run).outcome, verdict_of(strict).outcome) == ("promote", "undecided")
+
+
+def test_hostile_names_are_only_text() -> None:
+    suite = suite_of(20, name="{0.__class__} <b>%s")
+    verdict = verdict_of(run_of(suite, results=[replace(row, suite=suite.name) for row in won(suite)]))
+    assert verdict.reasons[0].startswith("{0.__class__} <b>%s improved")
+    assert answer(suite, 0).suite == suite.name
