@@ -174,6 +174,7 @@ def page(items: Sequence[Mapping[str, object]], query: Mapping[str, list[str]]) 
 def _handler_of(provider: Provider) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # head and body in one packet: apart, the second waits 40 ms for an acknowledgement
 
         def do_GET(self) -> None:
             status, reply = provider.reply(
