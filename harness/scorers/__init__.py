@@ -1,0 +1,88 @@
+"""What judges an answer: the table of scorers, and the way from a suite's entry to a scorer."""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import is_dataclass
+from types import MappingProxyType
+
+from harness.records import JudgedScorer, Scorer, ScorerSpec
+from harness.scorers.label import Label
+from harness.scorers.length import Emoji, Length
+from harness.scorers.match import Contains, ExactMatch, Regex
+from harness.scorers.refusal import Refusal
+from harness.scorers.refusal_reading import RefusalReading, read_refusal
+from harness.scorers.structured import JsonFields
+from harness.serial import ParseError, Problem, nearest, parse, shown
+
+__all__ = [
+    "BUILT_IN",
+    "Contains",
+    "Emoji",
+    "ExactMatch",
+    "JsonFields",
+    "Label",
+    "Length",
+    "Refusal",
+    "RefusalReading",
+    "Regex",
+    "build",
+    "metric_names",
+    "read_refusal",
+]
+
+BUILT_IN: Mapping[str, type[Scorer]] = MappingProxyType(
+    {
+        "exact_match": ExactMatch,
+        "contains": Contains,
+        "regex": Regex,
+        "label": Label,
+        "json_fields": JsonFields,
+        "length": Length,
+        "emoji": Emoji,
+        "refusal": Refusal,
+    }
+)
+"""Every scorer a suite can name without a module, by its `type`."""
+
+
+def build(spec: ScorerSpec) -> Scorer | JudgedScorer:
+    """The scorer of a suite's entry, its settings checked.
+
+    Raises:
+        ParseError: An unknown type, a class that is no scorer, or wrong settings; paths are relative
+            to the entry.
+    """
+    scorer: object = parse(_class_of(spec.type), dict(spec.settings))
+    if not isinstance(scorer, (Scorer, JudgedScorer)):
+        what = f"{spec.type} is no scorer: it has neither `score` nor `question` and `read`"
+        raise ParseError([Problem(("type",), what, "give it one of them")])
+    return scorer
+
+
+def metric_names(spec: ScorerSpec) -> tuple[str, ...]:
+    """What gates may name: the entry's own name (its mean value) and the measures its class declares.
+
+    Raises:
+        ParseError: An unknown type.
+    """
+    return (spec.name, *getattr(_class_of(spec.type), "measures", ()))
+
+
+def _class_of(kind: str) -> type:
+    if kind in BUILT_IN:
+        return BUILT_IN[kind]
+    module_name, colon, class_name = kind.partition(":")
+    if not colon:
+        remedy = nearest(kind, BUILT_IN) + "; a class of your own is named module:Class"
+        raise ParseError([Problem(("type",), f"unknown scorer {shown(kind)}", remedy)])
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:  # a user's module may fail in any way while it is imported
+        what = f"cannot import {shown(module_name)}: {type(error).__name__}: {error}"
+        raise ParseError([Problem(("type",), what, "is it importable from where pytest runs?")]) from error
+    found = getattr(module, class_name, None)
+    if not (isinstance(found, type) and is_dataclass(found)):
+        names = [name for name, value in vars(module).items() if is_dataclass(value)]
+        what = f"{shown(module_name)} has no record {shown(class_name)}"
+        raise ParseError([Problem(("type",), what, nearest(class_name, names) or "decorate it with @record")])
+    return found
