@@ -30,7 +30,8 @@ def measured(
         events: All events so far, oldest first.
         status: The job's status.
         now: Unix time in seconds.
-        finish: When the provider expects the end, in Unix seconds; None or 0 when it does not say.
+        finish: When the provider expects the end, in Unix seconds; None or 0 when it does not say. One that
+            has passed is no longer believed.
     """
     metrics = [event for event in events if event.metrics is not None]
     if not metrics:
@@ -42,7 +43,7 @@ def measured(
         total_steps=None if total is None else int(total),
         train_loss=_latest(metrics, "train_loss"),
         valid_loss=_latest(metrics, "valid_loss"),
-        seconds_left=max(0.0, finish - now) if finish else _seconds_left(metrics, total),
+        seconds_left=finish - now if finish and finish > now else _seconds_left(metrics, total),
     )
 
 

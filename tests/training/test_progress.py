@@ -29,10 +29,10 @@ def test_providers_own_estimate_wins() -> None:
     assert state.seconds_left == 30.0
 
 
-def test_estimate_that_has_passed_is_zero_seconds() -> None:
-    state = measured([metric(1, 0)], status="running", now=100.0, finish=90.0)
+def test_estimate_that_has_passed_gives_way_to_the_pace() -> None:
+    state = measured([metric(1, 0), metric(2, 5), metric(3, 8)], status="running", now=100.0, finish=90.0)
     assert state is not None
-    assert state.seconds_left == 0.0
+    assert state.seconds_left == 7 * 8 / 2
 
 
 def test_metrics_are_not_told_in_words() -> None:
