@@ -13,7 +13,9 @@ from harness.testing.endpoints import DROPPED, NO_CHOICES, NOT_JSON, WEB_PAGE, F
 KEY = "sk-test-0123456789abcdef"
 
 
-def ask(server: FaultyEndpoint | None, *prompts: str, model: str = "m", **settings: Any) -> list[Completion | Failure]:
+def ask(
+    server: FaultyEndpoint | None, *prompts: str, model: str = "m", **settings: Any
+) -> list[Completion | Failure]:
     """Ask one model the prompts, one after the other; `settings` are those of the Endpoint."""
     if server is not None:
         settings["base_url"] = server.base_url
