@@ -9,7 +9,7 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -69,13 +69,33 @@ def start(
         EndpointError: It could not start; the remedy is the server's own.
     """
     state.mkdir(parents=True, exist_ok=True)
-    log = state / "server.log"
+    command = (
+        sys.executable,
+        "-m",
+        "harness.localserver",
+        "--state",
+        str(state),
+        "--parent-pid",
+        str(os.getpid()),
+    )
+    return launch(command, log=state / "server.log", on_event=on_event, timeout_s=timeout_s)
+
+
+def launch(
+    command: Sequence[str],
+    *,
+    log: Path,
+    on_event: Callable[[Mapping[str, object]], None] | None = None,
+    timeout_s: float = START_TIMEOUT_S,
+) -> LocalServer:
+    """Run a command that serves and tells about it as `python -m harness.localserver` does.
+
+    Raises:
+        EndpointError: It ended, complained, or said nothing for too long.
+    """
     with log.open("wb") as errors:
         process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "harness.localserver", "--port", "0", "--state", str(state)),
-                *("--parent-pid", str(os.getpid())),
-            ],
+            command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,

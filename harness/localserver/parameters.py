@@ -170,14 +170,17 @@ async def read_body(request: Request) -> Parameters:
         ApiError: Too large (413), not JSON or not an object (400).
     """
     body = bytearray()
+    size = 0
     async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise ApiError(
-                f"The body of the request is larger than {MAX_BODY_BYTES} bytes.",
-                status=413,
-                code="request_too_large",
-            )
+        size += len(chunk)
+        if size <= MAX_BODY_BYTES:  # and read on if not: a client listens only once it has sent everything
+            body += chunk
+    if size > MAX_BODY_BYTES:
+        raise ApiError(
+            f"The body of the request has {size} bytes, more than the {MAX_BODY_BYTES} that are taken.",
+            status=413,
+            code="request_too_large",
+        )
     try:
         values = json.loads(body, parse_constant=_refuse_constant)
         if _SURROGATE.search(body):

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from harness.errors import HarnessError
 from harness.localserver.completions import completion_routes
 from harness.localserver.edge import Edge
 from harness.localserver.files import file_routes
@@ -63,7 +64,12 @@ def create_app(
     app = Starlette(
         routes=[*file_routes(), *fine_tuning_routes(), *model_routes(), *completion_routes()],
         lifespan=lifespan,
-        exception_handlers={ApiError: _on_api_error, HTTPException: _on_http_error},
+        exception_handlers={
+            ApiError: _on_api_error,
+            HTTPException: _on_http_error,
+            HarnessError: _on_harness_error,
+            Exception: _on_error,
+        },
     )
     app.router.redirect_slashes = False
     return Edge(app, api_key=api_key)
@@ -72,6 +78,18 @@ def create_app(
 async def _on_api_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
     return error.response()
+
+
+async def _on_harness_error(_: Request, error: Exception) -> Response:
+    """A fault of this machine that a person can mend, such as a full disk: its sentence is the answer."""
+    return ApiError(str(error), status=500, kind="server_error").response()
+
+
+async def _on_error(_: Request, error: Exception) -> Response:
+    """A fault nobody foresaw; the edge writes it to the log, under the id in the answer's header."""
+    name = type(error).__name__
+    message = f"The server had an error while processing your request ({name}). Its log says more."
+    return ApiError(message, status=500, kind="server_error").response()
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:

@@ -44,16 +44,22 @@ async def read_form(request: Request, part: Path, *, max_bytes: int) -> Form:
     with part.open("wb") as file:
         reader = _FormReader(file, max_bytes)
         parser = MultipartParser(boundary, reader.callbacks())
-        try:
-            async for chunk in request.stream():
+        fault: ApiError | None = None
+        async for chunk in request.stream():
+            if fault:
+                continue  # a client listens for the answer only once it has sent everything
+            try:
                 parser.write(chunk)
-            parser.finalize()
-        except FormParserError as error:
-            raise _malformed(str(error)) from None
+            except FormParserError as error:
+                fault = _malformed(str(error))
+            except ApiError as error:
+                fault = error
+        if fault:
+            raise fault
+        if not reader.complete:
+            raise _malformed("the last boundary is missing")
         file.flush()
         await asyncio.to_thread(os.fsync, file.fileno())
-    if not reader.complete:
-        raise _malformed("the last boundary is missing")
     return Form(filename=reader.filename, fields=reader.fields)
 
 

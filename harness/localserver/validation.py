@@ -103,31 +103,33 @@ def _invalid(role: str, what: str) -> DataError:
 def _examples(rows: BinaryIO) -> Iterator[tuple[int, Mapping[str, object]]]:
     """The rows as objects, numbered from 1; blank lines do not count."""
     number = 0
-    first = True
+    place = 0
     while line := rows.readline(MAX_LINE_BYTES + 1):
-        text = line.removeprefix(_BOM) if first else line
-        first = False
-        if not text.strip():
+        place += 1
+        text = (line.removeprefix(_BOM) if place == 1 else line).strip()
+        if not text:
             continue
         number += 1
         if len(line) > MAX_LINE_BYTES:
             raise _RowError(f"Example {number} is longer than {MAX_LINE_BYTES} bytes.")
-        yield number, _parsed(text, number)
+        yield number, _parsed(text, f"Example {number}", place)
 
 
-def _parsed(line: bytes, number: int) -> Mapping[str, object]:
+def _parsed(text: bytes, example: str, place: int) -> Mapping[str, object]:
     try:
-        row = json.loads(line.decode())
+        row = json.loads(text.decode())
         json.dumps(row, ensure_ascii=False).encode()  # half of a surrogate pair is no character
     except UnicodeError as error:
-        raise _RowError(f"Example {number} cannot be parsed. Error: invalid Unicode: {error}") from None
+        raise _RowError(
+            f"{example} cannot be parsed. Error: invalid Unicode: {error} (line {place})"
+        ) from None
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else error
         raise _RowError(
-            f"Example {number} cannot be parsed. Error: line contains invalid json: {reason} (line {number})"
+            f"{example} cannot be parsed. Error: line contains invalid json: {reason} (line {place})"
         ) from None
     if not isinstance(row, dict):
-        raise _RowError(f"Example {number} is not a JSON object.")
+        raise _RowError(f"{example} is not a JSON object.")
     return row
 
 
