@@ -1,17 +1,13 @@
-"""How much evidence is enough: the smallest detectable difference, the cases or trials that would settle it."""
+"""How much evidence is enough: the smallest detectable difference, the cases that would settle it."""
 
 import math
 
 from scipy.special import ndtri
 
 from harness.verdict.pairedtests import TINY, PairedDifference, augmented, p_augmented
-from harness.verdict.scores import SuiteScores, within_variance
 
 POWER = 0.8
 """The chance of success that sizes are planned for (Cohen 1988)."""
-MAX_USEFUL_TRIALS = 5
-"""Past five repeats of a case, new cases buy more than repeats: five cut the error by 33-44 %, any
-number by 44-62 % (simulated, outcome correlations of .1 to .7)."""
 _MOST_UNITS = 10**6
 
 
@@ -62,24 +58,3 @@ def _fewest_units(mean: float, *, threshold: float, alpha: float) -> int:
         middle = (low + high) // 2
         low, high = (low, middle) if accepts(middle) else (middle, high)
     return high
-
-
-def trials_needed(
-    scores: SuiteScores, difference: PairedDifference, *, threshold: float, alpha: float
-) -> int | None:
-    """How many trials per case would settle it with the cases at hand; None if repeats cannot.
-
-    Var = (between + within / trials) / cases; more trials shrink the second term only.
-    """
-    parts = within_variance(scores.candidate), within_variance(scores.reference)
-    gap = difference.mean - threshold
-    if scores.families is not None or parts[0] is None or parts[1] is None or gap <= TINY:
-        return None
-    trials = min(scores.candidate.shape[1], scores.reference.shape[1])
-    within = (parts[0] + parts[1]) / difference.units
-    between = max(difference.error**2 - within / trials, 0.0)
-    allowed = (gap / planning_factor(alpha)) ** 2 - between
-    if within <= TINY or allowed <= 0:
-        return None
-    needed = math.ceil(within / allowed)
-    return needed if trials < needed <= MAX_USEFUL_TRIALS else None

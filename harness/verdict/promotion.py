@@ -17,9 +17,8 @@ from harness.records import (
     record,
 )
 from harness.verdict.gates import judge_gate
-from harness.verdict.planning import trials_needed
 from harness.verdict.pooled import judge_pooled
-from harness.verdict.rules import Evidence, judge_suites, weigh
+from harness.verdict.rules import judge_suites, weigh
 from harness.verdict.scores import SuiteScores, check_scores, rows_by_suite, scores_of, suite_scores
 from harness.verdict.sentences import count
 
@@ -60,7 +59,7 @@ def decide(scores: Sequence[SuiteScores], *, alpha: float = ALPHA) -> Verdict:
         outcome=_outcome(suites, pooled),
         reasons=tuple(_reasons(suites, pooled)),
         suites=suites,
-        next_steps=tuple(_next_steps(evidence, suites, pooled=pooled, alpha=alpha)),
+        next_steps=tuple(_next_steps(suites, pooled)),
         pooled=pooled,
     )
 
@@ -142,46 +141,29 @@ def _reasons(suites: Mapping[str, SuiteVerdict], pooled: SuiteVerdict | None) ->
     )
 
 
-def _next_steps(
-    evidence: Sequence[Evidence],
-    suites: Mapping[str, SuiteVerdict],
-    *,
-    pooled: SuiteVerdict | None,
-    alpha: float,
-) -> Iterator[str]:
-    failed = [suite for suite in suites.values() if suite.decision == "fail"]
+def _next_steps(suites: Mapping[str, SuiteVerdict], pooled: SuiteVerdict | None) -> Iterator[str]:
+    judged = [*suites.values(), *([pooled] if pooled else [])]
+    failed = [suite for suite in judged if suite.decision == "fail"]
     yield from (
         f"look at the {count(suite.worse, 'case')} of {suite.name} that got worse" for suite in failed
     )
     if not any(suite.role == "target" for suite in suites.values()):
         yield "give the role target to the suite that should improve"
-    if failed:
-        return
-    open_questions = _open_questions(suites, pooled)
-    for suite in evidence:
-        if (verdict := suites[suite.name]) in open_questions:
-            yield _settle(suite, verdict, alpha=alpha)
-    if pooled is not None and pooled in open_questions:
-        yield (
-            f"ask about {count(pooled.cases_needed, 'guard case')} in all ({pooled.cases:,} now)"
-            if pooled.cases_needed
-            else "train again: the guards together lost more than more cases could excuse"
-        )
+    if not failed:
+        yield from (_settle(suite) for suite in _open_questions(suites, pooled))
 
 
-def _settle(suite: Evidence, verdict: SuiteVerdict, *, alpha: float) -> str:
-    """The cheapest purchase that would settle one suite: more cases, or more trials of the same."""
-    name, needed = suite.name, verdict.cases_needed
-    if suite.difference is None:
-        return f"ask at least two independent cases of {name} of both models"
-    if needed is None:
-        return f"train again: more cases of {name} are not expected to change its result"
-    threshold = 0.0 if verdict.role == "target" else -suite.margin
-    trials = trials_needed(suite.scores, suite.difference, threshold=threshold, alpha=alpha)
-    now = suite.scores.candidate.shape[1]
-    if trials is not None and trials * suite.cases < needed * now:
-        return f"ask each case of {name} {trials} times ({now} now)"
-    return f"ask about {count(needed, 'case')} like these in {name} ({suite.cases:,} now)"
+def _settle(suite: SuiteVerdict) -> str:
+    """What would settle one suite.
+
+    More trials are not offered: an undecided suite needs at least twice the evidence, and past
+    five trials new cases buy more than repeats.
+    """
+    if suite.interval is None:
+        return f"ask at least two independent cases of {suite.name} of both models"
+    if suite.cases_needed is None:
+        return f"train again: more cases of {suite.name} are not expected to change its result"
+    return f"ask about {count(suite.cases_needed, 'case')} like these in {suite.name} ({suite.cases:,} now)"
 
 
 # --- what a run adds -------------------------------------------------------------------------------

@@ -90,13 +90,6 @@ def _trial_means(values: Floats) -> Floats:
     return means
 
 
-def within_variance(values: Floats) -> float | None:
-    """The mean variance between the trials of one case; None when no case has two scored trials."""
-    counts = np.sum(~np.isnan(values), axis=1)
-    rows = values[counts >= 2]
-    return float(np.mean(np.nanvar(rows, axis=1, ddof=1))) if len(rows) else None
-
-
 def check_scores(scores: Sequence[SuiteScores]) -> None:
     """Refuse arrays that no suite could have produced.
 

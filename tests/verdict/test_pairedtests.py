@@ -154,6 +154,13 @@ def test_pooling_equal_suites_multiplies_the_units() -> None:
     assert pooled.freedom == pytest.approx(4 * 29)
 
 
+def test_a_small_noisy_suite_keeps_its_few_degrees_of_freedom() -> None:
+    quiet = PairedDifference(mean=0.0, error=0.0, units=500, freedom=499)
+    noisy = PairedDifference(mean=0.0, error=0.1, units=5, freedom=4)
+    assert pool([quiet, noisy], weights=[1, 1]).freedom == pytest.approx(4)
+    assert pool([quiet, quiet], weights=[1, 1]).freedom == pytest.approx(998)
+
+
 def test_pooling_gives_a_large_suite_no_more_say_than_its_weight() -> None:
     small, large = of(np.array([-0.2, -0.4] * 5)), of(np.array([0.1, 0.3] * 500))
     assert pool([small, large], weights=[1, 1]).mean == pytest.approx(-0.05)

@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 
 from harness.verdict.pairedtests import p_augmented, paired_difference
-from harness.verdict.planning import cases_needed, planning_factor, smallest_detectable, trials_needed
-from harness.verdict.scores import SuiteScores
-from tests.verdict.samples import scores
+from harness.verdict.planning import cases_needed, planning_factor, smallest_detectable
 
 
 def test_the_factor_is_that_of_power_80_at_five_percent() -> None:
@@ -59,26 +57,3 @@ def test_families_are_counted_in_cases() -> None:
     assert difference is not None
     needed = cases_needed(difference, threshold=0.1, alpha=0.05, cases=100)
     assert needed == math.ceil(100 * (2.48647 * difference.error / (difference.mean - 0.1)) ** 2)
-
-
-def noisy(trials: int) -> SuiteScores:
-    rng = np.random.default_rng(11)
-    candidate = (rng.random((40, trials)) < 0.6).astype(float)
-    reference = (rng.random((40, trials)) < 0.45).astype(float)
-    return scores("s", "target", candidate=candidate, reference=reference)
-
-
-def test_trials_help_when_the_noise_is_within_cases() -> None:
-    made = noisy(2)
-    difference = paired_difference(made.candidate.mean(axis=1) - made.reference.mean(axis=1))
-    assert difference is not None
-    trials = trials_needed(made, difference, threshold=0.0, alpha=0.05)
-    assert trials is not None
-    assert 2 < trials <= 5
-
-
-def test_one_trial_cannot_tell_the_noise_within_cases() -> None:
-    made = noisy(1)
-    difference = paired_difference((made.candidate - made.reference)[:, 0])
-    assert difference is not None
-    assert trials_needed(made, difference, threshold=0.0, alpha=0.05) is None

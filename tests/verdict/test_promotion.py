@@ -89,6 +89,14 @@ def test_a_target_alone_may_be_promoted() -> None:
     assert (verdict.outcome, verdict.pooled) == ("promote", None)
 
 
+def test_harm_leaves_nothing_to_settle_but_to_look_at_it() -> None:
+    verdict = decide([target(gained=4, lost=2), guard(lost=8)])
+    assert verdict.next_steps == (
+        "look at the 8 cases of marv that got worse",
+        "look at the 8 cases of all guards that got worse",
+    )
+
+
 # --- guard -----------------------------------------------------------------------------------------
 
 
@@ -115,12 +123,25 @@ def test_a_guard_with_significant_harm_holds() -> None:
     assert verdict.reasons[0].startswith("marv got worse by 8 points")
 
 
+def test_harm_needs_less_certainty_than_gain() -> None:
+    """p = .0897 one-sided: no gain at 5 %, but harm at 10 %."""
+    assert decide([target(gained=4, lost=1, cases=40)]).suites["routing"].decision == "undecided"
+    marv = decide([target(), guard(lost=4, gained=1, cases=40)]).suites["marv"]
+    assert (marv.decision, marv.rule) == ("fail", "paired t")
+
+
 def test_a_fall_of_more_than_three_margins_is_harm_without_any_test() -> None:
     small = guard(lost=1, cases=6)
     verdict = decide([target(), small])
     assert (verdict.suites["marv"].decision, verdict.suites["marv"].rule) == ("fail", "point drop")
     exactly_three = guard(lost=1, cases=4, margin=0.25 / 3)
     assert decide([target(), exactly_three]).suites["marv"].decision == "undecided"
+
+
+def test_a_fall_of_exactly_three_margins_survives_rounding() -> None:
+    # 3 × 0.15 is a little less than 0.45 in floating point.
+    graded = scores("marv", "guard", candidate=[0.1, 0.5], reference=[1.0, 0.5], margin=0.15)
+    assert decide([target(), graded]).suites["marv"].decision == "undecided"
 
 
 def test_graded_scores_are_judged_by_the_augmented_t() -> None:
@@ -148,7 +169,7 @@ def test_all_guards_together_must_be_proved() -> None:
         60,
     )
     needed = verdict.pooled.cases_needed
-    assert verdict.next_steps == (f"ask about {needed} guard cases in all (60 now)",)
+    assert verdict.next_steps == (f"ask about {needed} cases like these in all guards (60 now)",)
     assert needed is not None
     enough = [guard(cases=(needed + 1) // 2, name=name) for name in "ab"]
     assert decide([target(), *enough]).outcome == "promote"
@@ -210,6 +231,14 @@ def test_related_cases_count_less() -> None:
     assert together.rule == "cluster-robust paired t"
     assert together.interval is not None
     assert together.interval[0] < 0.05
+
+
+def test_an_unchanged_guard_of_twenty_families_proves_no_more_than_twenty_cases() -> None:
+    families = np.repeat(np.arange(20), 10)
+    related = scores("s", "guard", candidate=np.ones(200), reference=np.ones(200), families=families)
+    assert decide([target(), related]).suites["s"].decision == "undecided"
+    alone = replace(related, families=None)
+    assert decide([target(), alone]).suites["s"].decision == "pass"
 
 
 def test_few_families_are_compared_by_means_and_the_verdict_says_so() -> None:
