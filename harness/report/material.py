@@ -1,12 +1,12 @@
 """What the page is made from: a run, its verdict, its curve, and what follows from them."""
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from statistics import fmean
 
-from harness.records import CaseComparison, Comparison, Failure, Result, Role, Run, Suite, Verdict, record
+from harness.records import CaseComparison, Comparison, Failure, Result, Role, Run, Verdict, record
 from harness.training import TrainingCurve
-from harness.verdict import case_score, compare
+from harness.verdict import compare, mean_score
 
 CaseKey = tuple[str, str]
 """A suite's name and a case's id."""
@@ -23,24 +23,18 @@ ANSWERING: tuple[Role, ...] = ("base", "promoted", "candidate")
 
 @record
 class Material:
-    """A run with its verdict, indexed the way the sections read it."""
+    """A run with its verdict, indexed the way the sections read it.
+
+    `roles` are the answering roles of the run in reading order; `scores` are means over trials.
+    """
 
     run: Run
     verdict: Verdict
     curve: TrainingCurve | None = None
+    roles: tuple[Role, ...] = ()
     comparison: Comparison | None = None
     answers: Mapping[CaseKey, Mapping[Role, tuple[Result, ...]]] = field(default_factory=dict)
     scores: Mapping[CaseKey, Mapping[Role, float | None]] = field(default_factory=dict)
-
-    @property
-    def roles(self) -> tuple[Role, ...]:
-        """The answering roles that are in the run, in reading order."""
-        models = self.run.manifest.models
-        return tuple(
-            role
-            for role in ANSWERING
-            if role in models or any(role in by_role for by_role in self.answers.values())
-        )
 
     @property
     def reference(self) -> Role | None:
@@ -72,45 +66,29 @@ class Material:
 
 def gather(run: Run, verdict: Verdict, *, curve: TrainingCurve | None = None) -> Material:
     """Index a run's rows by case and role, and compare them case by case."""
-    answers: dict[CaseKey, dict[Role, list[Result]]] = {}
-    for result in run.results:
-        answers.setdefault((result.suite, result.case), {}).setdefault(result.role, []).append(result)
+    answers = _answers(run)
     suites = {suite.name: suite for suite in run.manifest.suites}
+    known = {*run.manifest.models, *(role for by_role in answers.values() for role in by_role)}
     material = Material(
         run=run,
         verdict=verdict,
         curve=curve,
-        answers={
-            key: {
-                role: tuple(sorted(results, key=lambda result: result.trial))
-                for role, results in by_role.items()
-            }
-            for key, by_role in answers.items()
-        },
+        roles=tuple(role for role in ANSWERING if role in known),
+        answers=answers,
         scores={
-            key: {role: _mean_over_trials(suites.get(key[0]), results) for role, results in by_role.items()}
+            key: {role: mean_score(suites[key[0]], results) for role, results in by_role.items()}
             for key, by_role in answers.items()
+            if key[0] in suites
         },
     )
-    return _with_comparison(material)
-
-
-def _with_comparison(material: Material) -> Material:
     if material.reference is None or "candidate" not in material.roles:
         return material
-    comparison = compare(material.run, candidate="candidate", reference=material.reference)
-    return Material(
-        run=material.run,
-        verdict=material.verdict,
-        curve=material.curve,
-        comparison=comparison,
-        answers=material.answers,
-        scores=material.scores,
-    )
+    return replace(material, comparison=compare(run, candidate="candidate", reference=material.reference))
 
 
-def _mean_over_trials(suite: Suite | None, results: list[Result]) -> float | None:
-    if suite is None:
-        return None
-    known = [score for result in results if (score := case_score(suite, result)) is not None]
-    return fmean(known) if known else None
+def _answers(run: Run) -> dict[CaseKey, dict[Role, tuple[Result, ...]]]:
+    answers: dict[CaseKey, dict[Role, tuple[Result, ...]]] = {}
+    for result in sorted(run.results, key=lambda row: row.trial):
+        by_role = answers.setdefault((result.suite, result.case), {})
+        by_role[result.role] = (*by_role.get(result.role, ()), result)
+    return answers

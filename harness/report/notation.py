@@ -42,11 +42,6 @@ def plain(value: float | None) -> str:
     return fixed(value, 1 if abs(value) >= 100 else 2 if abs(value) >= 1 else 3)
 
 
-def limit(value: float) -> str:
-    """A declared number exactly as it was declared."""
-    return f"{value:g}".replace("-", MINUS)
-
-
 def count(value: int | None) -> str:
     """A whole number with thousands separated."""
     return MISSING if value is None else f"{value:,}"

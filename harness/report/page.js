@@ -18,29 +18,32 @@
 
   // --- building -----------------------------------------------------------------------------------
 
+  const wellFormed = (text) => text.replace(/[\ud800-\udfff]/gu, "\ufffd"); // half of a pair is no character
+
+  // Control characters have pictures; without them an answer of NUL bytes would look empty.
+  const visible = (text) => wellFormed(text).replace(/[\u0000-\u0008\u000b-\u001f]/g, (sign) => String.fromCharCode(0x2400 + sign.charCodeAt(0)));
+
   function make(tag, attributes = {}, ...children) {
     const element = document.createElement(tag);
     for (const [name, value] of Object.entries(attributes)) {
-      if (name === "onclick") element.addEventListener("click", value);
-      else if (value !== null && value !== undefined && value !== false) element.setAttribute(name, value);
+      if (typeof value === "function") element.addEventListener(name, value);
+      else element.setAttribute(name, visible(value));
     }
-    element.append(...children.filter((child) => child !== null && child !== ""));
+    element.append(...children.map((child) => (typeof child === "string" ? visible(child) : child)));
     return element;
   }
 
-  // Control characters have pictures; without them an answer of NUL bytes would look empty.
-  const visible = (text) => text.replace(/[\u0000-\u0008\u000b-\u001f]/g, (sign) => String.fromCharCode(0x2400 + sign.charCodeAt(0)));
   const number = (value, digits) => (value === null || value === undefined ? "–" : value.toFixed(digits));
   const points = (value) => number(value === null || value === undefined ? null : value * 100, 1);
 
   function prose(text, nothing) {
     if (!text) return make("p", { class: "text void" }, nothing);
-    const block = make("div", { class: "text", dir: "auto" }, visible(text.slice(0, LONG_TEXT)));
+    const block = make("div", { class: "text", dir: "auto" }, text.slice(0, LONG_TEXT));
     const holder = make("div", {}, block);
     const lines = text.slice(0, LONG_TEXT).split("\n").length;
     if (text.length > 900 || lines > 10) {
       block.classList.add("cut");
-      const open = make("button", { type: "button", class: "more", "aria-expanded": "false", onclick: () => {
+      const open = make("button", { type: "button", class: "more", "aria-expanded": "false", click: () => {
         const cut = block.classList.toggle("cut");
         block.textContent = visible(cut ? text.slice(0, LONG_TEXT) : text);
         open.textContent = cut ? whole : "Show less";
@@ -110,8 +113,7 @@
       ...[...texts].map(([text, words]) => (all ? prose(text, "") : labelled(words.join(", "), prose(text, "")))));
   }
 
-  // A lone surrogate has no place in an address; encodeURIComponent would throw on it.
-  const encoded = (text) => encodeURIComponent(text.replace(/[\ud800-\udfff]/gu, "\ufffd"));
+  const encoded = (text) => encodeURIComponent(wellFormed(text));
   const path = (item) => `${encoded(data.suites[item.suite].name)}/${encoded(item.id)}`;
 
   function chip(item) {

@@ -141,6 +141,7 @@ def sample_verdict(run: Run) -> Verdict:
                 decision="pass",
                 reason="label is 0.86 on 14 cases",
                 value=0.857,
+                interval=(0.601, 0.96),
             ),
             GateFinding(
                 suite="ticket-routing",

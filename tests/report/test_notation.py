@@ -34,10 +34,6 @@ def test_a_plain_number_has_the_digits_it_needs(value: float, text: str) -> None
     assert notation.plain(value) == text
 
 
-def test_a_declared_limit_stands_as_it_was_declared() -> None:
-    assert [notation.limit(value) for value in (0.85, 5.0, -1.5)] == ["0.85", "5", "−1.5"]
-
-
 @pytest.mark.parametrize(
     ("value", "text"),
     [(None, "–"), (0.0, "$0.00"), (0.00081, "$0.0008"), (12.3, "$12.30"), (1234.5, "$1,234.50")],

@@ -164,8 +164,11 @@ def test_scores_and_differences_are_points_with_one_decimal(page: Page) -> None:
 
 
 def test_gates_stand_with_their_condition_value_and_reason(page: Page) -> None:
-    assert "label ≥ 0.85 0.857 label is 0.86 on 14 cases" in page.text
-    assert "tokens ≤ 0.6 × base 31.50 against 58.20 (× 0.541)" in page.text
+    assert "Pass label at least 0.85 0.857 (0.60 to 0.96)" in page.text
+    assert (
+        "tokens at most 0.6 times the reference's 31.50 against 58.20, × 0.541 two cases have no token count"
+        in page.text
+    )
 
 
 def test_both_charts_are_drawn_in_the_page(page: Page) -> None:

@@ -9,7 +9,6 @@ from urllib.parse import quote
 from harness.records import (
     Change,
     Decision,
-    Gate,
     GateFinding,
     Role,
     Suite,
@@ -20,7 +19,8 @@ from harness.records import (
 from harness.report import bars
 from harness.report.bars import Bar, Scale, Tick
 from harness.report.material import ROLE_WORDS, Material
-from harness.report.notation import count, counted, interval, limit, plain, points, signed_points
+from harness.report.notation import count, counted, fixed, interval, plain, points, signed_points
+from harness.verdict import describe_gate
 
 GROUPS: tuple[tuple[tuple[SuiteRole, ...], str, str], ...] = (
     (("target",), "Targets", "what the training was for: the candidate must be better"),
@@ -43,7 +43,7 @@ class ChangeCount:
 
 @record
 class GateRow:
-    """A declared gate: the condition, what was measured, the decision."""
+    """A declared gate: the condition, what was measured, the decision, and why there is none."""
 
     condition: str
     value: str
@@ -149,9 +149,7 @@ def _suite_row(verdict: SuiteVerdict, material: Material, *, measure: Scale) -> 
         cases=_cases(verdict.cases, len(suite.cases) if suite else verdict.cases),
         means={**_other_means(verdict, material), **row.means},
         changes=_changes(verdict.name, material),
-        gates=tuple(
-            _gate(finding, material) for finding in material.verdict.gates if finding.suite == verdict.name
-        ),
+        gates=tuple(_gate(finding) for finding in material.verdict.gates if finding.suite == verdict.name),
     )
 
 
@@ -211,34 +209,25 @@ def _changes(name: str, material: Material) -> tuple[ChangeCount, ...]:
     return tuple(strip)
 
 
-def _gate(finding: GateFinding, material: Material) -> GateRow:
-    value = plain(finding.value)
-    if _is_ratio(finding.gate) and finding.reference is not None:
-        value += f" against {plain(finding.reference)}"
-        if finding.reference and finding.value is not None:
-            value += f" (× {plain(finding.value / finding.reference)})"
+def _gate(finding: GateFinding) -> GateRow:
     return GateRow(
-        condition=_condition(finding.gate, ROLE_WORDS.get(material.verdict.reference, "reference").lower()),
-        value=value,
+        condition=describe_gate(finding.gate),
+        value=_measured(finding),
         decision=finding.decision,
-        reason=finding.reason,
+        reason=finding.reason if finding.decision == "undecided" else "",
     )
 
 
-def _is_ratio(gate: Gate) -> bool:
-    return gate.at_least_ratio is not None or gate.at_most_ratio is not None
-
-
-def _condition(gate: Gate, reference: str) -> str:
-    """`label ≥ 0.85`, `tokens ≤ 0.6 × base`."""
-    sides = (
-        ("≥", gate.at_least, ""),
-        ("≤", gate.at_most, ""),
-        ("≥", gate.at_least_ratio, f" × {reference}"),
-        ("≤", gate.at_most_ratio, f" × {reference}"),
-    )
-    declared = [f"{sign} {limit(value)}{unit}" for sign, value, unit in sides if value is not None]
-    return f"{gate.metric} {' and '.join(declared)}"
+def _measured(finding: GateFinding) -> str:
+    """`0.857 (0.60 to 0.96)`; for a ratio `72 against 120, × 0.600`."""
+    value = plain(finding.value)
+    is_ratio = finding.gate.at_least_ratio is not None or finding.gate.at_most_ratio is not None
+    if is_ratio and finding.value is not None and finding.reference:
+        ratio = plain(finding.value / finding.reference)
+        return f"{value} against {plain(finding.reference)}, × {ratio}"
+    if finding.interval is not None:
+        return f"{value} ({fixed(finding.interval[0], 2)} to {fixed(finding.interval[1], 2)})"
+    return value
 
 
 def _unasked(material: Material) -> list[Unasked]:
