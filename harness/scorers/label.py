@@ -22,6 +22,9 @@ _NEGATION = (
     r"|并?不是|并非|不属于|而?非|不)[\"'「“]?)?"
 )
 
+# Where a label is looked for inside an answer: a longer answer is a model that does not stop.
+MAX_SEARCHED_CHARACTERS = 100_000
+
 
 @record
 class Label:
@@ -69,7 +72,7 @@ class Label:
         """1 when the label read is the expected one; none, or more than one, is invalid and 0."""
         expected = self._expected(case)
         if expected is None:
-            return Score(value=None, reason=f"the case expects {shown(case.expected)}, which is no label")
+            return Score(value=None, reason=self.check_case(case) or "")
         read = self.read(completion.text)
         invalid = len(read) != 1
         if not read:
@@ -95,10 +98,8 @@ class Label:
                 return (label,)
         if self.exact:
             return ()
-        pattern = _pattern(tuple(meanings))
-        found = (
-            meanings[match.group("wording")] for match in pattern.finditer(fold(text)) if not match["negated"]
-        )
+        mentions = _pattern(tuple(meanings)).finditer(fold(text[:MAX_SEARCHED_CHARACTERS]))
+        found = (meanings[mention["wording"]] for mention in mentions if not mention["negated"])
         return tuple(dict.fromkeys(found))
 
     def _expected(self, case: Case) -> str | None:

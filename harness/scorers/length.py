@@ -39,8 +39,8 @@ _TOKENIZED_CHARACTERS = 50_000
 
 # Legal signs that Unicode lists among the emoji and every keyboard types as text.
 _LEGAL_SIGNS = dict.fromkeys(map(ord, "©®™"))
-# `emoji` walks through a text in Python; plain ASCII need not be shown to it.
-_MAYBE_EMOJI = regex.compile(r"[0-9#*]?[^\x00-\x7F]+")
+# `emoji` walks through a text in Python; letters need not be shown to it (but ℹ, which is one).
+_MAYBE_EMOJI = regex.compile(r"[0-9#*]?(?:[^\x00-\x7F\p{L}\u0300-\u036F]|ℹ)+")
 
 
 @record

@@ -54,7 +54,7 @@ class ExactMatch:
         """1 when the answer equals any expected text; `raw_exact` is 1 when it does so byte for byte."""
         texts = expected_texts(case.expected)
         if texts is None:
-            return Score(value=None, reason="the case says nothing exact to expect")
+            return Score(value=None, reason=self.check_case(case) or "")
         answer = completion.text
         if self.ignore_answer_prefix:
             answer = ANSWER_PREFIX.sub("", answer, count=1)
@@ -99,7 +99,7 @@ class Contains:
 
     def check_case(self, case: Case) -> str | None:
         """Why this case cannot be judged, if so."""
-        if self.any or self.all or self.none:
+        if self.any or self.all or (self.none and case.expected is None):
             return None
         texts = expected_texts(case.expected)
         if texts is None:
@@ -110,11 +110,9 @@ class Contains:
 
     def score(self, case: Case, completion: Completion) -> Score:
         """1 when all conditions hold."""
-        wanted = self.any
-        if not (self.any or self.all):
-            wanted = expected_texts(case.expected) or ()
-        if not (wanted or self.all or self.none):
-            return Score(value=None, reason="the case says nothing to look for")
+        if (fault := self.check_case(case)) is not None:
+            return Score(value=None, reason=fault)
+        wanted = self.any if self.any or self.all else expected_texts(case.expected) or ()
         text = fold(completion.text, ignore_case=self.ignore_case)
         found = tuple(item for item in wanted if self._occurs(item, text))
         missing = tuple(item for item in self.all if not self._occurs(item, text))

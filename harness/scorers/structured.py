@@ -50,7 +50,7 @@ class JsonFields:
     def score(self, case: Case, completion: Completion) -> Score:
         """The share of fields that are right; an answer that is not a JSON object is 0."""
         if not isinstance(case.expected, Mapping) or not case.expected:
-            return Score(value=None, reason="the case expects no fields")
+            return Score(value=None, reason=self.check_case(case) or "")
         text = _object_in(completion.text) if self.lenient else _without_fence(completion.text)
         try:
             answer = _parse(text)
