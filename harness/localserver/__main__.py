@@ -82,7 +82,10 @@ def _settings(arguments: list[str] | None) -> Settings:
     )
     parser.add_argument("--parent-pid", type=int, help="stop when this process is gone")
     parser.add_argument(
-        "--threads", type=int, default=_cores(), help="processor threads of a training (default: %(default)s)"
+        "--threads",
+        type=int,
+        default=_cores(),
+        help="processor threads a training, and the engine, may use (default: %(default)s)",
     )
     given = parser.parse_args(arguments)
     key = os.environ.get(given.api_key_env) if given.api_key_env else None
@@ -121,7 +124,7 @@ def _serve(settings: Settings, store: Store, listener: socket.socket) -> None:
     app = create_app(
         store,
         base=base,
-        engine=_engine(weights),
+        engine=_engine(weights, settings.threads),
         trainer=TrainerSetup(
             command=(sys.executable, "-m", "harness.localserver.trainer"),
             weights=weights,
@@ -136,13 +139,13 @@ def _serve(settings: Settings, store: Store, listener: socket.socket) -> None:
     asyncio.run(serve(app, listener, parent_pid=settings.parent_pid, on_ready=on_ready))
 
 
-def _engine(weights: Path) -> Callable[[], Engine]:
+def _engine(weights: Path, threads: int) -> Callable[[], Engine]:
     def load() -> Engine:
         # Imported here because it imports torch, which takes seconds: the server is ready without it, and a
         # server that only trains never needs it.
         from harness.localserver.generation import Engine as TorchEngine
 
-        return TorchEngine(weights)
+        return TorchEngine(weights, threads=threads)
 
     return load
 

@@ -9,6 +9,12 @@ from typing import Literal, Protocol
 
 from harness.localserver.wire import ApiError
 
+# No token is longer (SmolLM2's longest has 81 bytes), so a text beyond this times the context cannot fit it. To
+# count its tokens all the same would keep every other request waiting for seconds.
+MAX_TOKEN_BYTES = 128
+
+_SHORTEN = "Please reduce the length of the messages"
+
 
 @dataclass(frozen=True, kw_only=True)
 class GenerationRequest:
@@ -90,11 +96,20 @@ class Inference:
     def _submit(self, call: ChatCall, adapter: Path | None) -> "Future[GenerationResult]":
         if self._engine is None:
             self._engine = self._load()
+        context = self._engine.context_length
+        size = sum(len(message["content"].encode()) for message in call.messages)
+        if len(call.messages) > context or size > context * MAX_TOKEN_BYTES:
+            raise _too_long(context, f"your messages have {size} bytes. {_SHORTEN}.")
         prompt_tokens = self._engine.count_prompt_tokens(call.messages)
-        room = self._engine.context_length - prompt_tokens
-        asked = call.max_tokens or 1
-        if asked > room:
-            raise _too_long(self._engine.context_length, prompt_tokens, call.max_tokens)
+        room = context - prompt_tokens
+        if room < 1:
+            raise _too_long(context, f"your messages resulted in {prompt_tokens} tokens. {_SHORTEN}.")
+        if call.max_tokens and call.max_tokens > room:
+            raise _too_long(
+                context,
+                f"you requested {prompt_tokens + call.max_tokens} tokens ({prompt_tokens} in the messages, "
+                f"{call.max_tokens} in the completion). {_SHORTEN} or completion.",
+            )
         return self._engine.submit(
             GenerationRequest(
                 adapter=adapter,
@@ -108,13 +123,7 @@ class Inference:
         )
 
 
-def _too_long(limit: int, prompt_tokens: int, max_tokens: int | None) -> ApiError:
-    asked = (
-        f"your messages resulted in {prompt_tokens} tokens. Please reduce the length of the messages."
-        if max_tokens is None or prompt_tokens >= limit
-        else f"you requested {prompt_tokens + max_tokens} tokens ({prompt_tokens} in the messages, {max_tokens} "
-        "in the completion). Please reduce the length of the messages or completion."
-    )
+def _too_long(limit: int, asked: str) -> ApiError:
     return ApiError(
         f"This model's maximum context length is {limit} tokens. However, {asked}",
         param="messages",

@@ -78,7 +78,7 @@ class JobQueue:
     def cancel(self, job: StoredJob) -> StoredJob:
         """End an unfinished job at once; its trainer is gone soon after."""
         self._say(job, "Fine-tuning job cancelled")
-        job = self._close(replace(job, status="cancelled"))
+        job = self._store.keep_job(replace(job, status="cancelled", finished_at=now()))
         task = self._tasks.get(job.id)
         if task:
             task.cancel()
@@ -187,10 +187,11 @@ class JobQueue:
             )
         self._say(job, f"New fine-tuned model created: {checkpoints[-1].model}")
         self._say(job, "The job has successfully completed")
-        self._close(
+        self._store.keep_job(
             replace(
                 job,
                 status="succeeded",
+                finished_at=now(),
                 trained_tokens=outcome.trained_tokens,
                 result_files=(result.id,),
                 checkpoints=checkpoints,
@@ -200,11 +201,13 @@ class JobQueue:
     def _fail(self, job_id: str, fault: Fault) -> None:
         job = self._store.find_job(job_id)
         assert job is not None  # jobs are never deleted
-        self._say(job, fault.message, level="error")
-        self._close(replace(job, status="failed", error=fault))
-
-    def _close(self, job: StoredJob) -> StoredJob:
-        return self._store.keep_job(replace(job, finished_at=now()))
+        failed = replace(job, status="failed", error=fault, finished_at=now())
+        try:
+            self._say(job, fault.message, level="error")
+            self._store.keep_job(failed)
+        except OSError:  # a full disk, most likely what the job failed of
+            _log.exception("job %s", job_id)
+            self._store.show_job(failed)
 
     def _ended(self, job_id: str) -> None:
         """Drop what only the trainer of a finished job needed: it is no longer at work."""

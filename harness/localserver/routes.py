@@ -68,6 +68,7 @@ def create_app(
             ApiError: _on_api_error,
             HTTPException: _on_http_error,
             HarnessError: _on_harness_error,
+            OSError: _on_disk_error,
             Exception: _on_error,
         },
     )
@@ -81,8 +82,15 @@ async def _on_api_error(_: Request, error: Exception) -> Response:
 
 
 async def _on_harness_error(_: Request, error: Exception) -> Response:
-    """A fault of this machine that a person can mend, such as a full disk: its sentence is the answer."""
+    """A fault a person can mend: its sentence is the answer."""
     return ApiError(str(error), status=500, kind="server_error").response()
+
+
+async def _on_disk_error(_: Request, error: Exception) -> Response:
+    """The state folder cannot be read or written; what was asked for has not happened."""
+    assert isinstance(error, OSError)
+    message = f"The server's state folder failed it: {error.strerror or type(error).__name__}."
+    return ApiError(message, status=500, kind="server_error").response()
 
 
 async def _on_error(_: Request, error: Exception) -> Response:

@@ -154,6 +154,10 @@ class Store:
         self._numbers[job.id] = job.number
         return job
 
+    def show_job(self, job: StoredJob) -> None:
+        """Answer with this state of a job although it cannot be stored; a restart goes back to the stored one."""
+        self._jobs[job.id] = job
+
     def add_event(self, job: StoredJob, event: Event) -> None:
         """Append to what happened to a job."""
         self.events(job).append(event)

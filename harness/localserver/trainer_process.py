@@ -15,6 +15,8 @@ from harness.localserver import tether
 from harness.localserver.objects import Fault, StoredJob, TrainingStep
 from harness.serial import canonical, write_atomic
 
+# What a shell, and the tether, make of SIGKILL.
+_KILLED = 128 + signal.SIGKILL
 _STEP_FIELDS = tuple(item.name for item in fields(TrainingStep))
 
 
@@ -87,6 +89,8 @@ class Trainer:
         log = self._folder / "trainer.log"
         lines = log.read_text("utf-8", "replace").split("\n") if log.exists() else []
         last = next((line.strip() for line in reversed(lines) if line.strip()), "no message")
+        if self._process.returncode == _KILLED:
+            last = "it was killed, most likely because the machine ran out of memory"
         return Fault(
             code="server_error",
             message=f"The trainer ended with status {self._process.returncode}: {last[:500]}",

@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +12,7 @@ from harness.localserver.jobs import MAX_CRASHES, step_table
 from harness.localserver.objects import TrainingStep
 from harness.localserver.store import open_store
 from tests.localserver import fake_trainer
-from tests.localserver.fakes import Server, running_server, trainer_setup, training_rows
+from tests.localserver.fakes import Server, running_server, trainer_setup, training_rows, wait_for
 
 TWO_EPOCHS = {"n_epochs": 2, "batch_size": 4}
 
@@ -133,6 +135,24 @@ def test_a_trainer_that_dies_fails_its_job_with_its_last_words(server: Server) -
     assert job.error
     assert job.error.code == "server_error"
     assert job.error.message == "The trainer ended with status 1: out of luck"
+
+
+def test_a_job_whose_state_cannot_be_stored_is_still_seen_to_have_failed(tmp_path: Path) -> None:
+    with running_server(tmp_path) as server:
+        job = server.train(seed=fake_trainer.WAITS)
+        folder = tmp_path / "jobs" / job.id
+        pid = folder / "attempt-1" / "pid"
+        trainer = int(wait_for(lambda: pid.exists() and pid.read_text()))
+        (folder / "record.json").unlink()
+        (folder / "record.json").mkdir()  # nothing can be stored there now
+        os.kill(trainer, signal.SIGKILL)
+        failed = server.wait(job)
+        assert failed.error
+        assert failed.error.message.endswith(
+            "it was killed, most likely because the machine ran out of memory"
+        )
+        assert server.wait(server.train()).status == "succeeded"
+        (folder / "record.json").rmdir()
 
 
 def test_a_trainer_that_cannot_be_started_fails_its_job(tmp_path: Path) -> None:

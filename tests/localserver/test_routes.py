@@ -434,6 +434,26 @@ def test_what_does_not_fit_the_context_is_refused(
     assert message in error["message"]
 
 
+@pytest.mark.parametrize("messages", [[{"role": "user", "content": "é" * 3201}], HELLO * 51])
+def test_what_cannot_possibly_fit_is_refused_without_counting(
+    shared: Server, messages: list[dict[str, str]]
+) -> None:
+    status, answer = shared.post(CHAT, chat(messages=messages))
+    assert (status, envelope(answer)["code"]) == (400, "context_length_exceeded")
+    assert "bytes" in answer["error"]["message"]
+
+
+def test_a_state_folder_that_fails_is_a_500_with_the_reason(tmp_path: Path) -> None:
+    with running_server(tmp_path) as server:
+        file = server.upload(b"{}")
+        content = tmp_path / "files" / f"{file.id}.bytes"
+        content.unlink()
+        (tmp_path / "uploads").rmdir()
+        with pytest.raises(openai.InternalServerError, match="No such file or directory"):
+            server.upload(b"{}")
+        assert server.client.files.retrieve(file.id).id == file.id
+
+
 def test_a_full_context_is_answered(shared: Server) -> None:
     content = " ".join(["word"] * 40)
     assert shared.post(CHAT, chat(messages=[{"role": "user", "content": content}], max_tokens=10))[0] == 200
