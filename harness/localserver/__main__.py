@@ -63,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
             contextlib.closing(open_store(settings.state)) as store,
             bound(settings.host, settings.port) as listener,
         ):
-            _serve(settings, store, listener)
+            _serve(settings, store, listener=listener)
     except HarnessError as error:
         tell(event="error", message=error.problem, remedy=error.remedy)
         return 1
@@ -118,7 +118,7 @@ def _check_exposure(settings: Settings) -> None:
         )
 
 
-def _serve(settings: Settings, store: Store, listener: socket.socket) -> None:
+def _serve(settings: Settings, store: Store, *, listener: socket.socket) -> None:
     weights = ensure_weights(progress=_progress(settings.parent_pid))
     base = _embedded_model(weights)
     app = create_app(

@@ -10,7 +10,7 @@ from harness.localserver.inference import ChatCall, GenerationResult
 from harness.localserver.messages import read_messages
 from harness.localserver.metadata import read_metadata
 from harness.localserver.parameters import Parameters, read_body, unsupported, wrong_type
-from harness.localserver.services import Services, services
+from harness.localserver.services import services_of
 from harness.localserver.wire import ApiError, JsonObject, new_id, now, unknown_model
 
 MAX_STOP_SEQUENCES = 4
@@ -72,7 +72,7 @@ def completion_routes() -> list[BaseRoute]:
 
 async def create_chat_completion(request: Request) -> Response:
     """Answer a chat."""
-    found = services(request)
+    found = services_of(request)
     call = read_call(await read_body(request))
     adapter = None
     if call.model != found.base.name:
@@ -81,7 +81,7 @@ async def create_chat_completion(request: Request) -> Response:
             raise unknown_model(call.model)
         adapter = model.adapter
     result = await found.inference.complete(call, adapter=adapter)
-    return JSONResponse(_completion(call, result, found))
+    return JSONResponse(_completion(call, result, fingerprint=found.base.fingerprint))
 
 
 def read_call(body: Parameters) -> ChatCall:
@@ -128,7 +128,7 @@ def _stop(body: Parameters) -> tuple[str, ...]:
         return ()
     sequences = [value] if isinstance(value, str) else value
     if not isinstance(sequences, list) or not all(isinstance(item, str) for item in sequences):
-        raise wrong_type("stop", "a string or an array of strings", value)
+        raise wrong_type("stop", value, expected="a string or an array of strings")
     if len(sequences) > MAX_STOP_SEQUENCES:
         raise ApiError(
             f"Invalid 'stop': array too long. Expected an array with maximum length {MAX_STOP_SEQUENCES}, but "
@@ -139,7 +139,7 @@ def _stop(body: Parameters) -> tuple[str, ...]:
     return tuple(item for item in sequences if item)
 
 
-def _completion(call: ChatCall, result: GenerationResult, found: Services) -> JsonObject:
+def _completion(call: ChatCall, result: GenerationResult, *, fingerprint: str) -> JsonObject:
     message: JsonObject = {
         "role": "assistant",
         "content": result.text,
@@ -160,7 +160,7 @@ def _completion(call: ChatCall, result: GenerationResult, found: Services) -> Js
         "choices": [choice],
         "usage": _usage(result),
         "service_tier": "default",
-        "system_fingerprint": found.base.fingerprint,
+        "system_fingerprint": fingerprint,
     }
 
 

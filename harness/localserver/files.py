@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute, Route
 from harness.localserver.objects import StoredFile
 from harness.localserver.pages import MAX_LIMIT, stored_page
 from harness.localserver.parameters import unsupported
-from harness.localserver.services import Services, services
+from harness.localserver.services import Services, services_of
 from harness.localserver.store import upload_path
 from harness.localserver.uploads import read_form
 from harness.localserver.wire import (
@@ -37,7 +37,7 @@ def file_routes() -> list[BaseRoute]:
 
 async def create_file(request: Request) -> Response:
     """Store an upload; what is in it is looked at by the job that uses it."""
-    found = services(request)
+    found = services_of(request)
     part = upload_path(found.store)
     try:
         form = await read_form(request, part, max_bytes=found.max_upload_bytes)
@@ -65,7 +65,7 @@ def _missing(name: str) -> ApiError:
 
 async def list_files(request: Request) -> Response:
     """Files, newest first unless `order=asc`, of one `purpose` if it is named."""
-    store = services(request).store
+    store = services_of(request).store
     order = request.query_params.get("order", "desc")
     if order not in ORDERS:
         raise ApiError(
@@ -81,12 +81,12 @@ async def list_files(request: Request) -> Response:
 
 async def retrieve_file(request: Request) -> Response:
     """One file."""
-    return JSONResponse(file_object(_requested(request, services(request))))
+    return JSONResponse(file_object(_requested(request, services_of(request))))
 
 
 async def delete_file(request: Request) -> Response:
     """Delete a file. A job that has not read it yet will fail."""
-    found = services(request)
+    found = services_of(request)
     file = _requested(request, found)
     found.store.remove_file(file)
     return JSONResponse(deleted_object("file", file.id))
@@ -94,7 +94,7 @@ async def delete_file(request: Request) -> Response:
 
 async def file_content(request: Request) -> Response:
     """The bytes of a file; those of a job's result file in base64, as OpenAI serves them."""
-    found = services(request)
+    found = services_of(request)
     file = _requested(request, found)
     content = found.store.content_of(file)
     if file.purpose == "fine-tune-results":

@@ -12,7 +12,8 @@ from harness.localserver.metadata import read_metadata
 from harness.localserver.objects import FINISHED, Auto, Hyperparameters, StoredJob
 from harness.localserver.pages import page, stored_page
 from harness.localserver.parameters import Parameters, read_body, unsupported, wrong_type
-from harness.localserver.services import Services, services
+from harness.localserver.services import Services, services_of
+from harness.localserver.store import Store
 from harness.localserver.trainer_process import read_steps
 from harness.localserver.wire import (
     ApiError,
@@ -66,7 +67,7 @@ def fine_tuning_routes() -> list[BaseRoute]:
 
 async def create_job(request: Request) -> Response:
     """Begin a job. Its files are read after this answer: what is wrong in them shows on the job."""
-    found = services(request)
+    found = services_of(request)
     body = await read_body(request)
     job = found.jobs.submit(_new_job(body, found))
     return JSONResponse(_object(job, found))
@@ -74,7 +75,7 @@ async def create_job(request: Request) -> Response:
 
 async def list_jobs(request: Request) -> Response:
     """Jobs, newest first, those with the metadata of the query if it names any."""
-    found = services(request)
+    found = services_of(request)
     jobs = [job for job in found.store.jobs() if _matches(job, request)]
     entries, more = stored_page(request, jobs, store=found.store, default=JOBS_PAGE)
     return JSONResponse(listing([_object(job, found) for job in entries], has_more=more))
@@ -82,13 +83,13 @@ async def list_jobs(request: Request) -> Response:
 
 async def retrieve_job(request: Request) -> Response:
     """One job."""
-    found = services(request)
+    found = services_of(request)
     return JSONResponse(_object(_requested(request, found), found))
 
 
 async def cancel_job(request: Request) -> Response:
     """End a job that has not ended; the body of the request is not read."""
-    found = services(request)
+    found = services_of(request)
     job = _requested(request, found)
     if job.status in FINISHED:
         raise ApiError(
@@ -99,7 +100,7 @@ async def cancel_job(request: Request) -> Response:
 
 async def list_events(request: Request) -> Response:
     """What happened to a job, newest first."""
-    found = services(request)
+    found = services_of(request)
     events = found.store.events(_requested(request, found))[::-1]
     entries, more = page(request, events, default=EVENTS_PAGE)
     return JSONResponse(listing([event_object(event) for event in entries], has_more=more))
@@ -107,11 +108,11 @@ async def list_events(request: Request) -> Response:
 
 async def list_checkpoints(request: Request) -> Response:
     """The models of a job at the ends of its epochs, newest first; the newest is the fine-tuned model."""
-    found = services(request)
+    found = services_of(request)
     job = _requested(request, found)
     steps = {step.step: step for step in read_steps(found.store.attempt_folder(job))}
     entries, more = page(request, job.checkpoints[::-1], default=CHECKPOINTS_PAGE)
-    data = [checkpoint_object(job, checkpoint, steps.get(checkpoint.step)) for checkpoint in entries]
+    data = [checkpoint_object(job, checkpoint, step=steps.get(checkpoint.step)) for checkpoint in entries]
     return JSONResponse(listing_with_ends(data, has_more=more))
 
 
@@ -155,7 +156,7 @@ def _new_job(body: Parameters, found: Services) -> StoredJob:
             code="model_not_available",
         )
     body.required("training_file")
-    training_file = _file_id(body, "training_file", found)
+    training_file = _file_id(body, "training_file", store=found.store)
     seed = body.integer("seed", low=0, high=MAX_SEED)
     return StoredJob(
         id=new_id("ftjob-"),
@@ -163,7 +164,7 @@ def _new_job(body: Parameters, found: Services) -> StoredJob:
         created_at=now(),
         model=model,
         training_file=training_file or "",
-        validation_file=_file_id(body, "validation_file", found),
+        validation_file=_file_id(body, "validation_file", store=found.store),
         hyperparameters=_hyperparameters(body),
         seed=secrets.randbelow(MAX_SEED + 1) if seed is None else seed,
         suffix=_suffix(body),
@@ -171,11 +172,11 @@ def _new_job(body: Parameters, found: Services) -> StoredJob:
     )
 
 
-def _file_id(body: Parameters, key: str, found: Services) -> str | None:
+def _file_id(body: Parameters, key: str, *, store: Store) -> str | None:
     file_id = body.text(key)
     if file_id is None:
         return None
-    file = found.store.find_file(file_id)
+    file = store.find_file(file_id)
     if file is None:
         raise ApiError(f"invalid {key}: {file_id[:80]}", param=key)
     if file.purpose != "fine-tune":
@@ -210,8 +211,8 @@ def _hyperparameters(body: Parameters) -> Hyperparameters:
         return Hyperparameters()
     older.refuse_unknown(("n_epochs", "batch_size", "learning_rate_multiplier"))
     return Hyperparameters(
-        n_epochs=_whole_or_auto(older, "n_epochs", MAX_EPOCHS),
-        batch_size=_whole_or_auto(older, "batch_size", MAX_BATCH_SIZE),
+        n_epochs=_whole_or_auto(older, "n_epochs", high=MAX_EPOCHS),
+        batch_size=_whole_or_auto(older, "batch_size", high=MAX_BATCH_SIZE),
         learning_rate_multiplier=_multiplier(older),
     )
 
@@ -233,12 +234,12 @@ def _supervised(method: Parameters) -> Parameters | None:
     return supervised.object("hyperparameters")
 
 
-def _whole_or_auto(body: Parameters, key: str, high: int) -> int | Auto:
+def _whole_or_auto(body: Parameters, key: str, *, high: int) -> int | Auto:
     value = body.value(key)
     if value is None or value == "auto":
         return "auto"
     if isinstance(value, str):
-        raise wrong_type(body.name(key), "an integer or 'auto'", value)
+        raise wrong_type(body.name(key), value, expected="an integer or 'auto'")
     return body.integer(key, low=1, high=high) or "auto"
 
 
@@ -248,5 +249,5 @@ def _multiplier(body: Parameters) -> float | Auto:
     if value is None or value == "auto":
         return "auto"
     if isinstance(value, str):
-        raise wrong_type(body.name(key), "a decimal or 'auto'", value)
+        raise wrong_type(body.name(key), value, expected="a decimal or 'auto'")
     return body.decimal(key, low=sys.float_info.min, high=sys.float_info.max) or "auto"

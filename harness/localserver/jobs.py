@@ -119,14 +119,14 @@ class JobQueue:
         names = [("training", job.training_file), ("validation", job.validation_file)]
         given = [(role, file_id) for role, file_id in names if file_id]
         self._say(job, "Validating " + " and ".join(f"{role} file: {file_id}" for role, file_id in given))
-        counts = [await self._prepare(job, role, file_id) for role, file_id in given]
+        counts = [await self._prepare(job, file_id, role=role) for role, file_id in given]
         job = self._store.keep_job(
             replace(job, status="queued", hyperparameters=resolved(job.hyperparameters, examples=counts[0]))
         )
         self._say(job, "Files validated, moving job to queued state")
         return job
 
-    async def _prepare(self, job: StoredJob, role: str, file_id: str) -> int:
+    async def _prepare(self, job: StoredJob, file_id: str, *, role: str) -> int:
         file = self._store.find_file(file_id)
         if file is None:
             raise _JobError(
@@ -148,7 +148,9 @@ class JobQueue:
             raise _JobError(Fault(code="server_error", message=message))
         job = self._store.keep_job(replace(job, status="running", attempt=job.attempt + 1))
         self._say(job, "Fine-tuning job started")
-        starting = asyncio.ensure_future(start_trainer(job, self._store.attempt_folder(job), self._setup))
+        starting = asyncio.ensure_future(
+            start_trainer(job, self._setup, folder=self._store.attempt_folder(job))
+        )
         try:  # shielded, so that a job cancelled right now does not lose sight of its process
             await self._follow(job, await asyncio.shield(starting))
         finally:
@@ -229,7 +231,7 @@ class JobQueue:
 
 def _named(job: StoredJob, steps: Sequence[int]) -> tuple[Checkpoint, ...]:
     """A checkpoint for every saved step; the last one bears the fine-tuned model's own name."""
-    names = [checkpoint_name(job.model, job.suffix, step) for step in steps[:-1]]
+    names = [checkpoint_name(job.model, job.suffix, step=step) for step in steps[:-1]]
     names.append(fine_tune_name(job.model, job.suffix))
     return tuple(
         Checkpoint(id=new_id("ftckpt_"), created_at=now(), step=step, model=name)

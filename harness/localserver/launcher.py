@@ -103,7 +103,9 @@ def launch(
             start_new_session=True,  # Ctrl-C reaches this process, which then stops the server in order
         )
     try:
-        return LocalServer(process, _wait_until_ready(process, log, on_event, timeout_s))
+        return LocalServer(
+            process, _wait_until_ready(process, log=log, on_event=on_event, timeout_s=timeout_s)
+        )
     except BaseException:
         _stop(process)
         raise
@@ -111,6 +113,7 @@ def launch(
 
 def _wait_until_ready(
     process: "subprocess.Popen[str]",
+    *,
     log: Path,
     on_event: Callable[[Mapping[str, object]], None] | None,
     timeout_s: float,

@@ -20,7 +20,7 @@ def read_messages(body: Parameters) -> tuple[Mapping[str, str], ...]:
     """
     messages = body.required("messages")
     if not isinstance(messages, list):
-        raise wrong_type("messages", "an array of objects", messages)
+        raise wrong_type("messages", messages, expected="an array of objects")
     if not messages:
         raise ApiError(
             "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array "
@@ -33,7 +33,7 @@ def read_messages(body: Parameters) -> tuple[Mapping[str, str], ...]:
 
 def _message(message: object, place: str) -> dict[str, str]:
     if not isinstance(message, Mapping):
-        raise wrong_type(place, "an object", message)
+        raise wrong_type(place, message, expected="an object")
     fields = Parameters(message, place)
     fields.refuse_unknown((*_KEYS, *_UNREADABLE_KEYS))
     role = fields.required_text("role")
@@ -70,7 +70,7 @@ def _content(content: object, place: str) -> str:
 
 def _text_part(part: object, place: str) -> str:
     if not isinstance(part, Mapping):
-        raise wrong_type(place, "an object", part)
+        raise wrong_type(place, part, expected="an object")
     fields = Parameters(part, place)
     kind = fields.required_text("type")
     if kind != "text":

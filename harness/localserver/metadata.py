@@ -21,7 +21,7 @@ def read_metadata(body: Parameters) -> Mapping[str, str] | None:
     if metadata is None:
         return None
     if not isinstance(metadata, Mapping):
-        raise wrong_type("metadata", "an object", metadata)
+        raise wrong_type("metadata", metadata, expected="an object")
     if len(metadata) > MAX_PAIRS:
         raise ApiError(
             f"Invalid 'metadata': too many properties. Expected an object with at most {MAX_PAIRS} properties, "
@@ -42,5 +42,5 @@ def _value(pairs: Parameters, key: str) -> str:
         )
     value = pairs.text(key, longest=MAX_VALUE_CHARACTERS)
     if value is None:
-        raise wrong_type(pairs.name(key), "a string", value)
+        raise wrong_type(pairs.name(key), value, expected="a string")
     return value

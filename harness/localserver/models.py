@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from harness.localserver.services import services
+from harness.localserver.services import services_of
 from harness.localserver.wire import (
     ApiError,
     JsonObject,
@@ -25,7 +25,7 @@ def model_routes() -> list[BaseRoute]:
 
 async def list_models(request: Request) -> Response:
     """Every model that can be asked; this list has no pages."""
-    found = services(request)
+    found = services_of(request)
     models = [(model.name, model.created_at) for model in found.store.models()]
     data: list[JsonObject] = [
         model_object(name, created_at)
@@ -36,7 +36,7 @@ async def list_models(request: Request) -> Response:
 
 async def retrieve_model(request: Request) -> Response:
     """One model."""
-    found = services(request)
+    found = services_of(request)
     name = request.path_params["model"]
     if name == found.base.name:
         return JSONResponse(model_object(name, found.base.created_at))
@@ -48,7 +48,7 @@ async def retrieve_model(request: Request) -> Response:
 
 async def delete_model(request: Request) -> Response:
     """Delete a fine-tune or a checkpoint; the base model stays."""
-    found = services(request)
+    found = services_of(request)
     name = request.path_params["model"]
     if name == found.base.name:
         raise ApiError(

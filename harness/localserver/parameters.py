@@ -58,7 +58,7 @@ class Parameters:
             return None
         name = self.name(key)
         if not isinstance(value, str):
-            raise wrong_type(name, "a string", value)
+            raise wrong_type(name, value, expected="a string")
         if longest is not None and len(value) > longest:
             raise ApiError(
                 f"Invalid '{name}': string too long. Expected a string with maximum length {longest}, "
@@ -81,8 +81,8 @@ class Parameters:
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if not isinstance(value, int) or isinstance(value, bool):
-            raise wrong_type(self.name(key), "an integer", value)
-        _check_range(self.name(key), value, low, high)
+            raise wrong_type(self.name(key), value, expected="an integer")
+        _check_range(self.name(key), value, low=low, high=high)
         return value
 
     def decimal(self, key: str, *, low: float, high: float) -> float | None:
@@ -91,8 +91,8 @@ class Parameters:
         if value is None:
             return None
         if not isinstance(value, (int, float)) or isinstance(value, bool):
-            raise wrong_type(self.name(key), "a decimal", value)
-        _check_range(self.name(key), value, low, high, kind="decimal")
+            raise wrong_type(self.name(key), value, expected="a decimal")
+        _check_range(self.name(key), value, low=low, high=high, kind="decimal")
         return float(value)
 
     def object(self, key: str) -> "Parameters | None":
@@ -101,11 +101,11 @@ class Parameters:
         if value is None:
             return None
         if not isinstance(value, Mapping):
-            raise wrong_type(self.name(key), "an object", value)
+            raise wrong_type(self.name(key), value, expected="an object")
         return Parameters(value, self.name(key))
 
 
-def _check_range(name: str, value: float, low: float, high: float, *, kind: str = "integer") -> None:
+def _check_range(name: str, value: float, *, low: float, high: float, kind: str = "integer") -> None:
     if value < low:
         side, sign, bound = "below minimum", ">=", low
     elif value > high:
@@ -129,7 +129,7 @@ def _short(value: float) -> str:
     return text if len(text) <= 40 else f"{text[:40]}..."
 
 
-def wrong_type(name: str, expected: str, value: object) -> ApiError:
+def wrong_type(name: str, value: object, *, expected: str) -> ApiError:
     """The error for a value of another type."""
     return ApiError(
         f"Invalid type for '{name}': expected {expected}, but got {type_name(value)} instead.",

@@ -38,7 +38,7 @@ class Services:
     max_upload_bytes: int
 
 
-def services(request: Request) -> Services:
+def services_of(request: Request) -> Services:
     """The services of the application that got the request."""
     found = request.app.state.services
     assert isinstance(found, Services)

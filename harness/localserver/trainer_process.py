@@ -50,7 +50,7 @@ class Outcome:
 class Trainer:
     """One start of the trainer, at work in a folder."""
 
-    def __init__(self, process: Process, folder: Path, setup: TrainerSetup) -> None:
+    def __init__(self, process: Process, setup: TrainerSetup, *, folder: Path) -> None:
         self._process = process
         self._folder = folder
         self._setup = setup
@@ -97,14 +97,14 @@ class Trainer:
         )
 
 
-async def start_trainer(job: StoredJob, folder: Path, setup: TrainerSetup) -> Trainer:
+async def start_trainer(job: StoredJob, setup: TrainerSetup, *, folder: Path) -> Trainer:
     """Start the trainer on a job whose files are prepared in the folder above.
 
     Raises:
         OSError: The folder cannot be written, or the trainer's program is not there.
     """
     folder.mkdir(exist_ok=True)
-    write_atomic(folder / "job.json", canonical(_specification(job, folder, setup)))
+    write_atomic(folder / "job.json", canonical(_specification(job, setup, folder=folder)))
     with (folder / "trainer.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -118,10 +118,10 @@ async def start_trainer(job: StoredJob, folder: Path, setup: TrainerSetup) -> Tr
             stderr=log,
             start_new_session=True,  # Ctrl-C in a terminal is the server's to handle
         )
-    return Trainer(process, folder, setup)
+    return Trainer(process, setup, folder=folder)
 
 
-def _specification(job: StoredJob, folder: Path, setup: TrainerSetup) -> Mapping[str, object]:
+def _specification(job: StoredJob, setup: TrainerSetup, *, folder: Path) -> Mapping[str, object]:
     return {
         "weights": str(setup.weights),
         "training_file": str(folder.parent / "training.jsonl"),

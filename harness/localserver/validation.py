@@ -112,21 +112,21 @@ def _examples(rows: BinaryIO) -> Iterator[tuple[int, Mapping[str, object]]]:
         number += 1
         if len(line) > MAX_LINE_BYTES:
             raise _RowError(f"Example {number} is longer than {MAX_LINE_BYTES} bytes.")
-        yield number, _parsed(text, f"Example {number}", place)
+        yield number, _parsed(text, f"Example {number}", line=place)
 
 
-def _parsed(text: bytes, example: str, place: int) -> Mapping[str, object]:
+def _parsed(text: bytes, example: str, *, line: int) -> Mapping[str, object]:
     try:
         row = json.loads(text.decode())
         json.dumps(row, ensure_ascii=False).encode()  # half of a surrogate pair is no character
     except UnicodeError as error:
         raise _RowError(
-            f"{example} cannot be parsed. Error: invalid Unicode: {error} (line {place})"
+            f"{example} cannot be parsed. Error: invalid Unicode: {error} (line {line})"
         ) from None
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else error
         raise _RowError(
-            f"{example} cannot be parsed. Error: line contains invalid json: {reason} (line {place})"
+            f"{example} cannot be parsed. Error: line contains invalid json: {reason} (line {line})"
         ) from None
     if not isinstance(row, dict):
         raise _RowError(f"{example} is not a JSON object.")

@@ -91,7 +91,7 @@ def fine_tune_name(base: str, suffix: str | None) -> str:
     return f"ft:{base}:{ORGANIZATION_IN_NAMES}:{(suffix or '').lower()}:{new_id('', 8)}"
 
 
-def checkpoint_name(base: str, suffix: str | None, step: int) -> str:
+def checkpoint_name(base: str, suffix: str | None, *, step: int) -> str:
     """A fresh checkpoint name; its 8 characters are its own, not the final model's."""
     return f"{fine_tune_name(base, suffix)}:ckpt-step-{step}"
 
@@ -177,7 +177,7 @@ def event_object(event: Event) -> JsonObject:
     }
 
 
-def checkpoint_object(job: StoredJob, checkpoint: Checkpoint, step: TrainingStep | None) -> JsonObject:
+def checkpoint_object(job: StoredJob, checkpoint: Checkpoint, *, step: TrainingStep | None) -> JsonObject:
     """One checkpoint with what was measured at its step; what was not measured is left out."""
     metrics: JsonObject = {"step": checkpoint.step}
     if step:

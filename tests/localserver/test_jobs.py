@@ -191,6 +191,14 @@ def test_a_running_job_can_be_cancelled(server: Server) -> None:
         server.client.fine_tuning.jobs.cancel(job.id)
 
 
+def test_a_running_job_says_when_it_should_be_done(server: Server) -> None:
+    job = server.train(seed=fake_trainer.WAITS)
+    assert job.estimated_finish is None
+    estimate = wait_for(lambda: server.client.fine_tuning.jobs.retrieve(job.id).estimated_finish)
+    assert estimate >= job.created_at
+    assert server.client.fine_tuning.jobs.cancel(job.id).estimated_finish is None
+
+
 def test_a_queued_job_can_be_cancelled(server: Server) -> None:
     first, second = server.train(seed=fake_trainer.WAITS), server.train()
     server.wait(second, "queued")
