@@ -11,6 +11,7 @@ import xml.etree.ElementTree as ET
 
 import matplotlib as mpl
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from markupsafe import Markup
 from matplotlib.axes import Axes
@@ -23,8 +24,8 @@ WIDTH_IN, HEIGHT_IN = 6.6, 3.4
 """72 SVG units per inch: near the width of a column of the page, so that text keeps its size."""
 SMOOTHED_FROM = 60
 """From this many measured steps on, a running mean is drawn over the measurements."""
-SMOOTHING_SPAN = 15
-"""The running mean covers a fifteenth of the steps."""
+SMOOTHING_SPAN = 25
+"""The running mean covers one in so many of the steps."""
 MOST_EPOCHS_MARKED = 12
 
 # Colours that stand for the page's variables: matplotlib wants hex, the page wants var(--...).
@@ -160,9 +161,16 @@ def _line(axes: Axes, values: pd.Series, colour: str) -> None:
         marker=marker,
     )
     if is_long:
-        span = max(3, len(values) // SMOOTHING_SPAN)
-        mean = values.rolling(span, center=True, min_periods=max(1, span // 2)).mean()
-        axes.plot(mean.index, mean.to_numpy(), color=colour, linewidth=2)
+        axes.plot(values.index, _running_mean(values.to_numpy()), color=colour, linewidth=2)
+
+
+def _running_mean(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The mean of as many neighbours on either side, fewer towards the ends, so that no end is bent."""
+    places = np.arange(len(values))
+    reach = np.minimum(np.minimum(places, places[::-1]), max(1, len(values) // SMOOTHING_SPAN // 2))
+    sums = np.concatenate(([0.0], np.cumsum(values)))
+    means: npt.NDArray[np.float64] = (sums[places + reach + 1] - sums[places - reach]) / (2 * reach + 1)
+    return means
 
 
 def _dress(axes: Axes, measure: Measure) -> None:

@@ -60,7 +60,7 @@
 
   function scoreLine(score) {
     const kind = score.value === null ? "none" : score.value >= 1 ? "full" : score.value <= 0 ? "zero" : "";
-    const told = Object.entries(score.measures).map(([name, value]) => `${name} ${number(value, 2)}`).join(", ");
+    const told = Object.entries(score.measures).map(([name, value]) => `${name} ${number(value, Number.isInteger(value) ? 0 : 2)}`).join(", ");
     return make("li", {},
       make("span", { class: `value ${kind}` }, points(score.value)),
       make("span", {}, make("bdi", {}, score.name), " ",

@@ -35,7 +35,10 @@ _ICONS: Mapping[Outcome, tuple[str, str]] = {
 # block or open a comment, U+2028 and U+2029 end lines in scripts, a lone surrogate is not UTF-8.
 _UNSAFE_IN_JSON = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
 # HTML has no way to write these: NUL, the other control characters, lone surrogates, non-characters.
-_NOT_HTML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+# U+202A to U+202E, never closed, would turn around the rest of a sentence and what it says.
+_NOT_HTML = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
+)
 
 
 def render(run: Run, verdict: Verdict, *, to: Path, curve: TrainingCurve | None = None) -> Path:

@@ -255,6 +255,7 @@ def test_embedded_data_holds_no_character_that_could_end_it(hostile_page: Page) 
 
 def test_characters_that_html_cannot_hold_become_replacement_characters(hostile_page: Page) -> None:
     assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]", hostile_page.html)
+    assert "\u202e" not in hostile_page.text
     assert "\N{REPLACEMENT CHARACTER}[31m" in hostile_page.text
 
 
