@@ -193,6 +193,9 @@ def sample_curve(steps: int = 75) -> TrainingCurve:
     )
 
 
+EMPTY_VERDICT = Verdict(outcome="undecided", reasons=("no suite has the role target",))
+
+
 def empty_run() -> Run:
     """A run that was interrupted before anything was asked."""
     manifest = replace(
@@ -201,13 +204,12 @@ def empty_run() -> Run:
         reason="stopped by Ctrl-C",
         finished=None,
         suites=(),
-        **{"models": {}, "selected": {}, "data": {}, "job": None},
+        models={},
+        selected={},
+        job=None,
+        data={},
     )
     return Run(manifest=manifest, results=())
-
-
-def empty_verdict() -> Verdict:
-    return Verdict(outcome="undecided", reasons=("no suite has the role target",))
 
 
 def failed_run() -> Run:

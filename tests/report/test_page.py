@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 from report_samples import (
+    EMPTY_VERDICT,
     HOSTILE,
     empty_run,
-    empty_verdict,
     failed_run,
     sample_curve,
     sample_run,
@@ -320,7 +320,7 @@ def test_the_file_is_small_and_rendering_twice_gives_the_same_bytes(tmp_path: Pa
 
 
 def test_a_run_without_anything_says_so_in_every_section(tmp_path: Path) -> None:
-    page = page_of(empty_run(), empty_verdict(), tmp_path)
+    page = page_of(empty_run(), EMPTY_VERDICT, tmp_path)
     for sentence in (
         "This run was interrupted: stopped by Ctrl-C.",
         "No model was asked.",
@@ -333,7 +333,7 @@ def test_a_run_without_anything_says_so_in_every_section(tmp_path: Path) -> None
 
 def test_a_run_of_failures_shows_each_and_no_score(tmp_path: Path) -> None:
     run = failed_run()
-    page = page_of(run, empty_verdict(), tmp_path)
+    page = page_of(run, EMPTY_VERDICT, tmp_path)
     assert all(case["failed"] and case["change"] == "uncompared" for case in page.data["cases"])
     assert {score for case in page.data["cases"] for score in case["scores"].values()} == {None}
     assert page.data["cases"][0]["answers"]["base"][0]["failure"] == "connection"
@@ -342,7 +342,7 @@ def test_a_run_of_failures_shows_each_and_no_score(tmp_path: Path) -> None:
 
 def test_a_run_without_reference_compares_nothing_and_still_shows_the_answers(tmp_path: Path) -> None:
     run = without_reference(sample_run())
-    page = page_of(run, empty_verdict(), tmp_path)
+    page = page_of(run, EMPTY_VERDICT, tmp_path)
     assert [role["key"] for role in page.data["roles"]] == ["candidate"]
     assert {case["change"] for case in page.data["cases"]} == {"uncompared"}
     assert page.data["cases"][0]["answers"]["candidate"][0]["text"] == "billing"
@@ -369,5 +369,5 @@ def test_promoted_is_a_column_of_its_own_beside_base_and_candidate(tmp_path: Pat
 def test_an_older_page_stays_when_the_new_one_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "index.html").mkdir()
     with pytest.raises(OSError, match=r"index\.html"):
-        render(empty_run(), empty_verdict(), to=tmp_path / "index.html")
+        render(empty_run(), EMPTY_VERDICT, to=tmp_path / "index.html")
     assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
