@@ -173,8 +173,7 @@ def sample_verdict(run: Run) -> Verdict:
 
 def sample_curve(steps: int = 75) -> TrainingCurve:
     """A loss that falls and flattens, a validation batch every fifth step, the whole set per epoch."""
-    noise = np.random.default_rng(7)
-    step = np.arange(1, steps + 1)
+    noise, step = np.random.default_rng(7), np.arange(1, steps + 1)
     loss = 0.18 + 3.1 * np.exp(-step / 14) + noise.normal(0, 0.07, steps) * (0.4 + np.exp(-step / 20))
     valid = np.where(step % 5 == 0, loss + 0.08 + noise.normal(0, 0.04, steps), np.nan)
     full = np.where(step % (steps // 3) == 0, 0.3 + 2.6 * np.exp(-step / 16), np.nan)
@@ -202,7 +201,6 @@ def empty_run() -> Run:
         sample_run().manifest,
         status="interrupted",
         reason="stopped by Ctrl-C",
-        finished=None,
         suites=(),
         models={},
         selected={},
