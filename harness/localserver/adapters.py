@@ -6,7 +6,7 @@ and `lora_B` (outputs, rank); the matrix becomes `W + alpha / rank * B @ A`.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -63,17 +63,24 @@ def module_widths(shape: NetworkShape) -> dict[str, tuple[int, int]]:
 
 
 def save_adapter(adapter: Adapter, folder: Path) -> None:
-    """Write the adapter; the configuration comes last, so a folder that has one is whole."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write the adapter under a passing name and then move it to `folder`, which so is whole or not there."""
+    part = folder.with_name(folder.name + ".part")
+    part.mkdir(parents=True, exist_ok=True)
     tensors = {
-        _KEY.format(layer=layer, module=module, factor=letter): tensor.detach().to("cpu", torch.float32).contiguous()
+        _KEY.format(layer=layer, module=module, factor=letter): tensor.detach()
+        .to("cpu", torch.float32)
+        .contiguous()
         for layer, modules in adapter.layers.items()
         for module, factors in modules.items()
         for letter, tensor in (("A", factors.down), ("B", factors.up))
     }
-    # Matrices computed as one share their lower factor; the format wants a copy for each.
-    save_file({key: tensor.clone() for key, tensor in tensors.items()}, folder / _TENSORS, metadata={"format": "pt"})
-    config = {
+    save_file(tensors, part / _TENSORS, metadata={"format": "pt"})
+    (part / _CONFIG).write_text(json.dumps(_peft_config(adapter), indent=2) + "\n", encoding="utf-8")
+    part.replace(folder)
+
+
+def _peft_config(adapter: Adapter) -> dict[str, object]:
+    return {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
         "base_model_name_or_path": PUBLISHED_NAME,
@@ -83,15 +90,10 @@ def save_adapter(adapter: Adapter, folder: Path) -> None:
         "bias": "none",
         "fan_in_fan_out": False,
         "inference_mode": True,
-        "init_lora_weights": True,
-        "use_rslora": False,
-        "use_dora": False,
-        "modules_to_save": None,
         "target_modules": [module.rpartition(".")[2] for module in MODULES],
         "layers_to_transform": sorted(adapter.layers),
         "layers_pattern": "layers",
     }
-    (folder / _CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
 def load_adapter(folder: Path, shape: NetworkShape) -> Adapter:
@@ -118,7 +120,9 @@ def load_adapter(folder: Path, shape: NetworkShape) -> Adapter:
                 continue
             outputs, inputs = widths[module]
             if down is None or up is None or down.shape != (rank, inputs) or up.shape != (outputs, rank):
-                raise StorageError(f"{folder}: {module} of layer {layer} does not fit the model", remedy="train it again")
+                raise StorageError(
+                    f"{folder}: {module} of layer {layer} does not fit the model", remedy="train it again"
+                )
             layers.setdefault(layer, {})[module] = Factors(down=down.float(), up=up.float())
     if tensors or not layers:
         what = f"holds {min(tensors)}, which the model does not have" if tensors else "changes nothing"
@@ -128,26 +132,20 @@ def load_adapter(folder: Path, shape: NetworkShape) -> Adapter:
 
 def merge(weights: LayerWeights, changes: Mapping[str, Factors], *, scale: float) -> LayerWeights:
     """The layer's weights with the changes added, `scale` being `alpha / rank`."""
+    width = weights.output.shape[0]
+    key_end = (width + weights.qkv.shape[0]) // 2
 
-    def changed(weight: Tensor, modules: tuple[str, ...]) -> Tensor:
-        parts = weight.split(_heights(weight, modules))
-        merged = [
-            part + scale * (changes[module].up @ changes[module].down) if module in changes else part
-            for module, part in zip(modules, parts, strict=True)
-        ]
+    def changed(modules: tuple[str, ...], parts: Sequence[Tensor]) -> Tensor:
+        merged = []
+        for module, part in zip(modules, parts, strict=True):
+            factors = changes.get(module)
+            merged.append(torch.addmm(part, factors.up, factors.down, alpha=scale) if factors else part)
         return torch.cat(merged)
-
-    def _heights(weight: Tensor, modules: tuple[str, ...]) -> list[int]:
-        width = weights.output.shape[0]
-        if modules == ATTENTION_INPUT:
-            rest = (weight.shape[0] - width) // 2
-            return [width, rest, rest]
-        return [weight.shape[0] // len(modules)] * len(modules)
 
     return replace(
         weights,
-        qkv=changed(weights.qkv, ATTENTION_INPUT),
-        output=changed(weights.output, ATTENTION_OUTPUT),
-        gate_up=changed(weights.gate_up, FEED_INPUT),
-        down=changed(weights.down, FEED_OUTPUT),
+        qkv=changed(ATTENTION_INPUT, torch.tensor_split(weights.qkv, (width, key_end))),
+        output=changed(ATTENTION_OUTPUT, (weights.output,)),
+        gate_up=changed(FEED_INPUT, torch.tensor_split(weights.gate_up, 2)),
+        down=changed(FEED_OUTPUT, (weights.down,)),
     )

