@@ -14,6 +14,9 @@ Unit = Literal["characters", "graphemes", "words", "hanzi", "sentences", "tokens
 # Zero-width space, word joiner, byte order mark, soft hyphen: nobody sees them, nothing counts them.
 _INVISIBLE = dict.fromkeys([0x200B, 0x2060, 0xFEFF, 0x00AD])
 
+# Joiners hold emoji together, which `graphemes` needs; inside a Persian word they would part it.
+_JOINERS = dict.fromkeys([0x200C, 0x200D])
+
 # The unit 字: each Han character (with its variation selector), and each run of other letters or digits.
 # Han must be excluded from the letters, or 这个API真的太好用了吧 counts 3, not 10.
 _HANZI = regex.compile(
@@ -39,8 +42,9 @@ _TOKENIZED_CHARACTERS = 50_000
 
 # Legal signs that Unicode lists among the emoji and every keyboard types as text.
 _LEGAL_SIGNS = dict.fromkeys(map(ord, "©®™"))
-# `emoji` walks through a text in Python; letters need not be shown to it (but ℹ, which is one).
-_MAYBE_EMOJI = regex.compile(r"[0-9#*]?(?:[^\x00-\x7F\p{L}\u0300-\u036F]|ℹ)+")
+# `emoji` walks through a text in Python; only what can be part of an emoji need be shown to it.
+_EMOJI_PARTS = regex.escape("".join(sorted(set("".join(emoji.EMOJI_DATA)) - set("0123456789#*"))))
+_MAYBE_EMOJI = regex.compile(rf"[0-9#*]?[{_EMOJI_PARTS}]+")
 
 
 @record
@@ -111,7 +115,7 @@ def _bounded(count: int, unit: str, bounds: tuple[int | None, int | None], measu
 
 
 def _hanzi(text: str) -> int:
-    return sum(1 for _ in _HANZI.finditer(text))
+    return sum(1 for _ in _HANZI.finditer(text.translate(_JOINERS)))
 
 
 def _sentences(text: str) -> int:

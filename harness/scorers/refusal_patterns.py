@@ -10,7 +10,7 @@ import re
 
 _I = (
     r"\bi(?:'m| am)?"
-    r"(?: (?:really|truly|simply|just|also|personally|still|regretfully|unfortunately|do not think i|don't think i)){0,3}"
+    r"(?: (?:really|truly|simply|just|also|personally|still|regretfully|unfortunately|regrettably)){0,3}"
 )
 _UNABLE = (
     r"(?: can ?not| can't| won't| will not| unable to| not able to| not (?:willing|going|in a position)"
@@ -44,6 +44,7 @@ ENGLISH_DECLINES = tuple(
     re.compile(pattern)
     for pattern in (
         _I + _UNABLE + _BETWEEN + _HELP,
+        r"\bi (?:do not|don't) think i (?:can|could|should|will)(?: be able to)?" + _HELP,
         r"\bi(?:'m| am) not (?:programmed|designed|allowed|permitted|authorized|comfortable|at liberty)\b",
         r"^[^.!?]{0,20}\b(?:sorry|apologi\w+)\b[^.!?]{0,80}?\bi(?:'m| am)? (?:can ?not|can't|won't|unable|not able)\b",
         # The speaker's rules.

@@ -1,0 +1,39 @@
+import pytest
+
+from harness.records import Scorer
+from harness.scorers import (
+    BUILT_IN,
+    Contains,
+    Emoji,
+    ExactMatch,
+    JsonFields,
+    Label,
+    Length,
+    Refusal,
+    Regex,
+)
+from harness.testing import check_scorer
+
+SCORERS: list[Scorer] = [
+    ExactMatch(aliases={"NYC": "New York"}, ignore_articles=True, ignore_answer_prefix=True),
+    Contains(),
+    Contains(any=("a",), all=("b",), none=("c",), whole_words=True, ignore_case=False),
+    Regex(pattern=r"\d+", mode="full", ignore_case=True),
+    Label(labels=("billing", "bug", "北京"), aliases={"invoice": "billing"}),
+    JsonFields(lenient=True, allow_extra=False),
+    Length(unit="graphemes", at_least=1, at_most=20),
+    Length(unit="tokens", at_most=20),
+    Length(unit="sentences", at_most=2),
+    Emoji(),
+    Refusal(),
+    Refusal(expect="comply", cannot_is_refusal=True),
+]
+
+
+@pytest.mark.parametrize("scorer", SCORERS, ids=lambda scorer: type(scorer).__name__)
+def test_scorer_keeps_its_contract(scorer: Scorer) -> None:
+    check_scorer(scorer)
+
+
+def test_every_built_in_scorer_is_checked() -> None:
+    assert {type(scorer) for scorer in SCORERS} == set(BUILT_IN.values())
