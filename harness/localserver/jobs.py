@@ -86,7 +86,8 @@ class JobQueue:
 
     def estimated_finish(self, job: StoredJob) -> int | None:
         """When a running job should be done, by the pace of its steps so far; Unix time."""
-        return self._estimates.get(job.id) if job.status == "running" else None
+        estimate = self._estimates.get(job.id) if job.status == "running" else None
+        return estimate and max(estimate, now())
 
     # --- from state to state ---
 
