@@ -8,7 +8,7 @@ from typing import ClassVar
 import regex
 
 from harness.records import Case, Completion, Score, record
-from harness.scorers.normalisation import ANSWER_PREFIX, as_text, fold, normalise
+from harness.scorers.normalisation import as_text, fold, normalise, without_answer_prefix
 from harness.serial import nearest, shown
 
 # A label must stand alone: `bug` is not in `debug`, `bug-free` or `C` in `C++`. Han letters next to it
@@ -92,7 +92,7 @@ class Label:
         """The different labels that the answer names, in order of appearance."""
         wordings = tuple(_wordings(self.labels, self.aliases))
         meanings = {normalise(wording): label for wording, label in wordings}
-        for candidate in (text, ANSWER_PREFIX.sub("", text, count=1)):
+        for candidate in (text, without_answer_prefix(text)):
             label = meanings.get(normalise(candidate))
             if label is not None:
                 return (label,)

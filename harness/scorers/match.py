@@ -9,13 +9,13 @@ import regex
 
 from harness.records import Case, Completion, Score, record
 from harness.scorers.normalisation import (
-    ANSWER_PREFIX,
     expected_texts,
     fold,
     normalise,
     normalised_aliases,
     same,
     storable,
+    without_answer_prefix,
 )
 from harness.serial import shown
 
@@ -57,7 +57,7 @@ class ExactMatch:
             return Score(value=None, reason=self.check_case(case) or "")
         answer = completion.text
         if self.ignore_answer_prefix:
-            answer = ANSWER_PREFIX.sub("", answer, count=1)
+            answer = without_answer_prefix(answer)
         read = self._meaning(answer)
         right = any(same(read, self._meaning(text)) for text in texts)
         return Score(

@@ -30,12 +30,15 @@ _NUMBER = regex.compile(
 )
 MAX_NUMBER_CHARACTERS = 40
 
-ANSWER_PREFIX = regex.compile(
-    r"^\s*+[*_`]*+(?:(?:the |my )?(?:final |correct )?(?:answer|result|label|category|class)(?: is)?"
-    r"|(?:最终|正确)?(?:答案|回答|结果|标签|类别|分类)(?:是|为)?)\s*[*_`]*\s*[:：]\s*[*_`]*\s*",
+_PREFIX_NOUN = (
+    r"(?:(?:the |my )?(?:final |correct )?(?:answer|result|label|category|class)(?: is)?"
+    r"|(?:最终|正确)?(?:答案|回答|结果|标签|类别|分类)(?:是|为)?)"
+)
+# `Answer:`, `The final answer is:`, `**Category:**`, `答案：` at the start of an answer.
+_PREFIX = regex.compile(
+    rf"(?:(?P<mark>[*_`]{{1,3}}){_PREFIX_NOUN}(?:\s*[:：]\s*(?P=mark)|(?P=mark)\s*[:：])|{_PREFIX_NOUN}\s*[:：])\s*",
     regex.IGNORECASE,
 )
-"""`Answer:`, `The final answer is:`, `**Category:**`, `答案：` at the start of an answer."""
 
 
 def fold(text: str, *, ignore_case: bool = True) -> str:
@@ -74,6 +77,16 @@ def _without_emphasis(text: str) -> str:
     for mark in _EMPHASIS:
         if len(text) > 2 * len(mark) and text.startswith(mark) and text.endswith(mark):
             return text[len(mark) : -len(mark)]
+    return text
+
+
+def without_answer_prefix(text: str) -> str:
+    """Without a leading `Answer:` or its like; `**Answer: 42**` is unwrapped for it."""
+    text = text.strip()
+    for candidate in (text, _without_emphasis(text)):
+        found = _PREFIX.match(candidate)
+        if found:
+            return candidate[found.end() :]
     return text
 
 

@@ -46,7 +46,7 @@ _HEAD_CHARACTERS = 600
 
 # How often each kind of reading is a decline in labelled English answers (the benchmark prints it).
 _PROBABILITY: dict[RefusalKind, float] = {
-    "decline": 0.82,
+    "decline": 0.83,
     "partial": 0.18,
     "cannot": 0.10,
     "refute": 0.04,

@@ -64,7 +64,7 @@ class JsonFields:
 
     def _compared(self, expected: Mapping[str, Json], answer: Mapping[str, Json], text: str) -> Score:
         wrong = list(_wrong_fields(expected, answer))
-        fields = _count(expected)
+        fields = len(_names(expected, ""))
         extra = [] if self.allow_extra else list(_extra_fields(expected, answer))
         right = fields - len(wrong)
         problems = [*wrong, *(f"{name}: not asked for" for name in extra)]
@@ -168,10 +168,11 @@ def _why(error: Exception) -> str:
 # --- comparing: recursion goes only as deep as the expected object, which a person wrote ----------------
 
 
-def _count(expected: Json) -> int:
+def _names(expected: Json, name: str) -> list[str]:
+    """The dotted names of all fields, the object's own when it is empty or no object."""
     if isinstance(expected, Mapping) and expected:
-        return sum(_count(value) for value in expected.values())
-    return 1
+        return [leaf for key, value in expected.items() for leaf in _names(value, f"{name}.{key}")]
+    return [name.removeprefix(".")]
 
 
 def _wrong_fields(expected: Mapping[str, Json], answer: Mapping[str, Json], path: str = "") -> Iterator[str]:
@@ -179,14 +180,15 @@ def _wrong_fields(expected: Mapping[str, Json], answer: Mapping[str, Json], path
     for key, wanted in expected.items():
         name = f"{path}{key}"
         if key not in answer:
-            yield from [f"{name}: missing"] * _count(wanted)
+            yield from (f"{leaf}: missing" for leaf in _names(wanted, name))
             continue
         found = answer[key]
         if isinstance(wanted, Mapping) and wanted:
             if isinstance(found, Mapping):
                 yield from _wrong_fields(wanted, found, f"{name}.")
             else:
-                yield from [f"{name}: expected an object, read {_shown(found)}"] * _count(wanted)
+                nothing = f"missing, {name} is {_shown(found)}"
+                yield from (f"{leaf}: {nothing}" for leaf in _names(wanted, name))
         elif not _equal(wanted, found):
             yield f"{name}: expected {_shown(wanted)}, read {_shown(found)}"
 
