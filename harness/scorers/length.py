@@ -1,5 +1,6 @@
 """How much is there? Length in a unit the suite declares, and emoji."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import ClassVar, Literal
 
@@ -90,8 +91,7 @@ class Emoji:
 
     def score(self, case: Case, completion: Completion) -> Score:  # noqa: ARG002 - one bound for all cases
         """1 within the bounds, else 0; `emoji_count` is the count."""
-        candidates = " ".join(_MAYBE_EMOJI.findall(completion.text.translate(_LEGAL_SIGNS)))
-        return _bounded(emoji.emoji_count(candidates), "emoji", (self.at_least, self.at_most), "emoji_count")
+        return _bounded(_emoji(completion.text), "emoji", (self.at_least, self.at_most), "emoji_count")
 
 
 def _check_bounds(at_least: int | None, at_most: int | None) -> None:
@@ -116,6 +116,13 @@ def _bounded(count: int, unit: str, bounds: tuple[int | None, int | None], measu
 
 def _hanzi(text: str) -> int:
     return sum(1 for _ in _HANZI.finditer(text.translate(_JOINERS)))
+
+
+def _emoji(text: str) -> int:
+    candidates = " ".join(_MAYBE_EMOJI.findall(text.translate(_LEGAL_SIGNS)))
+    # Each different grapheme is looked at once: a model that repeats itself repeats few of them.
+    seen = Counter(_GRAPHEME.findall(candidates))
+    return sum(times * emoji.emoji_count(grapheme) for grapheme, times in seen.items())
 
 
 def _sentences(text: str) -> int:
