@@ -19,6 +19,8 @@ else:
     import tomli as tomllib
 
 LOCAL, OPENAI = "local", "openai"
+# What an endpoint that asks for no key is sent: the client insists on something.
+NO_KEY = "none"
 EMBEDDED_MODEL = "smollm2-135m-instruct"
 
 
@@ -180,7 +182,8 @@ def endpoint_of(model: ModelSettings, environment: Mapping[str, str]) -> Endpoin
     Raises:
         UsageError: The variable that should hold the key is not set.
     """
-    key = None
+    # Without a variable of its own, another provider's endpoint gets no key: OPENAI_API_KEY is OpenAI's.
+    key = None if model.base_url is None else NO_KEY
     if model.api_key_env is not None:
         key = environment.get(model.api_key_env)
         if not key:

@@ -28,6 +28,9 @@ from harness.training import TrainingCurve, curve_of, fine_tune, latest_job, ret
 
 STATE = ".harness"
 LATEST = "latest"
+OPENAI_KEY = "OPENAI_API_KEY"
+# Jobs by digest, for providers that keep no metadata.
+LEDGER = "jobs.json"
 # The local server asks for no key on loopback; the client wants one.
 LOCAL_KEY = "local"
 # What the embedded model is too small for; suites name it under `needs:`.
@@ -104,18 +107,18 @@ def plan_seats(settings: Settings, environment: Mapping[str, str]) -> dict[Role,
             "there is no candidate to judge",
             remedy="give --candidate MODEL, --job ID, or `train = ...` under [tool.harness]",
         )
-    plans: dict[Role, SeatPlan] = {"candidate": _seat(settings, backend, settings.candidate)}
+    plans: dict[Role, SeatPlan] = {"candidate": _seat(settings, backend, settings.candidate, environment)}
     base = settings.base or _default_base(settings, backend)
     if base is not None:
-        plans["base"] = _seat(settings, backend, base)
+        plans["base"] = _seat(settings, backend, base, environment)
     if settings.promoted is not None:
-        plans["promoted"] = _seat(settings, backend, settings.promoted)
+        plans["promoted"] = _seat(settings, backend, settings.promoted, environment)
     if settings.judge is not None:
-        plans["judge"] = _seat(settings, backend, settings.judge)
+        plans["judge"] = _seat(settings, backend, settings.judge, environment)
     return plans
 
 
-def _seat(settings: Settings, backend: str, name: str | None) -> SeatPlan:
+def _seat(settings: Settings, backend: str, name: str | None, environment: Mapping[str, str]) -> SeatPlan:
     if name is not None and name in settings.models:
         chosen = settings.models[name]
         return SeatPlan(model=chosen.model, settings=chosen, embedded=False)
@@ -123,12 +126,16 @@ def _seat(settings: Settings, backend: str, name: str | None) -> SeatPlan:
         name = None
     if backend == LOCAL:
         return SeatPlan(model=name, settings=None, embedded=True)
-    return SeatPlan(model=name, settings=_backend_settings(settings, backend), embedded=False)
+    return SeatPlan(model=name, settings=_backend_settings(settings, backend, environment), embedded=False)
 
 
-def _backend_settings(settings: Settings, backend: str) -> ModelSettings:
+def _backend_settings(settings: Settings, backend: str, environment: Mapping[str, str]) -> ModelSettings:
     if backend == OPENAI:
-        return ModelSettings(model="", base_url=settings.base_url)
+        # --base-url is OpenAI's client pointed elsewhere: it brings OpenAI's key along when there is one.
+        has_key = settings.base_url is not None and environment.get(OPENAI_KEY)
+        return ModelSettings(
+            model="", base_url=settings.base_url, api_key_env=OPENAI_KEY if has_key else None
+        )
     return settings.models[backend]
 
 
@@ -169,7 +176,7 @@ def _check_key(plans: Mapping[Role, SeatPlan], environment: Mapping[str, str]) -
             wants is not None
             and wants.base_url is None
             and wants.api_key_env is None
-            and not environment.get("OPENAI_API_KEY")
+            and not environment.get(OPENAI_KEY)
         ):
             raise UsageError(
                 f"the {role} model {plan.model or ''} is on OpenAI, and OPENAI_API_KEY is not set",
@@ -226,10 +233,11 @@ def _job(
     if base is None:
         raise UsageError("no base model to fine-tune", remedy="give --base MODEL or set `base`")
     request = training_request(settings, base)
+    ledger = settings.path(Path(STATE)) / LEDGER
     digests = {"train": file_digest(request.training_file)}
     if request.validation_file is not None:
         digests["valid"] = file_digest(request.validation_file)
-    return fine_tune(endpoint, request, on_progress=_progress_teller(teller)), digests
+    return fine_tune(endpoint, request, on_progress=_progress_teller(teller), ledger=ledger), digests
 
 
 def training_request(settings: Settings, model: str) -> TrainingRequest:

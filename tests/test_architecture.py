@@ -60,7 +60,7 @@ def test_module_name_is_a_noun_of_its_own(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=name)
 def test_imports_stand_at_the_top(path: Path) -> None:
-    if LAZY & set(path.relative_to(PACKAGE).parts) or path in {PACKAGE / "__init__.py"}:
+    if LAZY & set(path.relative_to(PACKAGE).parts) or path == PACKAGE / "__init__.py":
         pytest.skip("an edge: it imports lazily")
     if path.name == "__main__.py":
         pytest.skip("an entry point: the child is ready before its model is")

@@ -29,7 +29,7 @@ class SuiteFile(pytest.File):
     def collect(self) -> Iterable[pytest.Item]:
         """Case items in the file's order, the suite's own gate, then the declared gates."""
         suite = load_suite(self.path)
-        suite = harness_session(self.config).add_suite(replace(suite, path=self.nodeid))
+        suite = harness_session(self.config).questions.add(replace(suite, path=self.nodeid))
         for case in suite.cases:
             yield CaseItem.of(self, suite, case)
         if suite.role != "info":
@@ -39,7 +39,7 @@ class SuiteFile(pytest.File):
 
     def repr_failure(self, excinfo: ExceptionInfo[BaseException]) -> str | TerminalRepr:  # type: ignore[override]
         """Mistakes as `file:line: what, remedy`, paths as the user typed them."""
-        if isinstance(excinfo.value, SuiteError):
+        if isinstance(excinfo.value, (SuiteError, pytest.UsageError)):
             here = f"{self.config.invocation_params.dir}{os.sep}"
             return str(excinfo.value).replace(here, "")
         return super().repr_failure(excinfo)
@@ -52,7 +52,7 @@ class SuiteItem(pytest.Item):
 
     def skip_if_needed(self) -> None:
         """Skip with the need's name when the models of this run cannot give it."""
-        lacking = harness_session(self.config).lacking(self.suite)
+        lacking = harness_session(self.config).questions.lacking(self.suite)
         if lacking:
             pytest.skip(f"needs: {', '.join(lacking)} (the embedded model is too small for this suite)")
 
@@ -103,7 +103,7 @@ class CaseItem(SuiteItem):
         Raises:
             CaseNotGoodError: The case is required and the candidate is not good at it.
         """
-        reference = harness_session(self.config).reference
+        reference = harness_session(self.config).questions.reference
         by_role = {
             role: mean_score(self.suite, [row for row in self.results if row.role == role])
             for role in ("candidate", reference)
@@ -129,7 +129,7 @@ class GateItem(SuiteItem):
     @classmethod
     def of(cls, parent: SuiteFile, suite: Suite, gate: Gate | None) -> "GateItem":
         """The item of a gate, named by what it demands."""
-        name = f"gate[{suite.role}]" if gate is None else f"gate[{describe_gate(gate)}]"
+        name = f"gate[{suite.role}]" if gate is None else f"gate[{_demand(gate)}]"
         item: GateItem = cls.from_parent(parent, name=name)
         item.suite, item.gate = suite, gate
         return item
@@ -147,11 +147,10 @@ class GateItem(SuiteItem):
         self.skip_if_needed()
         session = harness_session(self.config)
         decision, reason, partial = session.judge(self.suite, self.gate)
-        self.add_report_section("call", "gate", reason)
         if decision == "undecided" and partial:
             pytest.skip(f"not enough evidence: {reason}")
         if not _passed(decision, self.suite, self.gate):
-            raise GateNotPassedError(f"{self.suite.name}: {reason}")
+            raise GateNotPassedError(reason)
 
 
 def selected_cases(items: Iterable[pytest.Item]) -> dict[str, tuple[Case, ...]]:
@@ -175,15 +174,15 @@ def attach(item: pytest.Item, report: pytest.TestReport) -> None:
         report.harness_change = item.change  # type: ignore[attr-defined]
 
 
-def describe_gate(gate: Gate) -> str:
-    """`label>=0.85`, `tokens<=0.6x`: a gate in a node's name."""
-    limits = (
+def _demand(gate: Gate) -> str:
+    """`label>=0.85`, `tokens<=0.6x`: what a gate demands, short and without spaces, for its node's name."""
+    bounds = (
         (gate.at_least, ">={:g}"),
         (gate.at_most, "<={:g}"),
         (gate.at_least_ratio, ">={:g}x"),
         (gate.at_most_ratio, "<={:g}x"),
     )
-    return gate.metric + ",".join(form.format(limit) for limit, form in limits if limit is not None)
+    return gate.metric + ",".join(form.format(bound) for bound, form in bounds if bound is not None)
 
 
 def _passed(decision: Decision, suite: Suite, gate: Gate | None) -> bool:

@@ -13,35 +13,26 @@ from harness.evals import (
     CURVE,
     PAGE,
     VERDICT,
-    Cell,
-    Plan,
     Prefetcher,
-    RoleEstimate,
     RunWriter,
     cells_of,
     check_budget,
-    continued,
-    estimate,
     estimate_lines,
     load_suite,
-    messages_for,
-    new_manifest,
-    resumable,
 )
 from harness.lineup import (
     STATE,
     Lineup,
-    Seat,
     handover,
-    lacking,
     open_models,
     planned_seats,
     prepared,
     taken_over,
 )
-from harness.models import AnswerCache, answer_key
+from harness.models import AnswerCache
 from harness.pytest_plugin import suite_files
 from harness.pytest_plugin.python_suites import Asker, ScoreKeeper
+from harness.pytest_plugin.questions import Questions
 from harness.pytest_plugin.terminal import TerminalTeller, summary
 from harness.records import (
     Case,
@@ -49,7 +40,6 @@ from harness.records import (
     Failure,
     Gate,
     Json,
-    Manifest,
     Result,
     Role,
     Run,
@@ -79,9 +69,7 @@ class HarnessSession:
         self.teller = TerminalTeller(config)
         with as_pytest_errors():
             self.settings = with_flags(read_settings(config.rootpath), _flags(config))
-        self.suites: dict[str, Suite] = {}
-        self.seats: Mapping[Role, Seat] = {}
-        self._selected: Mapping[str, tuple[Case, ...]] = {}
+        self.questions = Questions(self.settings)
         self._lineup: Lineup | None = None
         self._prefetcher: Prefetcher | None = None
         self._writer: RunWriter | None = None
@@ -99,38 +87,11 @@ class HarnessSession:
         """What an xdist controller handed to this process; None in the controller and without xdist."""
         return getattr(self.config, "workerinput", None)
 
-    @property
-    def roles(self) -> tuple[Role, ...]:
-        """The roles that are asked the cases."""
-        return tuple(role for role in ASKED if role in self.seats)
-
-    @property
-    def reference(self) -> Role:
-        """What the candidate is compared with: the promoted model when there is one, else the base."""
-        return "promoted" if "promoted" in self.seats else "base"
-
-    def lacking(self, suite: Suite) -> list[str]:
-        """What the suite needs and the models of this run cannot give."""
-        return [need for need in suite.needs if need in lacking(self.seats)]
-
-    def add_suite(self, suite: Suite) -> Suite:
-        """Take note of a suite, as this session asks it.
-
-        Raises:
-            pytest.UsageError: Two files of the session give the same suite name.
-        """
-        suite = replace(suite, trials=self.settings.trials or suite.trials)
-        known = self.suites.get(suite.name)
-        if known is not None and known.path != suite.path:
-            raise pytest.UsageError(f"two suites are called {suite.name!r}: {known.path} and {suite.path}")
-        self.suites[suite.name] = suite
-        return suite
-
     # --- beginning --------------------------------------------------------------------------------
 
     def begin(self, selected: Mapping[str, tuple[Case, ...]]) -> bool | None:
         """Prepare everything before the first item; True ends the session there (`--estimate`)."""
-        self._selected = selected
+        self.questions.selected = selected
         if not selected:
             return None
         with as_pytest_errors():
@@ -149,7 +110,7 @@ class HarnessSession:
         with as_pytest_errors():
             if self._lineup is None:
                 for path in suite_files(self.config):
-                    self.add_suite(replace(load_suite(path), path=_node_path(self.config, path)))
+                    self.questions.add(replace(load_suite(path), path=_node_path(self.config, path)))
                 self._prepare()
         assert self._lineup is not None
         return to_json(handover(self._lineup))
@@ -158,33 +119,34 @@ class HarnessSession:
         """Open the run of an xdist session from the node ids its first worker collected."""
         if self._writer is not None or self._lineup is None:
             return
-        wanted = set(ids)
-        chosen = {
-            suite.name: tuple(case for case in suite.cases if f"{suite.path}::{case.id}" in wanted)
-            for suite in self.suites.values()
-        }
-        self._selected = {name: cases for name, cases in chosen.items() if cases}
+        self.questions.select_ids(set(ids))
         with as_pytest_errors():
             self._open_run(asks=False)
 
     def _prepare(self) -> None:
         context = prepared(self.settings, self.environment, teller=self.teller)
         self._lineup = self._stack.enter_context(context)
-        self.seats = self._lineup.seats
+        self.questions.seats = self._lineup.seats
         self.teller.done()
 
     def _take_over(self, given: Mapping[str, Json]) -> None:
-        self.seats = taken_over(self.settings, self.environment, from_json(dict, str(given["harness"])))
+        handed = from_json(dict, str(given["harness"]))
+        self.questions.seats = taken_over(self.settings, self.environment, handed)
         workers = int(str(given["workercount"]))
         self._start_asking(self._open_cache(), concurrency=max(1, self.settings.concurrency // workers))
 
     def _open_run(self, *, asks: bool = True) -> None:
+        assert self._lineup is not None, "not prepared"
         cache = self._open_cache()
-        check_budget(self._estimate(cache), self.settings.budget_usd)
-        self._writer = RunWriter(self.settings.path(self.settings.reports), self._manifest())
+        check_budget(self.questions.estimate(cache), self.settings.budget_usd)
+        reports = self.settings.path(self.settings.reports)
+        manifest, earlier = self.questions.manifest(self._lineup, reports=reports)
+        if earlier is not None:
+            self.teller.say(f"resuming {earlier.id} ({earlier.reason or 'it was killed'})")
+        self._writer = RunWriter(reports, manifest)
         self._stack.callback(self._writer.close)
         self.config.pluginmanager.register(Recorder(self), "harness-recorder")
-        if self._lineup is not None and self._lineup.curve is not None:
+        if self._lineup.curve is not None:
             write_curve(self._lineup.curve, self._writer.path / CURVE)
         if asks:
             self._start_asking(cache, concurrency=self.settings.concurrency)
@@ -199,102 +161,40 @@ class HarnessSession:
         return cache
 
     def _start_asking(self, cache: AnswerCache, *, concurrency: int) -> None:
-        models = open_models(self.seats, cache, read=self.settings.cache)
+        models = open_models(self.questions.seats, cache, read=self.settings.cache)
         self._prefetcher = Prefetcher(models, concurrency=concurrency)
 
-    def _estimate(self, cache: AnswerCache | None) -> tuple[RoleEstimate, ...]:
-        """What is still to be asked; answers in the cache are paid for already."""
-
-        def is_paid(cell: Cell) -> bool:
-            if cache is None or not self.settings.cache:
-                return False
-            seat = self.seats[cell.role]
-            messages = messages_for(cell.suite, cell.case, cell.role)
-            key = answer_key(
-                messages,
-                cell.suite.sampling,
-                endpoint=seat.endpoint.label,
-                model=seat.model,
-                trial=cell.trial,
-            )
-            return cache.holds(key)
-
-        return estimate(
-            [cell for suite in self._asked_suites() for cell in self._cells(suite)],
-            {role: seat.model for role, seat in self.seats.items()},
-            {role: seat.price for role, seat in self.seats.items()},
-            is_paid=is_paid,
-        )
-
-    def _asked_suites(self) -> list[Suite]:
-        suites = [self.suites[name] for name in self._selected]
-        return [suite for suite in suites if not self.lacking(suite)]
-
     def _print_estimate(self) -> None:
-        self.seats = planned_seats(self.settings, self.environment)
-        for line in estimate_lines(self._estimate(None)):
+        self.questions.seats = planned_seats(self.settings, self.environment)
+        for line in estimate_lines(self.questions.estimate(None)):
             self.teller.say(line)
-
-    def _manifest(self) -> Manifest:
-        assert self._lineup is not None, "not prepared"
-        suites = tuple(self.suites[name] for name in self._selected)
-        plan = Plan(
-            suites=suites,
-            selected=self._selected,
-            models={role: seat.facts() for role, seat in self.seats.items()},
-        )
-        needs = {suite.name: ", ".join(self.lacking(suite)) for suite in suites}
-        manifest = new_manifest(
-            plan,
-            root=self.settings.root,
-            skipped={name: f"needs {need}" for name, need in needs.items() if need},
-            job=self._lineup.job,
-            data=self._lineup.data,
-        )
-        reports = self.settings.path(self.settings.reports)
-        earlier = resumable(reports, manifest.plan) if self.settings.cache else None
-        if earlier is None:
-            return manifest
-        self.teller.say(f"resuming {earlier.id} ({earlier.reason or 'it was killed'})")
-        return continued(manifest, earlier)
 
     # --- asking -----------------------------------------------------------------------------------
 
     def prefetch(self, suite: Suite) -> None:
         """Ask all selected cases of a suite without waiting."""
-        if self._prefetcher is not None and not self.lacking(suite):
-            self._prefetcher.request(self._cells(suite))
-
-    def _cells(self, suite: Suite) -> list[Cell]:
-        cases = self._selected.get(suite.name, ())
-        size = self.settings.concurrency
-        # Blocks of one role fill a server's batch with one model, yet a case's answers come close together.
-        return [
-            cell
-            for start in range(0, len(cases), size)
-            for role in self.roles
-            for cell in cells_of(suite, cases[start : start + size], [role])
-        ]
+        if self._prefetcher is not None:
+            self._prefetcher.request(self.questions.cells(suite))
 
     def results(self, suite: Suite, case: Case) -> tuple[Result, ...]:
         """The results of one case, waited for."""
         assert self._prefetcher is not None, "asked before the run began"
         prefetcher = self._prefetcher
-        return tuple(prefetcher.wait(cell) for cell in cells_of(suite, [case], self.roles))
+        return tuple(prefetcher.wait(cell) for cell in cells_of(suite, [case], self.questions.roles))
 
     def judge(self, suite: Suite, gate: Gate | None) -> tuple[Decision, str, bool]:
         """A gate's decision, its sentence, and whether only a part of the suite was asked."""
-        cases = self._selected.get(suite.name, ())
-        by_role: dict[Role, list[Result]] = {role: [] for role in self.roles}
+        cases, reference = self.questions.cases(suite), self.questions.reference
+        by_role: dict[Role, list[Result]] = {role: [] for role in self.questions.roles}
         for case in cases:
             for row in self.results(suite, case):
                 by_role[row.role].append(row)
         partial = len(cases) < len(suite.cases)
         if gate is None:
-            verdict = judge_suite(suite, by_role, reference=self.reference)
+            verdict = judge_suite(suite, by_role, reference=reference)
             passed_in_part = partial and verdict.decision == "pass"
             return "undecided" if passed_in_part else verdict.decision, verdict.reason, partial
-        finding = judge_gate(suite, gate, results=by_role, reference=self.reference)
+        finding = judge_gate(suite, gate, results=by_role, reference=reference)
         return finding.decision, finding.reason, partial
 
     def record(self, rows: list[str]) -> None:
@@ -319,7 +219,7 @@ class HarnessSession:
 
     def asker(self, role: Role) -> Asker:
         """The model of a role for a test function; skips when the run has none."""
-        if not self.seats:
+        if not self.questions.seats:
             with as_pytest_errors():
                 if self._worker_input is None:
                     self._prepare()
@@ -331,10 +231,10 @@ class HarnessSession:
                         "under xdist, suites in Python need a suite file among the arguments",
                         remedy="drop -n",
                     )
-        if role not in self.seats:
+        if role not in self.questions.seats:
             pytest.skip(f"this run has no {role} model")
         assert self._prefetcher is not None, "seated without a prefetcher"
-        return Asker(role, self.seats[role].model, self._prefetcher)
+        return Asker(role, self.questions.seats[role].model, self._prefetcher)
 
     def scorer_of(self, item: pytest.Item) -> Callable[..., Score]:
         """The `score` function of one test."""

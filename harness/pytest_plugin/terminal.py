@@ -57,7 +57,9 @@ def summary(terminal: pytest.TerminalReporter, run: Run, verdict: Verdict, *, pa
     """The run's summary and the path of its page."""
     terminal.write_sep("=", "harness")
     for line in text_summary(run, verdict):
-        markup = {"bold": line.bold, **({line.colour: True} if line.colour else {})}
+        markup = {"bold": line.bold}
+        if line.colour is not None:
+            markup[line.colour] = True
         terminal.write_line(line.text, **markup)
     if page is not None:
         terminal.write_line(f"page: {page}")

@@ -1,0 +1,130 @@
+"""What a session asks of whom: its suites, the selected cases, the seats, and what that will cost."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.config import Settings
+from harness.evals import (
+    Cell,
+    Plan,
+    RoleEstimate,
+    cells_of,
+    continued,
+    estimate,
+    messages_for,
+    new_manifest,
+    resumable,
+)
+from harness.lineup import Lineup, Seat, lacking
+from harness.models import AnswerCache, answer_key
+from harness.records import Case, Manifest, Role, Suite
+
+ASKED: tuple[Role, ...] = ("candidate", "base", "promoted")
+
+
+class Questions:
+    """Filled as pytest collects; complete when the run begins."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.suites: dict[str, Suite] = {}
+        self.selected: Mapping[str, tuple[Case, ...]] = {}
+        self.seats: Mapping[Role, Seat] = {}
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """The roles that are asked the cases."""
+        return tuple(role for role in ASKED if role in self.seats)
+
+    @property
+    def reference(self) -> Role:
+        """What the candidate is compared with: the promoted model when there is one, else the base."""
+        return "promoted" if "promoted" in self.seats else "base"
+
+    def lacking(self, suite: Suite) -> list[str]:
+        """What the suite needs and the models of this run cannot give."""
+        return [need for need in suite.needs if need in lacking(self.seats)]
+
+    def add(self, suite: Suite) -> Suite:
+        """Take note of a suite, as this session asks it.
+
+        Raises:
+            pytest.UsageError: Two files of the session give the same suite name.
+        """
+        suite = replace(suite, trials=self.settings.trials or suite.trials)
+        known = self.suites.get(suite.name)
+        if known is not None and known.path != suite.path:
+            raise pytest.UsageError(f"two suites are called {suite.name!r}: {known.path} and {suite.path}")
+        self.suites[suite.name] = suite
+        return suite
+
+    def select_ids(self, node_ids: set[str]) -> None:
+        """The cases among node ids that another process collected."""
+        chosen = {
+            suite.name: tuple(case for case in suite.cases if f"{suite.path}::{case.id}" in node_ids)
+            for suite in self.suites.values()
+        }
+        self.selected = {name: cases for name, cases in chosen.items() if cases}
+
+    def cases(self, suite: Suite) -> tuple[Case, ...]:
+        """The selected cases of a suite; none when it is skipped."""
+        return () if self.lacking(suite) else self.selected.get(suite.name, ())
+
+    def cells(self, suite: Suite) -> list[Cell]:
+        """Everything to ask of a suite, in the order of asking.
+
+        Blocks of one role fill a server's batch with one model, yet a case's answers come close together.
+        """
+        cases, size = self.cases(suite), self.settings.concurrency
+        return [
+            cell
+            for start in range(0, len(cases), size)
+            for role in self.roles
+            for cell in cells_of(suite, cases[start : start + size], [role])
+        ]
+
+    def estimate(self, cache: AnswerCache | None) -> tuple[RoleEstimate, ...]:
+        """What is still to be asked; answers in the cache are paid for already."""
+
+        def is_paid(cell: Cell) -> bool:
+            if cache is None or not self.settings.cache:
+                return False
+            seat = self.seats[cell.role]
+            messages = messages_for(cell.suite, cell.case, cell.role)
+            key = answer_key(
+                messages,
+                cell.suite.sampling,
+                endpoint=seat.endpoint.label,
+                model=seat.model,
+                trial=cell.trial,
+            )
+            return cache.holds(key)
+
+        return estimate(
+            [cell for name in self.selected for cell in self.cells(self.suites[name])],
+            {role: seat.model for role, seat in self.seats.items()},
+            {role: seat.price for role, seat in self.seats.items()},
+            is_paid=is_paid,
+        )
+
+    def manifest(self, lineup: Lineup, *, reports: Path) -> tuple[Manifest, Manifest | None]:
+        """The manifest of the run about to begin, and the unfinished run it continues, if any."""
+        suites = tuple(self.suites[name] for name in self.selected)
+        needs = {suite.name: ", ".join(self.lacking(suite)) for suite in suites}
+        plan = Plan(
+            suites=suites,
+            selected={suite.name: self.cases(suite) for suite in suites if not needs[suite.name]},
+            models={role: seat.facts() for role, seat in self.seats.items()},
+        )
+        manifest = new_manifest(
+            plan,
+            root=self.settings.root,
+            skipped={name: f"needs {need}" for name, need in needs.items() if need},
+            job=lineup.job,
+            data=lineup.data,
+        )
+        earlier = resumable(reports, manifest.plan) if self.settings.cache else None
+        return (continued(manifest, earlier) if earlier else manifest), earlier

@@ -1,0 +1,3 @@
+"""Fixtures of all rooms."""
+
+pytest_plugins = ["pytester"]

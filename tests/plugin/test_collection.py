@@ -1,0 +1,71 @@
+import pytest
+from conftest import SUITE, Project
+
+
+def test_cases_then_gates_are_items(project: Project) -> None:
+    result = project.run("--collect-only", "-q")
+    result.stdout.fnmatch_lines(
+        [
+            "suites/capitals.suite.yaml::france",
+            "suites/capitals.suite.yaml::peru",
+            "suites/capitals.suite.yaml::chad",
+            "suites/capitals.suite.yaml::japan",
+            "suites/capitals.suite.yaml::gate[[]target[]]",
+            "suites/capitals.suite.yaml::gate[[]exact_match>=0.5[]]",
+        ]
+    )
+    assert project.requests == 0
+
+
+def test_mistakes_of_a_suite_fail_collection_with_lines_and_nothing_is_asked(project: Project) -> None:
+    project.suite("broken", SUITE.format(role="targt").replace("exact_match}", "exact_mach}"))
+    result = project.run()
+    result.stdout.fnmatch_lines(
+        [
+            "suites/broken.suite.yaml:2: role: 'targt' is not one of *did you mean 'target'?",
+            "suites/broken.suite.yaml:3: scorers.0.type: unknown scorer 'exact_mach'*did you mean 'exact_match'?*",
+        ]
+    )
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert project.requests == 0
+
+
+def test_two_suites_of_one_name_are_refused(project: Project) -> None:
+    project.suite("again", SUITE.format(role="target"))
+    result = project.run()
+    assert result.ret != 0
+    assert "two suites are called 'capitals'" in result.stdout.str() + result.stderr.str()
+
+
+def test_wrong_setting_is_told_with_its_line_and_nothing_runs(project: Project) -> None:
+    project.configure("concurency = 3")
+    result = project.run()
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    text = result.stdout.str() + result.stderr.str()
+    assert "harness.toml:3: concurency: unknown key, did you mean 'concurrency'?" in text
+    assert "Traceback" not in text
+
+
+def test_unrelated_session_is_left_alone(project: Project) -> None:
+    project.pytester.makepyfile(test_other="def test_it(): pass")
+    result = project.pytester.runpytest_inprocess("test_other.py")
+    assert result.ret == 0
+    result.stdout.no_fnmatch_line("*harness*=*")
+    assert not (project.pytester.path / "reports").exists()
+
+
+def test_users_own_fixture_named_candidate_wins(project: Project) -> None:
+    project.pytester.makepyfile(
+        test_other="""
+        import pytest
+
+        @pytest.fixture
+        def candidate():
+            return "mine"
+
+        def test_it(candidate):
+            assert candidate == "mine"
+        """
+    )
+    assert project.pytester.runpytest_inprocess("test_other.py").ret == 0
+    assert project.requests == 0

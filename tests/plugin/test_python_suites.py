@@ -1,0 +1,43 @@
+import pytest
+from conftest import Project
+
+
+@pytest.fixture
+def python_suite(project: Project) -> Project:
+    (project.pytester.path / "suites" / "capitals.suite.yaml").unlink()
+    (project.pytester.path / "suites" / "test_dry.py").write_text(
+        """
+def test_knows_peru(candidate, base, score):
+    answer = candidate.ask("Capital of Peru?", max_tokens=5)
+    given = score(answer, {"type": "exact_match"}, expected="Lima")
+    assert given.value == 1.0
+    score(base.ask("Capital of Peru?"), {"type": "exact_match"}, expected="Lima")
+
+
+def test_without_a_judge(judge):
+    raise AssertionError("never reached")
+""",
+        encoding="utf-8",
+    )
+    return project
+
+
+def test_scores_of_python_tests_land_in_the_run(python_suite: Project) -> None:
+    result = python_suite.run("-rs")
+    result.stdout.fnmatch_lines(["*this run has no judge model*"])
+    run = python_suite.stored()
+    rows = {(row.suite, row.case, row.role): row.scores["exact_match"].value for row in run.results}
+    assert rows == {
+        ("test_dry", "test_knows_peru", "candidate"): 1.0,
+        ("test_dry", "test_knows_peru", "base"): 0.0,
+    }
+    assert run.manifest.suites[0].role == "info"
+
+
+def test_sampling_of_ask_reaches_the_endpoint(python_suite: Project) -> None:
+    python_suite.run()
+    assert python_suite.candidate.bodies[0]["max_tokens"] == 5
+
+
+def test_python_tests_alone_promote_nothing(python_suite: Project) -> None:
+    assert python_suite.run().ret == 1
