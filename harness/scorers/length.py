@@ -43,9 +43,8 @@ _TOKENIZED_CHARACTERS = 50_000
 
 # Legal signs that Unicode lists among the emoji and every keyboard types as text.
 _LEGAL_SIGNS = dict.fromkeys(map(ord, "©®™"))
-# `emoji` walks through a text in Python; only what can be part of an emoji need be shown to it.
-_EMOJI_PARTS = regex.escape("".join(sorted(set("".join(emoji.EMOJI_DATA)) - set("0123456789#*"))))
-_MAYBE_EMOJI = regex.compile(rf"[0-9#*]?[{_EMOJI_PARTS}]+")
+# `emoji` walks through a text in Python; plain ASCII need not be shown to it.
+_MAYBE_EMOJI = regex.compile(r"[0-9#*]?[^\x00-\x7F]+")
 
 
 @record
