@@ -12,19 +12,18 @@ from harness.dataset import price_of, read_dataset
 from harness.errors import UsageError
 from harness.evals import OpenModels
 from harness.models import AnswerCache, CachedModel, ChatClient, OpenAIChat
-from harness.records import (
-    Endpoint,
-    JobProgress,
-    Json,
-    Model,
-    ModelFacts,
-    Role,
-    TrainingJob,
-    TrainingRequest,
-    record,
-)
+from harness.protocols import Model
+from harness.records import Endpoint, Json, ModelFacts, Role, TrainingJob, record
 from harness.serial import file_digest, to_plain
-from harness.training import TrainingCurve, curve_of, fine_tune, latest_job, retrieve_job
+from harness.training import (
+    JobProgress,
+    TrainingCurve,
+    TrainingRequest,
+    curve_of,
+    fine_tune,
+    latest_job,
+    retrieve_job,
+)
 
 STATE = ".harness"
 LATEST = "latest"

@@ -6,10 +6,10 @@ no judgement is a `Score` whose value is None.
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import Literal, TypeAlias, TypeVar
 
 if sys.version_info >= (3, 11):
     from typing import dataclass_transform
@@ -208,20 +208,6 @@ class Failure:
     fatal: bool = False
 
 
-@runtime_checkable
-class Model(Protocol):
-    """Anything that completes messages."""
-
-    @property
-    def name(self) -> str:
-        """What people call it: the model id."""
-
-    async def complete(
-        self, messages: Sequence[Message], sampling: Sampling, *, trial: int = 0
-    ) -> Completion | Failure:
-        """One answer, or why there is none; never raises for the endpoint's trouble."""
-
-
 # --- judging -----------------------------------------------------------------------------------
 
 
@@ -237,33 +223,6 @@ class Score:
     reason: str
     answer: str | None = None
     measures: Mapping[str, float] = field(default_factory=dict)
-
-
-@runtime_checkable
-class Scorer(Protocol):
-    """A record whose fields are its settings in the suite file, with one pure method."""
-
-    def score(self, case: Case, completion: Completion) -> Score:
-        """Judge one answer; the same input always gives the same Score."""
-
-
-@runtime_checkable
-class CheckedScorer(Protocol):
-    """A scorer that knows which cases it cannot judge; suites are refused for them when they load."""
-
-    def check_case(self, case: Case) -> str | None:
-        """Why this case cannot be judged with these settings, or None."""
-
-
-@runtime_checkable
-class JudgedScorer(Protocol):
-    """A scorer that needs a judge: it says what to ask and reads the reply; the runner asks."""
-
-    def question(self, case: Case, completion: Completion) -> tuple[Message, ...]:
-        """The messages for the judge."""
-
-    def read(self, case: Case, completion: Completion, reply: Completion) -> Score:
-        """The judge's reply as a Score; a garbled reply is unscored."""
 
 
 @record
@@ -297,33 +256,6 @@ class TrainingJob:
     finished_at: int | None = None
     error: str | None = None
     digest: str | None = None
-
-
-@record
-class TrainingRequest:
-    """What to train: the base model, the files, and what the provider may choose by itself (None)."""
-
-    model: str
-    training_file: Path
-    validation_file: Path | None = None
-    epochs: int | None = None
-    batch_size: int | None = None
-    learning_rate_multiplier: float | None = None
-    seed: int | None = None
-    suffix: str | None = None
-
-
-@record
-class JobProgress:
-    """Where a job stands, as told while it is followed. Losses are of the last step reported."""
-
-    status: str
-    message: str = ""
-    step: int | None = None
-    total_steps: int | None = None
-    train_loss: float | None = None
-    valid_loss: float | None = None
-    seconds_left: float | None = None
 
 
 @record

@@ -12,7 +12,6 @@ from harness.evals.store import (
     list_runs,
     open_run,
     resumable,
-    totals,
 )
 from harness.evals.suites import SUFFIX, case_digest, find_suites, load_suite, messages_for
 
@@ -43,5 +42,4 @@ __all__ = [
     "open_run",
     "opened",
     "resumable",
-    "totals",
 ]

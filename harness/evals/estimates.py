@@ -71,7 +71,7 @@ def check_budget(estimates: Sequence[RoleEstimate], budget_usd: float | None) ->
     known = [line.cost_usd for line in estimates if line.cost_usd is not None]
     if budget_usd is not None and sum(known) > budget_usd:
         raise BudgetError(
-            f"this run may cost up to {sum(known):.2f} USD, the budget is {budget_usd:.2f} USD; nothing was asked",
+            f"this run may cost up to {sum(known):.4g} USD, the budget is {budget_usd:g} USD; nothing was asked",
             remedy="raise --budget-usd, select cases with -k, or lower max_tokens in the suites",
         )
 

@@ -10,7 +10,8 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import AbstractAsyncContextManager
 
 from harness.evals.runner import Cell, ask
-from harness.records import Failure, Model, Result, Role
+from harness.protocols import Model
+from harness.records import Failure, Result, Role
 
 OpenModels = Callable[[], AbstractAsyncContextManager[Mapping[Role, Model]]]
 """Opens the models inside the loop that will use them, and closes them there."""

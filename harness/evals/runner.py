@@ -4,20 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from harness.evals.suites import case_digest, messages_for
-from harness.records import (
-    Case,
-    Completion,
-    Failure,
-    JudgedScorer,
-    Model,
-    Result,
-    Role,
-    Sampling,
-    Score,
-    Scorer,
-    Suite,
-    record,
-)
+from harness.protocols import JudgedScorer, Model, Scorer
+from harness.records import Case, Completion, Failure, Result, Role, Sampling, Score, Suite, record
 from harness.scorers import build
 
 # A judge's verdict should not change between two readings of the same answer.

@@ -3,7 +3,7 @@
 import contextlib
 import errno
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -209,29 +209,3 @@ def _storage_error(path: Path, error: OSError) -> StorageError:
         errno.EACCES: "choose a writable folder with --reports DIR",
     }.get(error.errno or 0, "see that the folder exists and can be written, then start again")
     return StorageError(f"{path}: {error.strerror or error}", remedy=remedy)
-
-
-def totals(results: Iterable[Result]) -> dict[str, dict[str, float]]:
-    """Per role: answers, failures, cached answers, prompt and completion tokens, summed latency in seconds."""
-    table: dict[str, dict[str, float]] = {}
-    for row in results:
-        line = table.setdefault(
-            row.role,
-            {
-                "answers": 0,
-                "failures": 0,
-                "cached": 0,
-                "prompt_tokens": 0,
-                "completion_tokens": 0,
-                "latency_s": 0.0,
-            },
-        )
-        if not isinstance(row.outcome, Completion):
-            line["failures"] += 1
-            continue
-        line["answers"] += 1
-        line["cached"] += row.outcome.cached
-        line["prompt_tokens"] += row.outcome.usage.prompt_tokens or 0
-        line["completion_tokens"] += row.outcome.usage.completion_tokens or 0
-        line["latency_s"] += row.outcome.latency_s
-    return table

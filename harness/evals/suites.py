@@ -10,19 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from harness.errors import Mistake, SuiteError
-from harness.records import (
-    Case,
-    CheckedScorer,
-    Gate,
-    Json,
-    Message,
-    Role,
-    Sampling,
-    ScorerSpec,
-    Suite,
-    SuiteRole,
-    record,
-)
+from harness.protocols import CheckedScorer
+from harness.records import Case, Gate, Json, Message, Role, Sampling, ScorerSpec, Suite, SuiteRole, record
 from harness.scorers import build, metric_names
 from harness.serial import (
     Document,

@@ -19,7 +19,8 @@ from typing import TypeVar
 from filelock import FileLock, Timeout
 
 from harness.errors import StorageError
-from harness.records import Completion, Failure, Message, Model, Sampling
+from harness.protocols import Model
+from harness.records import Completion, Failure, Message, Sampling
 from harness.serial import ParseError, digest, from_json, to_json, to_plain
 
 log = logging.getLogger(__name__)

@@ -8,6 +8,7 @@ import pytest
 from harness.errors import UsageError
 from harness.evals import Cell, Prefetcher, case_digest
 from harness.evals.suites import scorer_spec
+from harness.protocols import Scorer
 from harness.records import (
     Case,
     Completion,
@@ -19,7 +20,6 @@ from harness.records import (
     Role,
     Sampling,
     Score,
-    Scorer,
     Suite,
     record,
 )

@@ -31,7 +31,7 @@ _ICONS: Mapping[Outcome, tuple[str, str]] = {
     "undecided": ("M12 1a11 11 0 1 0 0 22a11 11 0 1 0 0-22zm0 4a7 7 0 1 1 0 14z", "#a67c00"),
 }
 
-# In JSON these stand only inside strings, where \uXXXX means the same: `<` and `>` can close the
+# In JSON these stand only inside strings, where a \u escape means the same: `<` and `>` can close the
 # block or open a comment, U+2028 and U+2029 end lines in scripts, a lone surrogate is not UTF-8.
 _UNSAFE_IN_JSON = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
 # HTML has no way to write these: NUL, the other control characters, lone surrogates, non-characters.

@@ -29,7 +29,7 @@ class Spending:
     median_latency_s: float | None = None
 
 
-def spending(run: Run, role: Role) -> Spending:
+def spent_by(run: Run, role: Role) -> Spending:
     """What one role took, from the rows of the run."""
     results = [result for result in run.results if result.role == role]
     completions = [result.outcome for result in results if isinstance(result.outcome, Completion)]

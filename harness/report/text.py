@@ -3,14 +3,15 @@
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from harness.evals import totals
-from harness.records import Decision, Outcome, Run, SuiteVerdict, Verdict, record
+from harness.records import Decision, Outcome, Role, Run, SuiteVerdict, Verdict, record
+from harness.report.spending import Spending, spent_by
 
 Colour = Literal["green", "red", "yellow"]
 
 MARK: dict[Decision, str] = {"pass": "ok", "fail": "FAIL", "undecided": "?"}
 DECISION_COLOUR: dict[Decision, Colour] = {"pass": "green", "fail": "red", "undecided": "yellow"}
 OUTCOME_COLOUR: dict[Outcome, Colour] = {"promote": "green", "hold": "red", "undecided": "yellow"}
+ROLES: tuple[Role, ...] = ("base", "promoted", "candidate")
 # Columns of words; the others are numbers and stand to the right.
 WORDS = {0, 1, 7, 8}
 
@@ -61,7 +62,7 @@ def _table(run: Run, verdict: Verdict) -> Iterator[Line]:
         for row, suite in zip(rows, judged, strict=True):
             yield Line(text=_line(row, widths), colour=DECISION_COLOUR[suite.decision])
     for finding in verdict.gates:
-        text = f"gate  {MARK[finding.decision]:<4} {finding.suite}: {printable(finding.reason)}"
+        text = f"gate  {MARK[finding.decision]:<4} {printable(finding.reason)}"
         yield Line(text=text, colour=DECISION_COLOUR[finding.decision])
     for name, why in run.manifest.skipped.items():
         yield Line(text=f"skipped   {name}: {why}")
@@ -97,9 +98,20 @@ def _share(value: float | None) -> str:
 
 
 def _spending(run: Run) -> Iterator[Line]:
-    for role, line in totals(run.results).items():
-        failures = f", {line['failures']:.0f} failures" if line["failures"] else ""
-        yield Line(
-            text=f"{role:<10} {line['answers']:.0f} answers ({line['cached']:.0f} from the cache){failures}, "
-            f"{line['prompt_tokens']:,.0f} prompt and {line['completion_tokens']:,.0f} answer tokens"
-        )
+    for role in ROLES:
+        if role in run.manifest.models:
+            yield Line(text=f"{role:<10} {_used(spent_by(run, role))}")
+
+
+def _used(part: Spending) -> str:
+    """`72 asked, 3 from the cache, 1,204 + 310 tokens, 0.0012 USD`, without what is not known."""
+    words = [f"{part.answered} answered", f"{part.from_cache} from the cache"]
+    if part.failed:
+        words.append(f"{part.failed} failed")
+    if part.not_asked:
+        words.append(f"{part.not_asked} not asked")
+    if part.prompt_tokens is not None and part.completion_tokens is not None:
+        words.append(f"{part.prompt_tokens:,} prompt and {part.completion_tokens:,} answer tokens")
+    if part.cost_usd is not None:
+        words.append(f"{part.cost_usd:.4f} USD")
+    return ", ".join(words)

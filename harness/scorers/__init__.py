@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import is_dataclass
 from types import MappingProxyType
 
-from harness.records import JudgedScorer, Scorer, ScorerSpec
+from harness.protocols import JudgedScorer, Scorer
+from harness.records import ScorerSpec
 from harness.scorers.label import Label
 from harness.scorers.length import Emoji, Length
 from harness.scorers.match import Contains, ExactMatch, Regex

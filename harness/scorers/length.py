@@ -37,10 +37,6 @@ _SENTENCE_END = regex.compile(
 )
 _LETTER_OR_DIGIT = regex.compile(r"[\p{L}\p{N}]")
 
-# A tokenizer's regular expression gives up on a million spaces in a row; in pieces of this many characters
-# it does not, and a cut adds at most one token.
-_TOKENIZED_CHARACTERS = 50_000
-
 # Legal signs that Unicode lists among the emoji and every keyboard types as text.
 _LEGAL_SIGNS = dict.fromkeys(map(ord, "©®™"))
 # `emoji` walks through a text in Python; plain ASCII need not be shown to it.
@@ -128,17 +124,12 @@ def _sentences(text: str) -> int:
     return sum(1 for part in _SENTENCE_END.split(text) if _LETTER_OR_DIGIT.search(part))
 
 
-def _tokens(text: str) -> int:
-    cuts = range(0, len(text), _TOKENIZED_CHARACTERS)
-    return sum(count_tokens(text[cut : cut + _TOKENIZED_CHARACTERS]) for cut in cuts)
-
-
 _COUNTERS: Mapping[Unit, Callable[[str], int]] = {
     "characters": len,
     "graphemes": lambda text: sum(1 for _ in _GRAPHEME.finditer(text)),
     "words": _hanzi,
     "hanzi": _hanzi,
     "sentences": _sentences,
-    "tokens": _tokens,
+    "tokens": count_tokens,
     "bytes": lambda text: len(text.encode("utf-8", "replace")),
 }

@@ -3,5 +3,6 @@
 from harness.testing.endpoints import Fault, FaultyEndpoint
 from harness.testing.models import ScriptedModel, check_model
 from harness.testing.scorer_checks import check_scorer
+from harness.testing.servers import local_server
 
-__all__ = ["Fault", "FaultyEndpoint", "ScriptedModel", "check_model", "check_scorer"]
+__all__ = ["Fault", "FaultyEndpoint", "ScriptedModel", "check_model", "check_scorer", "local_server"]

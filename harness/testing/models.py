@@ -4,7 +4,8 @@ import asyncio
 import copy
 from collections.abc import Callable, Mapping, Sequence
 
-from harness.records import Completion, Failure, Message, Model, Sampling
+from harness.protocols import Model
+from harness.records import Completion, Failure, Message, Sampling
 from harness.serial import shown
 from harness.testing.requirement import require
 

@@ -6,7 +6,8 @@ import json
 import time
 from collections.abc import Callable, Iterable
 
-from harness.records import Case, Completion, Json, JudgedScorer, Score, Scorer, ToolCall
+from harness.protocols import JudgedScorer, Scorer
+from harness.records import Case, Completion, Json, Score, ToolCall
 from harness.serial import ParseError, from_json, parse, read_yaml, shown, to_json, to_plain
 from harness.testing.requirement import require
 

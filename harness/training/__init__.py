@@ -9,9 +9,12 @@ from harness.training.jobs import (
     retrieve_job,
 )
 from harness.training.ledger import request_digest
+from harness.training.requests import JobProgress, TrainingRequest
 
 __all__ = [
+    "JobProgress",
     "TrainingCurve",
+    "TrainingRequest",
     "checkpoints_of",
     "curve_from_events",
     "curve_of",

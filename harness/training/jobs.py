@@ -27,7 +27,7 @@ from openai import (
 from openai.types.fine_tuning.job_create_params import Hyperparameters
 
 from harness.errors import EndpointError, FileError
-from harness.records import Checkpoint, Endpoint, JobProgress, Json, TrainingJob, TrainingRequest
+from harness.records import Checkpoint, Endpoint, Json, TrainingJob
 from harness.redaction import redact
 from harness.training.curves import TrainingCurve, curve_from_events, read_curve
 from harness.training.ledger import record_job, recorded_job, request_digest, unreadable
@@ -48,6 +48,7 @@ from harness.training.replies import (
     job_from,
     result_files,
 )
+from harness.training.requests import JobProgress, TrainingRequest
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,9 @@ import logging
 from pathlib import Path
 
 from harness.errors import UsageError
-from harness.records import Endpoint, TrainingRequest
+from harness.records import Endpoint
 from harness.serial import digest, file_digest, write_atomic
+from harness.training.requests import TrainingRequest
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from harness.records import JobProgress, Json, record
+from harness.records import Json, record
+from harness.training.requests import JobProgress
 
 
 @record

@@ -21,7 +21,9 @@ def suite(size: int = 3, *, trials: int = 1) -> Suite:
 class Echo:
     """A model that answers with the prompt, or as told; counts what it is asked and how much at once."""
 
-    def __init__(self, name: str = "echo", answer: Callable[[str], Completion | Failure] | None = None) -> None:
+    def __init__(
+        self, name: str = "echo", answer: Callable[[str], Completion | Failure] | None = None
+    ) -> None:
         self._name = name
         self._answer = answer
         self.asked: list[str] = []

@@ -4,7 +4,8 @@ import pytest
 from eval_samples import Echo, suite
 
 from harness.evals import Cell, Prefetcher, cells_of, opened
-from harness.records import Completion, Failure, Model, Role, Suite
+from harness.protocols import Model
+from harness.records import Completion, Failure, Role, Suite
 
 Start = Callable[..., Prefetcher]
 

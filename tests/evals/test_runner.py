@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from eval_samples import Echo, suite
 
 from harness.evals import evaluate
-from harness.records import Completion, Failure, Model, Result, Role
+from harness.protocols import Model
+from harness.records import Completion, Failure, Result, Role
 
 
-def run(models: Mapping[Role, Model], size: int = 3, *, trials: int = 1, concurrency: int = 32) -> list[Result]:
+def run(
+    models: Mapping[Role, Model], size: int = 3, *, trials: int = 1, concurrency: int = 32
+) -> list[Result]:
     async def gather() -> list[Result]:
         cases = suite(size, trials=trials)
         return [row async for row in evaluate(cases, models, concurrency=concurrency)]

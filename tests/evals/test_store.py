@@ -6,7 +6,7 @@ import pytest
 from eval_samples import suite
 
 from harness.errors import StorageError
-from harness.evals import Plan, RunWriter, list_runs, new_manifest, open_run, resumable, totals
+from harness.evals import Plan, RunWriter, list_runs, new_manifest, open_run, resumable
 from harness.records import Completion, Failure, Manifest, ModelFacts, Result, Usage
 
 
@@ -26,7 +26,9 @@ def row(case: str, text: str | None = "answer") -> Result:
         if text is None
         else Completion(text=text, usage=Usage(prompt_tokens=3, completion_tokens=2))
     )
-    return Result(suite="numbers", case=case, role="candidate", model="m", trial=0, digest="d", outcome=outcome)
+    return Result(
+        suite="numbers", case=case, role="candidate", model="m", trial=0, digest="d", outcome=outcome
+    )
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
@@ -137,10 +139,3 @@ def test_runs_are_listed_newest_first(tmp_path: Path) -> None:
     for stamp in ("20260101T000000Z-a", "20260301T000000Z-b"):
         RunWriter(tmp_path, replace(manifest(tmp_path), id=stamp)).finish("complete")
     assert [path.name[:8] for path in list_runs(tmp_path)] == ["20260301", "20260101"]
-
-
-def test_totals_count_answers_and_failures_apart(tmp_path: Path) -> None:
-    table = totals([row("n0"), row("n1", None)])
-    assert table["candidate"]["answers"] == 1
-    assert table["candidate"]["failures"] == 1
-    assert table["candidate"]["prompt_tokens"] == 3

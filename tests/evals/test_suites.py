@@ -114,7 +114,8 @@ def test_yaml_no_and_dates_stay_text(tmp_path: Path) -> None:
 
 def test_cases_come_from_jsonl_with_their_own_lines(tmp_path: Path) -> None:
     (tmp_path / "more.jsonl").write_text(
-        '{"id": "a", "prompt": "A?", "expected": "a"}\n\n{"id": "b", "promt": "B?"}\nnot json\n', encoding="utf-8"
+        '{"id": "a", "prompt": "A?", "expected": "a"}\n\n{"id": "b", "promt": "B?"}\nnot json\n',
+        encoding="utf-8",
     )
     with pytest.raises(SuiteError) as caught:
         load_suite(write(tmp_path, GOOD.replace("cases:", "cases_file: more.jsonl\ncases:")))
@@ -135,7 +136,9 @@ def test_cases_come_from_csv_and_other_columns_are_metadata(tmp_path: Path) -> N
 
 
 def test_role_prompt_replaces_the_system_prompt(tmp_path: Path) -> None:
-    text = GOOD.replace("system: Answer with one word.", 'prompts: {base: "Long instruction.", candidate: ""}')
+    text = GOOD.replace(
+        "system: Answer with one word.", 'prompts: {base: "Long instruction.", candidate: ""}'
+    )
     suite = load_suite(write(tmp_path, text))
     case = suite.cases[0]
     assert messages_for(suite, case, "base")[0] == {"role": "system", "content": "Long instruction."}

@@ -6,7 +6,7 @@ import pytest
 from report_samples import failed_run, sample_run
 
 from harness.records import Completion, Failure, ModelFacts, Result, Run, Usage
-from harness.report.spending import spending, total_cost
+from harness.report.spending import spent_by, total_cost
 
 PRICE = {"input": 1.0, "cached": 0.5, "output": 10.0}
 
@@ -30,44 +30,44 @@ def answer(
 
 
 def test_answers_from_the_cache_cost_nothing_and_are_counted_apart() -> None:
-    spent = spending(run_of(answer(100, 10), answer(900, 90, cached=True)), "base")
+    spent = spent_by(run_of(answer(100, 10), answer(900, 90, cached=True)), "base")
     assert (spent.answered, spent.from_cache) == (1, 1)
     assert (spent.prompt_tokens, spent.completion_tokens) == (100, 10)
     assert spent.cost_usd == pytest.approx((100 * 1.0 + 10 * 10.0) / 1e6)
 
 
 def test_tokens_that_the_endpoint_had_cached_are_billed_at_their_own_price() -> None:
-    spent = spending(run_of(answer(100, 10, read=80)), "base")
+    spent = spent_by(run_of(answer(100, 10, read=80)), "base")
     assert spent.cost_usd == pytest.approx((20 * 1.0 + 80 * 0.5 + 10 * 10.0) / 1e6)
 
 
 def test_unreported_usage_makes_the_tokens_a_lower_bound_and_the_cost_unknown() -> None:
-    spent = spending(run_of(answer(100, 10), answer(None, None)), "base")
+    spent = spent_by(run_of(answer(100, 10), answer(None, None)), "base")
     assert spent.is_partial
     assert spent.prompt_tokens == 100
     assert spent.cost_usd is None
 
 
 def test_usage_that_nobody_reported_is_unknown_and_not_zero() -> None:
-    assert spending(run_of(answer(None, None)), "base").prompt_tokens is None
+    assert spent_by(run_of(answer(None, None)), "base").prompt_tokens is None
 
 
 def test_without_a_price_there_is_no_cost() -> None:
-    assert spending(run_of(answer(1, 1), price={}), "base").cost_usd is None
+    assert spent_by(run_of(answer(1, 1), price={}), "base").cost_usd is None
 
 
 def test_a_failure_is_a_request_and_a_question_not_asked_is_not() -> None:
     lost = Failure(kind="timeout", message="")
     skipped = Failure(kind="not_asked", message="")
-    spent = spending(run_of(answer(1, 1), lost, skipped), "base")
+    spent = spent_by(run_of(answer(1, 1), lost, skipped), "base")
     assert (spent.answered, spent.failed, spent.not_asked) == (1, 1, 1)
 
 
 def test_total_cost_is_unknown_when_one_role_has_no_price() -> None:
-    known, unknown = spending(run_of(answer(1, 1)), "base"), spending(run_of(answer(1, 1), price={}), "base")
+    known, unknown = spent_by(run_of(answer(1, 1)), "base"), spent_by(run_of(answer(1, 1), price={}), "base")
     assert total_cost([known]) == pytest.approx(11 / 1e6)
     assert total_cost([known, unknown]) is None
 
 
 def test_a_run_of_failures_has_no_latency() -> None:
-    assert spending(failed_run(), "base").median_latency_s is None
+    assert spent_by(failed_run(), "base").median_latency_s is None

@@ -1,6 +1,7 @@
 """One answer judged, in one call."""
 
-from harness.records import Case, Completion, Json, Score, Scorer
+from harness.protocols import Scorer
+from harness.records import Case, Completion, Json, Score
 
 
 def case(expected: Json = None) -> Case:

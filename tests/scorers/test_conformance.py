@@ -1,6 +1,6 @@
 import pytest
 
-from harness.records import Scorer
+from harness.protocols import Scorer
 from harness.scorers import (
     BUILT_IN,
     Contains,

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import pytest
 
 from harness.evals import load_suite
-from harness.records import Completion, Scorer
+from harness.protocols import Scorer
+from harness.records import Completion
 from harness.scorers import BUILT_IN, build
 
 GUIDE = Path(__file__).parents[2] / "docs" / "scorers.md"

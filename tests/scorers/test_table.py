@@ -3,7 +3,8 @@ from typing import ClassVar
 import pytest
 from judging import judge
 
-from harness.records import Case, Completion, Score, Scorer, ScorerSpec, record
+from harness.protocols import Scorer
+from harness.records import Case, Completion, Score, ScorerSpec, record
 from harness.scorers import BUILT_IN, Label, build, metric_names
 from harness.serial import ParseError, Problem
 

@@ -3,7 +3,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from harness.records import Completion, Failure, Message, Model, Sampling
+from harness.protocols import Model
+from harness.records import Completion, Failure, Message, Sampling
 from harness.testing import ScriptedModel, check_model
 
 ASKED: tuple[Message, ...] = ({"role": "user", "content": "Capital of France?"},)

@@ -5,7 +5,8 @@ from typing import ClassVar
 
 import pytest
 
-from harness.records import Case, Completion, Json, JudgedScorer, Message, Score, Scorer, record
+from harness.protocols import JudgedScorer, Scorer
+from harness.records import Case, Completion, Json, Message, Score, record
 from harness.testing import check_scorer, scorer_checks
 
 Rule = Callable[[Case, Completion], Score]

@@ -7,8 +7,17 @@ from typing import Any
 import pytest
 
 from harness.errors import EndpointError, UsageError
-from harness.records import Endpoint, JobProgress, TrainingJob, TrainingRequest
-from harness.training import checkpoints_of, curve_of, fine_tune, latest_job, request_digest, retrieve_job
+from harness.records import Endpoint, TrainingJob
+from harness.training import (
+    JobProgress,
+    TrainingRequest,
+    checkpoints_of,
+    curve_of,
+    fine_tune,
+    latest_job,
+    request_digest,
+    retrieve_job,
+)
 from tests.training.provider import Provider
 
 KEY = "sk-test-0123456789abcdef"

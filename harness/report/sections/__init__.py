@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 from harness.records import record
 from harness.report.material import Material
-from harness.report.sections.cases import cases
-from harness.report.sections.provenance import provenance
-from harness.report.sections.suites import suites
-from harness.report.sections.summary import summary
-from harness.report.sections.training import training
+from harness.report.sections.cases import show_cases
+from harness.report.sections.provenance import show_provenance
+from harness.report.sections.suites import show_suites
+from harness.report.sections.summary import show_summary
+from harness.report.sections.training import show_training
 
 __all__ = ["SECTIONS", "Section"]
 
@@ -23,9 +23,9 @@ class Section:
 
 
 SECTIONS = (
-    Section(key="summary", title="Verdict", view=summary),
-    Section(key="suites", title="Suites", view=suites),
-    Section(key="training", title="Training", view=training),
-    Section(key="cases", title="Cases", view=cases),
-    Section(key="provenance", title="Provenance", view=provenance),
+    Section(key="summary", title="Verdict", view=show_summary),
+    Section(key="suites", title="Suites", view=show_suites),
+    Section(key="training", title="Training", view=show_training),
+    Section(key="cases", title="Cases", view=show_cases),
+    Section(key="provenance", title="Provenance", view=show_provenance),
 )

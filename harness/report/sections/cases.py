@@ -53,7 +53,7 @@ class CasesView:
     payload: Json
 
 
-def cases(material: Material) -> CasesView:
+def show_cases(material: Material) -> CasesView:
     """The cases of the run that were selected or answered, in the order of their suites."""
     suites = material.run.manifest.suites
     changes = material.changes()

@@ -29,7 +29,7 @@ class ProvenanceView:
     commands: tuple[tuple[str, str], ...]
 
 
-def provenance(material: Material) -> ProvenanceView:
+def show_provenance(material: Material) -> ProvenanceView:
     """Everything needed to trust the run or to repeat it."""
     manifest = material.run.manifest
     groups = (

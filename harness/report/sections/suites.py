@@ -99,7 +99,7 @@ class SuitesView:
     width: float
 
 
-def suites(material: Material) -> SuitesView:
+def show_suites(material: Material) -> SuitesView:
     """Every judged suite by group, the pooled guards beneath the guards, and the suites not asked."""
     roles: tuple[Role, ...] = material.roles or ("base", "candidate")
     groups = [_group(material, kinds, title=title, claim=claim) for kinds, title, claim in GROUPS]

@@ -3,7 +3,7 @@
 from harness.records import Manifest, Outcome, Role, record
 from harness.report.material import ROLE_WORDS, Material
 from harness.report.notation import MISSING, between, count, counted, date, dollars, seconds
-from harness.report.spending import Spending, spending, total, total_cost
+from harness.report.spending import Spending, spent_by, total, total_cost
 
 OUTCOME_WORDS: dict[Outcome, str] = {"promote": "Promote", "hold": "Hold", "undecided": "Undecided"}
 
@@ -41,13 +41,13 @@ class Summary:
     took: tuple[tuple[str, str], ...]
 
 
-def summary(material: Material) -> Summary:
+def show_summary(material: Material) -> Summary:
     """The verdict in a word and sentences, and the models behind it."""
     manifest = material.run.manifest
     roles: list[Role] = [*reversed(material.roles)]
     if "judge" in manifest.models:
         roles.append("judge")
-    spent = [spending(material.run, role) for role in roles]
+    spent = [spent_by(material.run, role) for role in roles]
     return Summary(
         outcome=material.verdict.outcome,
         word=OUTCOME_WORDS[material.verdict.outcome],

@@ -17,7 +17,7 @@ class TrainingView:
     has_validation: bool
 
 
-def training(material: Material) -> TrainingView:
+def show_training(material: Material) -> TrainingView:
     """The curve of the run's job, drawn."""
     job = material.run.manifest.job
     charts: tuple[Chart, ...] = ()
