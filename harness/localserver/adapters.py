@@ -20,7 +20,7 @@ from harness.localserver.network import LayerWeights, NetworkShape
 
 PUBLISHED_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
-_CONFIG = "adapter_config.json"
+CONFIG_NAME = "adapter_config.json"
 _TENSORS = "adapter_model.safetensors"
 _KEY = "base_model.model.model.layers.{layer}.{module}.lora_{factor}.weight"
 
@@ -75,7 +75,7 @@ def save_adapter(adapter: Adapter, folder: Path) -> None:
         for letter, tensor in (("A", factors.down), ("B", factors.up))
     }
     save_file(tensors, part / _TENSORS, metadata={"format": "pt"})
-    (part / _CONFIG).write_text(json.dumps(_peft_config(adapter), indent=2) + "\n", encoding="utf-8")
+    (part / CONFIG_NAME).write_text(json.dumps(_peft_config(adapter), indent=2) + "\n", encoding="utf-8")
     part.replace(folder)
 
 
@@ -103,7 +103,7 @@ def load_adapter(folder: Path, shape: NetworkShape) -> Adapter:
         StorageError: the folder is missing, unreadable, or holds changes that do not fit the network.
     """
     try:
-        config = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
+        config = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
         tensors = load_file(folder / _TENSORS)
         rank, alpha = int(config["r"]), float(config["lora_alpha"])
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:

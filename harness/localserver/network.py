@@ -9,7 +9,7 @@ Matrices that never change are stored once in the layout oneDNN multiplies faste
 bit for bit; `FEWEST_ROWS` keeps every call on that side, which is why an answer does not depend on its batch.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -24,9 +24,9 @@ Linear: TypeAlias = Callable[[Tensor], Tensor]
 FEWEST_ROWS = 4
 # oneDNN builds a program for every shape it meets, 0.5 ms and more each; token counts rounded up to this meet few.
 SHAPE_STEP = 16
-# Below this many query x key pairs plain matrix products beat the fused kernel on CPU; above it they are slower
-# and their score matrix grows large (measured forward and backward, one core).
-_FUSED_FROM_PAIRS = 512 * 512
+# Up to this length of a row plain matrix products beat the fused kernel on CPU; beyond, they are slower and
+# their score matrix grows large (measured forward and backward, one core).
+_FUSED_FROM_TOKENS = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,6 +253,30 @@ def run_layer(
     return hidden + layer.down(functional.silu(gate) * up)
 
 
+def next_token_logits(
+    network: Network,
+    ids: Sequence[int],
+    *,
+    positions: Sequence[int],
+    attention: Attention,
+    keep: Tensor | None = None,
+) -> Tensor:
+    """What may follow each token, or each of those at `keep`, as logits (tokens, vocabulary)."""
+    device = network.norm.device
+    if keep is not None:
+        missing = max(0, FEWEST_ROWS - len(keep))
+        kept = torch.cat((keep, keep[:1].expand(missing))).to(device)
+    rotation = rotation_at(torch.tensor(positions, device=device), network.shape, dtype=network.norm.dtype)
+    within = Pass(shape=network.shape, rotation=rotation, attention=attention)
+    hidden = network.embedding[torch.tensor(ids, device=device)]
+    last = len(network.layers) - 1
+    for index, layer in enumerate(network.layers):
+        leaving = kept if keep is not None and index == last else None
+        hidden = run_layer(layer, hidden, index=index, within=within, keep=leaving)
+    logits = network.head(normalise(hidden, network.norm, epsilon=network.shape.epsilon))
+    return logits if keep is None else logits[: len(keep)]
+
+
 def normalise(hidden: Tensor, weight: Tensor, *, epsilon: float) -> Tensor:
     """Root-mean-square norm over the last dimension."""
     return functional.rms_norm(hidden, weight.shape, weight, epsilon)
@@ -300,5 +324,8 @@ def attend_causally(queries: Tensor, keys: Tensor, values: Tensor, *, bias: Tens
 
 
 def bias_for(queries: int, keys: int, *, like: Tensor) -> Tensor | None:
-    """The bias `attend_causally` wants for these lengths."""
-    return causal_bias(queries, keys, like=like) if queries * keys <= _FUSED_FROM_PAIRS else None
+    """The bias `attend_causally` wants for these lengths.
+
+    The choice depends on the row's length alone: how many of its tokens were known before must not change its result.
+    """
+    return causal_bias(queries, keys, like=like) if keys <= _FUSED_FROM_TOKENS else None
