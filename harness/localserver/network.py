@@ -324,8 +324,5 @@ def attend_causally(queries: Tensor, keys: Tensor, values: Tensor, *, bias: Tens
 
 
 def bias_for(queries: int, keys: int, *, like: Tensor) -> Tensor | None:
-    """The bias `attend_causally` wants for these lengths.
-
-    The choice depends on the row's length alone: how many of its tokens were known before must not change its result.
-    """
+    """The bias `attend_causally` wants for these lengths."""
     return causal_bias(queries, keys, like=like) if keys <= _FUSED_FROM_TOKENS else None

@@ -12,21 +12,17 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from harness.localserver.kv_cache import Memory
-from harness.localserver.network import (
-    SHAPE_STEP,
-    Network,
-    attend_causally,
-    bias_for,
-    next_token_logits,
-)
+from harness.localserver.kv_cache import Memory, attend_in_blocks, whole_blocks
+from harness.localserver.network import SHAPE_STEP, Network, causal_bias, next_token_logits
 from harness.localserver.packing import shared_beginning
 
 Ids: TypeAlias = tuple[int, ...]
 
-# Tokens a prompt computes itself, however much of it is known: with fewer queries the attention kernels
-# round differently (measured: from 2, and in the fused kernel from 8 on, results are the same bits).
+# Tokens a prompt computes itself, however much of it is known: a product with very few rows is rounded differently
+# (measured: with 2 queries and more, which are 6 rows, results are the same bits).
 _OWN_TOKENS = 8
+# Queries of one row that are compared with its tokens at a time: 256 x 8,192 scores of 9 heads are 75 MB.
+_MOST_QUERIES = 256
 # A beginning is read on its own when that saves the prompts at hand this many tokens, about the cost of one more call.
 _WORTHWHILE_TOKENS = 48
 # Tokens of beginnings that are kept, 46 kB each in float32.
@@ -124,28 +120,33 @@ def _usable(ids: Ids, shared: int) -> int:
     return max(0, min(shared, len(ids) - _OWN_TOKENS))
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Stretch:
+    """Some of a row's queries: which of the call's tokens, how far they see in whole blocks, and how (1, queries, seen)."""
+
+    own: slice
+    seen: int
+    bias: Tensor
+
+
 class PromptAttention:
     """Attention of prompts laid end to end, each to what is known of it and to itself; it keeps what it is shown."""
 
     def __init__(self, known: Sequence[Memory | None], lengths: Sequence[int], *, like: Tensor) -> None:
         self._known = known
-        self._ends = torch.tensor(lengths).cumsum(0)
-        self._owns = [
-            slice(end - length, end) for end, length in zip(self._ends.tolist(), lengths, strict=True)
-        ]
-        totals = [
-            length + (len(memory.keys[0]) if memory else 0)
-            for memory, length in zip(known, lengths, strict=True)
-        ]
-        self._biases = [
-            bias_for(length, total, like=like) for length, total in zip(lengths, totals, strict=True)
-        ]
+        self._owns: list[slice] = []
+        self._stretches: list[list[_Stretch]] = []
         self._keys: list[list[Tensor]] = [[] for _ in lengths]
         self._values: list[list[Tensor]] = [[] for _ in lengths]
+        start = 0
+        for memory, length in zip(known, lengths, strict=True):
+            self._owns.append(slice(start, start + length))
+            self._stretches.append(_stretches(start, length, memory.tokens if memory else 0, like=like))
+            start += length
 
     def last_places(self) -> Tensor:
         """Where the last token of each prompt lies."""
-        return self._ends - 1
+        return torch.tensor([own.stop - 1 for own in self._owns])
 
     def memories(self) -> list[Memory]:
         """The keys and values of each prompt, what was known of it included."""
@@ -154,13 +155,38 @@ class PromptAttention:
 
     def __call__(self, layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """See `network.Attention`."""
-        mixed = []
-        for row, (own, memory, bias) in enumerate(zip(self._owns, self._known, self._biases, strict=True)):
-            parts = (memory.keys[layer], memory.values[layer]) if memory else (keys[:0], values[:0])
-            # cat copies, so that what is kept does not hold the whole call's tensor alive.
-            seen_keys, seen_values = torch.cat((parts[0], keys[own])), torch.cat((parts[1], values[own]))
-            self._keys[row].append(seen_keys)
-            self._values[row].append(seen_values)
-            mixed.append(attend_causally(queries[own], seen_keys, seen_values, bias=bias))
+        mixed: list[Tensor] = []
+        for row, (own, memory) in enumerate(zip(self._owns, self._known, strict=True)):
+            seen_keys = _joined(memory.keys[layer] if memory else None, keys[own])
+            seen_values = _joined(memory.values[layer] if memory else None, values[own])
+            tokens = own.stop - own.start + (memory.tokens if memory else 0)
+            self._keys[row].append(seen_keys[:, :tokens])
+            self._values[row].append(seen_values[:, :tokens])
+            for part in self._stretches[row]:
+                asked, seen = queries[part.own][None], slice(0, part.seen)
+                mixed += attend_in_blocks(
+                    asked, seen_keys[None, :, seen], seen_values[None, :, seen], bias=part.bias
+                )
         context = torch.cat(mixed)
         return torch.cat((context, context[:1].expand(len(queries) - len(context), -1)))
+
+
+def _stretches(start: int, length: int, known: int, *, like: Tensor) -> list[_Stretch]:
+    """The queries of one row in equal parts of at most `_MOST_QUERIES`, each seeing as far as its last token's block."""
+    stretches = []
+    for part in torch.arange(length).tensor_split(-(-length // _MOST_QUERIES)):
+        first, last = int(part[0]), int(part[-1])
+        seen = whole_blocks(known + last + 1)
+        bias = causal_bias(len(part), known + last + 1, like=like)
+        unseen = like.new_full((len(part), seen - known - last - 1), float("-inf"))
+        own = slice(start + first, start + last + 1)
+        stretches.append(_Stretch(own=own, seen=seen, bias=torch.cat((bias, unseen), dim=1)[None]))
+    return stretches
+
+
+def _joined(known: Tensor | None, own: Tensor) -> Tensor:
+    """(kv_heads, tokens in whole blocks, width) from what is known, in that form, and (tokens, kv_heads, width)."""
+    parts = [own.transpose(0, 1)] if known is None else [known, own.transpose(0, 1)]
+    tokens = sum(part.shape[1] for part in parts)
+    zeros = own.new_zeros(own.shape[1], whole_blocks(tokens) - tokens, own.shape[2])
+    return torch.cat([*parts, zeros], dim=1)
