@@ -69,26 +69,6 @@ def test_configuration_of_the_readme_is_read(tmp_path: Path) -> None:
     assert settings.models["acme"].price.output == 0.8
 
 
-def test_python_suite_of_the_readme_runs(pytester: pytest.Pytester) -> None:
-    """Against the plugin's own fixtures, replaced by scripted ones: the example's calls are what is tested."""
-    pytester.makeconftest(
-        """
-        import pytest
-        from types import SimpleNamespace
-
-        @pytest.fixture
-        def candidate():
-            return SimpleNamespace(ask=lambda prompt, max_tokens: SimpleNamespace(text="Hello."))
-
-        @pytest.fixture
-        def score():
-            return lambda answer, scorer: SimpleNamespace(value=float(scorer["at_most"] == 20))
-        """
-    )
-    pytester.makepyfile(block("python", "candidate.ask"))
-    assert pytester.runpytest_inprocess().ret == 0
-
-
 def test_the_two_commands_stand_at_the_top() -> None:
     head = README.splitlines()[:14]
     assert any('pip install -e ".[local]" && pytest suites/' in line for line in head)

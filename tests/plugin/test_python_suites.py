@@ -1,5 +1,10 @@
+import re
+from pathlib import Path
+
 import pytest
 from conftest import Project
+
+README = Path(__file__).parent.parent.parent / "README.md"
 
 
 @pytest.fixture
@@ -41,3 +46,12 @@ def test_sampling_of_ask_reaches_the_endpoint(python_suite: Project) -> None:
 
 def test_python_tests_alone_promote_nothing(python_suite: Project) -> None:
     assert python_suite.run().ret == 1
+
+
+def test_example_of_the_readme_runs(python_suite: Project) -> None:
+    found = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    example = next(text for text in found if "candidate.ask" in text)
+    (python_suite.pytester.path / "suites" / "test_dry.py").write_text(example, encoding="utf-8")
+    python_suite.candidate._answers = "Hello."
+    python_suite.run().assert_outcomes(passed=1)
+    assert [row.scores["length"].value for row in python_suite.stored().results] == [1.0]
