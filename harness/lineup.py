@@ -8,8 +8,8 @@ from typing import Protocol
 
 from harness import localserver
 from harness.config import EMBEDDED_MODEL, LOCAL, OPENAI, ModelSettings, Settings, backend_of, endpoint_of
-from harness.dataset import price_of, read_dataset
-from harness.errors import UsageError
+from harness.dataset import price_of, read_dataset, training_cost_usd
+from harness.errors import BudgetError, UsageError
 from harness.evals import OpenModels
 from harness.models import AnswerCache, CachedModel, ChatClient, OpenAIChat
 from harness.protocols import Model
@@ -232,6 +232,8 @@ def _job(
     if base is None:
         raise UsageError("no base model to fine-tune", remedy="give --base MODEL or set `base`")
     request = training_request(settings, base)
+    if not plan.embedded:
+        check_training_budget(request, settings.budget_usd)
     ledger = settings.path(Path(STATE)) / LEDGER
     digests = {"train": file_digest(request.training_file)}
     if request.validation_file is not None:
@@ -263,6 +265,21 @@ def training_request(settings: Settings, model: str) -> TrainingRequest:
         seed=chosen.seed,
         suffix=chosen.suffix,
     )
+
+
+def check_training_budget(request: TrainingRequest, budget_usd: float | None) -> None:
+    """Refuse a fine-tuning that would cost more than the whole run may.
+
+    Raises:
+        BudgetError: Before anything is uploaded.
+    """
+    cost = training_cost_usd(read_dataset(request.training_file), model=request.model, epochs=request.epochs)
+    if budget_usd is not None and cost is not None and cost > budget_usd:
+        raise BudgetError(
+            f"fine-tuning {request.model} on {request.training_file.name} would cost {cost:.2f} USD, "
+            f"the budget is {budget_usd:g} USD; nothing was uploaded",
+            remedy="raise --budget-usd, or judge a model that is trained already: --candidate latest",
+        )
 
 
 @contextlib.contextmanager

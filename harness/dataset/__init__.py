@@ -1,5 +1,6 @@
 """Training data: reading it, counting its tokens, pricing it."""
 
+from harness.dataset.billing import billed_tokens, default_epochs, training_cost_usd
 from harness.dataset.cost import Price, cost_usd, price_of
 from harness.dataset.examples import Dataset, Example, read_dataset
 from harness.dataset.model_names import base_of, is_tuned
@@ -10,11 +11,14 @@ __all__ = [
     "Example",
     "Price",
     "base_of",
+    "billed_tokens",
     "cost_usd",
     "count_message_tokens",
     "count_tokens",
+    "default_epochs",
     "encoding_for",
     "is_tuned",
     "price_of",
     "read_dataset",
+    "training_cost_usd",
 ]
