@@ -6,6 +6,7 @@ and `lora_B` (outputs, rank); the matrix becomes `W + alpha / rank * B @ A`.
 """
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -76,6 +77,8 @@ def save_adapter(adapter: Adapter, folder: Path) -> None:
     }
     save_file(tensors, part / _TENSORS, metadata={"format": "pt"})
     (part / CONFIG_NAME).write_text(json.dumps(_peft_config(adapter), indent=2) + "\n", encoding="utf-8")
+    # What an earlier start of the same job left there is replaced.
+    shutil.rmtree(folder, ignore_errors=True)
     part.replace(folder)
 
 
