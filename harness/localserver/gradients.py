@@ -52,7 +52,7 @@ class _Context(Protocol):
 
 class _ChangedProduct(torch.autograd.Function):
     @staticmethod
-    def forward(
+    def forward(  # noqa: PLR0917 - autograd passes by position
         ctx: _Context, rows: Tensor, down: Tensor, up: Tensor, matrix: tuple[FrozenPair, float]
     ) -> Tensor:
         inner = rows @ down.T

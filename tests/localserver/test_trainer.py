@@ -76,7 +76,7 @@ def schedule(rows: int = 10, n_epochs: int = 3, batch_size: int = 4) -> Schedule
     ],
 )
 def test_batches_run_on_across_epochs(
-    rows: int, n_epochs: int, batch_size: int, steps: int, ends: set[int]
+    rows: int, n_epochs: int, batch_size: int, steps: int, ends: frozenset[int]
 ) -> None:
     found = schedule(rows, n_epochs, batch_size)
     batches = list(found.batches())
