@@ -159,6 +159,8 @@ def prepared(
     """
     plans = plan_seats(settings, environment)
     _check_key(plans, environment)
+    if _trains(settings):
+        training_request(settings, base="")  # bad data is told before anything is started or fetched
     with contextlib.ExitStack() as stack:
         local: Endpoint | None = None
         if any(plan.embedded for plan in plans.values()):
@@ -224,14 +226,13 @@ def _job(
     """The job behind the candidate, trained now when the candidate is neither named nor the latest."""
     if settings.job is not None:
         return retrieve_job(endpoint, settings.job), {}
-    if plan.model is not None:
-        return None, {}
     if settings.candidate == LATEST:
         return latest_job(endpoint), {}
-    assert settings.train is not None, "planned without training data"
+    if not _trains(settings):
+        return None, {}
     if base is None:
         raise UsageError("no base model to fine-tune", remedy="give --base MODEL or set `base`")
-    request = training_request(settings, base)
+    request = training_request(settings, base=base)
     if not plan.embedded:
         check_training_budget(request, settings.budget_usd)
     ledger = settings.path(Path(STATE)) / LEDGER
@@ -241,7 +242,12 @@ def _job(
     return fine_tune(endpoint, request, on_progress=_progress_teller(teller), ledger=ledger), digests
 
 
-def training_request(settings: Settings, model: str) -> TrainingRequest:
+def _trains(settings: Settings) -> bool:
+    """Whether the candidate is neither named nor found, and so is trained from `train`."""
+    return settings.candidate is None and settings.job is None
+
+
+def training_request(settings: Settings, *, base: str) -> TrainingRequest:
     """The configured fine-tuning as a request, its files read and checked first.
 
     Raises:
@@ -256,7 +262,7 @@ def training_request(settings: Settings, model: str) -> TrainingRequest:
         read_dataset(file)
     chosen = settings.training
     return TrainingRequest(
-        model=model,
+        model=base,
         training_file=files[0],
         validation_file=files[1] if settings.valid is not None else None,
         epochs=chosen.epochs,
@@ -296,8 +302,14 @@ def _local_endpoint(state: Path, teller: Teller) -> Iterator[Endpoint]:
 def _weights_line(event: Mapping[str, Json]) -> str:
     done, total = event.get("done"), event.get("total")
     if isinstance(done, int) and isinstance(total, int) and total > 0:
-        return f"fetching the model's weights: {done / 1e6:.0f} of {total / 1e6:.0f} MB ({done / total:.0%})"
+        return f"fetching the model's weights {_bar(done / total)} {done / 1e6:.0f} of {total / 1e6:.0f} MB"
     return "fetching the model's weights"
+
+
+def _bar(share: float, width: int = 20) -> str:
+    """`[#####...............]`, plain ASCII for every terminal and log."""
+    full = round(max(0.0, min(1.0, share)) * width)
+    return f"[{'#' * full}{'.' * (width - full)}]"
 
 
 def _progress_teller(teller: Teller) -> Callable[[JobProgress], None]:
@@ -305,7 +317,8 @@ def _progress_teller(teller: Teller) -> Callable[[JobProgress], None]:
         if progress.step is None:
             teller.say(f"fine-tuning: {progress.message or progress.status}")
             return
-        parts = [f"fine-tuning: step {progress.step}/{progress.total_steps or '?'}"]
+        done = f"{_bar(progress.step / progress.total_steps)} " if progress.total_steps else ""
+        parts = [f"fine-tuning {done}step {progress.step}/{progress.total_steps or '?'}"]
         if progress.train_loss is not None:
             parts.append(f"loss {progress.train_loss:.3f}")
         if progress.valid_loss is not None:

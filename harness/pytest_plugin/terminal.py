@@ -49,7 +49,7 @@ class TerminalTeller:
     def done(self) -> None:
         """End a rewritten line."""
         if self._open and self._terminal is not None:
-            self._terminal.ensure_newline()
+            self._terminal.write("\n")
             self._open = False
 
 
