@@ -128,13 +128,14 @@ class _Loader:
         try:
             self.document = read_yaml(self.path.read_text(encoding="utf-8-sig"))
         except LineError as error:
-            raise SuiteError(str(self.path), [Mistake(error.line, error.problems[0].what)]) from None
+            raise SuiteError(str(self.path), [error.mistake]) from None
         except UnicodeDecodeError as error:
             raise SuiteError(
                 str(self.path), [Mistake(1, f"not UTF-8 at byte {error.start}", "save it as UTF-8")]
             ) from None
         except OSError as error:
             raise SuiteError(str(self.path), [Mistake(1, f"cannot be read: {error.strerror}")]) from None
+        self.mistakes += self.document.mistakes
         if not isinstance(self.document.data, dict):
             raise SuiteError(
                 str(self.path), [Mistake(1, "not a mapping", "begin with `name:`, `scorers:` and `cases:`")]
