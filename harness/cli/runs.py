@@ -47,7 +47,9 @@ def list_command(options: argparse.Namespace) -> int:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return 0
     for row in rows:
-        print(f"{row['run']}  {row['status']:<11}  {row['verdict']:<9}  {row['rows']:>6} rows  {row['candidate']}")
+        print(
+            f"{row['run']}  {row['status']:<11}  {row['verdict']:<9}  {row['rows']:>6} rows  {row['candidate']}"
+        )
     if not rows:
         print("no runs yet: `pytest suites/` makes one")
     return 0
@@ -118,4 +120,6 @@ def _folder(options: argparse.Namespace) -> Path:
         if folder.name == options.run:
             return folder
     known = nearest(options.run, [folder.name for folder in runs[:50]])
-    raise UsageError(f"no run {options.run!r} in {_reports(options)}", remedy=known or "`pytest suites/` makes one")
+    raise UsageError(
+        f"no run {options.run!r} in {_reports(options)}", remedy=known or "`pytest suites/` makes one"
+    )

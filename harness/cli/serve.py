@@ -44,7 +44,9 @@ def _tell(event: dict[str, object]) -> None:
     if event["event"] == "weights":
         done, total = int(str(event["done"])), int(str(event["total"]))
         end = "\n" if done == total else ""
-        print(f"\rfetching the model's weights: {done / 1e6:.0f} of {total / 1e6:.0f} MB", end=end, flush=True)
+        print(
+            f"\rfetching the model's weights: {done / 1e6:.0f} of {total / 1e6:.0f} MB", end=end, flush=True
+        )
     elif event["event"] == "ready":
         print(f"serving {event['model']} at {event['base_url']}  (Ctrl-C stops)")
         print(f"  client = OpenAI(base_url={event['base_url']!r}, api_key='local')", flush=True)

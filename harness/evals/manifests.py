@@ -34,7 +34,8 @@ class Plan:
         return digest(
             {
                 "suites": {
-                    suite.name: [suite.digest, suite.trials, list(ids.get(suite.name, ()))] for suite in self.suites
+                    suite.name: [suite.digest, suite.trials, list(ids.get(suite.name, ()))]
+                    for suite in self.suites
                 },
                 "models": {str(role): to_plain(facts) for role, facts in self.models.items()},
             }
