@@ -5,7 +5,6 @@ whose result for a row does not depend on the other rows, each row attends to it
 that do not depend on the others', and sampling draws from a generator of the request's own.
 """
 
-import os
 import random
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,14 +19,11 @@ from harness.localserver.batch import Answer, Batch, Prompt
 from harness.localserver.gguf_file import GgufFile
 from harness.localserver.inference import GenerationRequest, GenerationResult
 from harness.localserver.networks import Networks
+from harness.localserver.processors import crew
 from harness.localserver.tokenizer import ChatTokenizer
 from harness.localserver.waiting import Line, Waiting, closed
 
 __all__ = ["Engine", "GenerationRequest", "GenerationResult"]
-
-# A second worker doubles what two processors answer, and neither waits for the other when the machine is busy, as the
-# halves of one computation would. Each further one would read all weights once more for fewer rows.
-_MOST_WORKERS = 2
 
 
 class Engine:
@@ -46,15 +42,13 @@ class Engine:
         gguf = GgufFile(weights)
         place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         on_cpu = place.type == "cpu"
-        threads = threads or len(os.sched_getaffinity(0))
-        workers = min(_MOST_WORKERS, threads) if on_cpu else 1
+        self._crew = crew(threads) if on_cpu else crew(threads, most_workers=1)
         self._tokenizer = ChatTokenizer(gguf)
         self._networks = Networks(gguf, dtype=torch.float32 if on_cpu else torch.bfloat16, device=place)
-        self._line = Line(workers=workers)
-        self._threads_each = max(1, threads // workers)
+        self._line = Line(workers=self._crew.workers)
         self._workers = [
             threading.Thread(target=self._work, args=(number,), name=f"generation-{number}", daemon=True)
-            for number in range(workers)
+            for number in range(self._crew.workers)
         ]
         for worker in self._workers:
             worker.start()
@@ -103,7 +97,7 @@ class Engine:
         )
 
     def _work(self, worker: int) -> None:
-        torch.set_num_threads(self._threads_each)
+        torch.set_num_threads(self._crew.threads_each)
         batch: Batch | None = None
         while first := self._line.first(worker):
             try:

@@ -26,6 +26,7 @@ from harness.localserver.gguf_file import GgufFile
 from harness.localserver.lesson import Lesson, read_rows
 from harness.localserver.lora import Measure, Student
 from harness.localserver.packing import Row
+from harness.localserver.processors import crew
 from harness.localserver.tokenizer import ChatTokenizer
 
 # The recipe: the learning rate at a multiplier of 1.0, the share of steps over which it rises before it falls in a straight
@@ -35,8 +36,6 @@ WARM_UP_SHARE = 0.1
 LONGEST_GRADIENT = 1.0
 # Steps of a job up to which, and how often, a batch of the validation rows is measured besides the epochs' ends.
 _VALIDATION_CADENCES = ((100, 1), (1000, 10), (sys.maxsize, 100))
-# Both workers hold the interpreter's lock for a small part of a step; a third would mostly wait for it.
-_MOST_WORKERS = 2
 
 
 class TrainingError(HarnessError):
@@ -161,7 +160,7 @@ class Training:
             )
         for group in self._optimizer.param_groups:
             group["lr"] = RATE * self._plan.learning_rate_multiplier * self._schedule.rate(step)
-        self._student.learned.grad = gradient * min(1.0, LONGEST_GRADIENT / max(length, LONGEST_GRADIENT))
+        self._student.learned.grad = gradient * (LONGEST_GRADIENT / max(length, LONGEST_GRADIENT))
         self._optimizer.step()
         return _figures("train", measure)
 
@@ -194,14 +193,13 @@ def train(plan: TrainingPlan, folder: Path) -> int:
         HarnessError: the weights cannot be read.
         OSError: a file cannot be read or written.
     """
-    threads = plan.threads or len(os.sched_getaffinity(0))
-    workers = min(_MOST_WORKERS, threads)
+    processors = crew(plan.threads)
 
     def claim() -> None:
-        torch.set_num_threads(max(1, threads // workers))
+        torch.set_num_threads(processors.threads_each)
 
     claim()
-    with ThreadPoolExecutor(workers, thread_name_prefix="training", initializer=claim) as pool:
+    with ThreadPoolExecutor(processors.workers, thread_name_prefix="training", initializer=claim) as pool:
         training = Training(plan, folder, pool)
         training.run()
     return training.trained_tokens

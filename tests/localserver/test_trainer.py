@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,19 @@ import torch
 
 from harness.localserver.adapters import load_adapter
 from harness.localserver.gguf_file import GgufFile
+from harness.localserver.lesson import Lesson, read_rows
+from harness.localserver.lora import Student
 from harness.localserver.network import read_shape
-from harness.localserver.trainer import Schedule, TrainingError, TrainingPlan, main, read_plan, train
+from harness.localserver.tokenizer import ChatTokenizer
+from harness.localserver.trainer import (
+    Schedule,
+    TrainingError,
+    TrainingPlan,
+    main,
+    read_plan,
+    train,
+    training_precision,
+)
 from tests.localserver.tiny_model import write_tiny_model
 
 WORDS = ["red", "green", "blue", "hello world"]
@@ -143,6 +155,32 @@ def test_same_seed_gives_the_same_bits_on_one_thread_and_on_two(tmp_path: Path, 
             (tmp_path / name / "checkpoints" / "step-8" / "adapter_model.safetensors").read_bytes()
         )
     assert adapters[0] == adapters[1] == adapters[2]
+
+
+def test_training_is_the_plain_loop(tmp_path: Path, weights: Path) -> None:
+    """AdamW at the schedule's rate on gradients cut to length 1, one step an epoch."""
+    job = plan(
+        weights, tmp_path, n_epochs=6, batch_size=10, learning_rate_multiplier=20.0, validation_file=None
+    )
+    train(job, tmp_path)
+    gguf = GgufFile(weights)
+    student = Student(gguf, seed=job.seed, dtype=training_precision(), device=torch.device("cpu"))
+    optimizer = torch.optim.AdamW([student.learned], lr=2e-3)
+    lengths = []
+    with ThreadPoolExecutor(1) as pool:
+        lesson = Lesson(read_rows(job.training_file, ChatTokenizer(gguf), context=256), student, pool)
+        for share in (1.0, 1.0, 0.8, 0.6, 0.4, 0.2):
+            _, student.learned.grad = lesson.gradient(range(10))
+            lengths.append(float(torch.nn.utils.clip_grad_norm_([student.learned], 1.0)))
+            optimizer.param_groups[0]["lr"] = 20 * 2e-3 * share
+            optimizer.step()
+    assert (
+        max(lengths) > 1.5 * min(lengths) > 1.5
+    )  # unlike each other, and cut: else cutting could not be told
+    found = load_adapter(tmp_path / "checkpoints" / "step-6", student.shape).layers[5]["self_attn.o_proj"]
+    expected = student.adapter().layers[5]["self_attn.o_proj"]
+    torch.testing.assert_close(found.up, expected.up, atol=1e-3, rtol=0)
+    torch.testing.assert_close(found.down, expected.down, atol=1e-3, rtol=0)
 
 
 def test_another_seed_gives_another_adapter(tmp_path: Path, weights: Path) -> None:
