@@ -1,16 +1,19 @@
 """`[tool.harness]` in pyproject.toml, or harness.toml, read once at the edge and passed down as values."""
 
+import math
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from harness.dataset import Price
 from harness.errors import FileError, Mistake, UsageError
 from harness.records import Endpoint, Json, record
+from harness.redaction import redact
 from harness.serial import ParseError, Problem, nearest, parse, with_values
 
 if sys.version_info >= (3, 11):
@@ -22,6 +25,9 @@ LOCAL, OPENAI = "local", "openai"
 # What an endpoint that asks for no key is sent: the client insists on something.
 NO_KEY = "none"
 EMBEDDED_MODEL = "smollm2-135m-instruct"
+LATEST = "latest"
+OPENAI_KEY = "OPENAI_API_KEY"
+FILES = ("harness.toml", "pyproject.toml")
 
 
 @record
@@ -75,105 +81,188 @@ class Settings:
         return path if path.is_absolute() else self.root / path
 
 
-# Settings that only make sense as flags or are found out.
-FLAGS_ONLY = ("root", "job", "trials", "base_url", "cache")
+# Settings that only make sense as flags, by the flag, or are found out.
+FLAGS_ONLY = {
+    "root": "",
+    "job": "--job",
+    "trials": "--trials",
+    "base_url": "--base-url",
+    "cache": "--no-cache",
+}
+# What a name under `models` must not be, because it means something else already.
+RESERVED = (LOCAL, OPENAI, LATEST, EMBEDDED_MODEL)
+
+
+def project_root(start: Path) -> Path:
+    """The folder of the configuration: `start` or the nearest one above it that has a file for it, else `start`."""
+    return next(
+        (folder for folder in (start, *start.parents) if any((folder / name).is_file() for name in FILES)),
+        start,
+    )
 
 
 def read_settings(root: Path) -> Settings:
     """Settings of the project at `root`: harness.toml, else `[tool.harness]` of pyproject.toml, else defaults.
 
     Raises:
-        FileError: Not TOML, unknown keys or wrong types: all of them, with lines.
+        FileError: Not TOML, unknown keys, wrong types or values out of range: all of them, with lines.
     """
-    own, project = root / "harness.toml", root / "pyproject.toml"
-    if own.is_file():
-        data, file, prefix = _toml(own), own, ""
-    elif project.is_file():
-        tool = _toml(project).get("tool")
-        table = tool.get("harness") if isinstance(tool, dict) else None
-        data, file, prefix = (table if isinstance(table, dict) else {}), project, "tool.harness"
-    else:
+    own, project = (root / name for name in FILES)
+    file, place = (own, ()) if own.is_file() else (project, ("tool", "harness"))
+    if not file.is_file():
         return Settings(root=root)
+    text = _text(file)
+    data: Json = _toml(file, text)
+    for key in place:
+        data = data.get(key, {}) if isinstance(data, dict) else data
+    wrong, settings = _parsed(data)
+    if wrong:
+        raise FileError(str(file), [_mistake(text, place, problem) for problem in wrong])
+    return replace(settings, root=root)
+
+
+def _parsed(data: Json) -> tuple[list[Problem], Settings]:
+    """The settings, and everything that is wrong with them."""
+    if not isinstance(data, dict):
+        return [Problem((), "not a table", "write `[tool.harness]` and the settings below it")], Settings()
     wrong = [
-        Problem((key,), "not a setting of the file", "give it as a flag") for key in FLAGS_ONLY if key in data
+        Problem((key,), "not a setting of the file", f"give it as {flag}" if flag else "remove it")
+        for key, flag in FLAGS_ONLY.items()
+        if key in data
     ]
     try:
         settings = parse(Settings, {key: value for key, value in data.items() if key not in FLAGS_ONLY})
     except ParseError as error:
-        wrong += error.problems
-        settings = Settings()
-    if wrong:
-        raise FileError(str(file), [_mistake(file, prefix, problem) for problem in wrong])
-    return replace(settings, root=root)
+        return [*wrong, *error.problems], Settings()
+    return [*wrong, *_faults(settings)], settings
 
 
-def _toml(file: Path) -> dict[str, Json]:
+def _text(file: Path) -> str:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
-    except tomllib.TOMLDecodeError as error:
-        line = re.search(r"line (\d+)", str(error))
-        raise FileError(
-            str(file), [Mistake(int(line[1]) if line else 1, f"not valid TOML: {error}")]
-        ) from None
+        return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise FileError(str(file), [Mistake(1, "not UTF-8", "save it as UTF-8")]) from None
+    except OSError as error:
+        raise FileError(str(file), [Mistake(1, f"cannot be read: {error.strerror}")]) from None
 
 
-def _mistake(file: Path, prefix: str, problem: Problem) -> Mistake:
-    """TOML keeps no positions, so the line is the first that sets the key after its table began."""
-    lines = file.read_text(encoding="utf-8-sig").splitlines()
-    names = [part for part in (*prefix.split("."), *map(str, problem.path)) if part]
-    start = 0
-    for depth in range(len(names), 0, -1):
-        header = "[" + ".".join(names[:depth])
-        found = [
-            number for number, line in enumerate(lines) if line.replace(" ", "").startswith(header + "]")
-        ]
-        if found:
-            start = found[0]
-            break
-    key = re.compile(rf"\s*[\"']?{re.escape(names[-1])}[\"']?\s*[=.]")
-    line = next((number for number in range(start, len(lines)) if key.match(lines[number])), start)
-    place = ".".join(names)
-    return Mistake(line + 1, f"{place}: {problem.what}", problem.remedy)
+def _toml(file: Path, text: str) -> dict[str, Json]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"line (\d+)", str(error))
+        lines = text.splitlines()
+        number = int(found[1]) if found else len(lines)
+        has_backslash = "\\" in "".join(lines[number - 1 : number])
+        remedy = "write / instead of \\ in paths, or put them in 'single quotes'" if has_backslash else ""
+        raise FileError(str(file), [Mistake(number, f"not valid TOML: {error}", remedy)]) from None
+
+
+def _mistake(text: str, place: Sequence[str], problem: Problem) -> Mistake:
+    names = [*place, *(str(part) for part in problem.path)]
+    # What was typed is shown to say what is wrong with it; a key typed into the wrong place is not.
+    return Mistake(
+        _line(text.splitlines(), names), f"{'.'.join(names)}: {redact(problem.what)}", problem.remedy
+    )
+
+
+def _line(lines: Sequence[str], names: Sequence[str]) -> int:
+    """The line that sets a key, or begins its table, or sets the table it is in (TOML keeps no positions)."""
+    headers = [number for number, line in enumerate(lines) if re.match(r"\s*\[", line)]
+    for depth in range(len(names), -1, -1):
+        start = next((number for number in headers if _header(lines[number]) == list(names[:depth])), None)
+        if depth and start is None:
+            continue
+        first = 0 if start is None else start + 1
+        end = next((number for number in headers if number >= first), len(lines))
+        key = re.compile(rf"\s*[\"']?{re.escape(names[depth])}[\"']?\s*[=.]") if depth < len(names) else None
+        found = [number for number in range(first, end) if key and key.match(lines[number])]
+        return (found[0] if found else start or 0) + 1
+    return 1
+
+
+def _header(line: str) -> list[str]:
+    """`[models."a.b"]` as its names."""
+    return [
+        quoted or bare for quoted, bare in re.findall(r"[\"']([^\"']*)[\"']|([\w-]+)", line.partition("#")[0])
+    ]
 
 
 def with_flags(settings: Settings, flags: Mapping[str, Json]) -> Settings:
     """Settings with the flags that were given (not None) in their place.
 
     Raises:
-        UsageError: A value out of range.
+        UsageError: A value of the wrong type or out of range.
     """
     try:
         merged = with_values(settings, {key: value for key, value in flags.items() if value is not None})
+        wrong: Sequence[Problem] = list(_faults(merged))
     except ParseError as error:
-        raise UsageError("; ".join(str(problem) for problem in error.problems)) from None
-    if merged.concurrency < 1:
-        raise UsageError(f"--concurrency {merged.concurrency}", remedy="at least 1")
-    if merged.trials is not None and merged.trials < 1:
-        raise UsageError(f"--trials {merged.trials}", remedy="at least 1")
-    if merged.budget_usd is not None and merged.budget_usd < 0:
-        raise UsageError(f"--budget-usd {merged.budget_usd}", remedy="0 or more")
+        wrong = error.problems
+    if wrong:
+        names = ["--" + str(problem.path[0]).replace("_", "-") for problem in wrong]
+        told = [redact(f"{name}: {problem.what}") for name, problem in zip(names, wrong, strict=True)]
+        raise UsageError("; ".join(told), remedy="; ".join(problem.remedy for problem in wrong))
     return merged
 
 
-def backend_of(settings: Settings, environment: Mapping[str, str]) -> str:
-    """Where models named by id alone live: the configured backend, else what the flags imply.
-
-    Nobody's key is used just because it is in the environment: OpenAI is meant only when a model
-    was named as well.
-    """
+def _faults(settings: Settings) -> Iterator[Problem]:
+    """What is out of range, of settings of the right types."""
+    counts: dict[tuple[str, ...], float | None] = {
+        ("concurrency",): settings.concurrency,
+        ("trials",): settings.trials,
+        ("training", "epochs"): settings.training.epochs,
+        ("training", "batch_size"): settings.training.batch_size,
+    }
+    for path, count in counts.items():
+        if count is not None and count < 1:
+            yield Problem(path, f"{count}", "at least 1")
+    rate, budget = settings.training.learning_rate_multiplier, settings.budget_usd
+    if rate is not None and not 0 < rate < math.inf:
+        yield Problem(("training", "learning_rate_multiplier"), f"{rate}", "more than 0")
+    if budget is not None and not budget >= 0:  # NaN is neither
+        yield Problem(("budget_usd",), f"{budget}", "0 or more")
+    for name in ("train", "valid", "reports"):
+        path = getattr(settings, name)
+        if path is not None and not str(path).isprintable():
+            remedy = "in TOML \"\\t\" is a tab: write / in paths, or put them in 'single quotes'"
+            yield Problem((name,), f"{str(path)!r} has a control character in it", remedy)
     if settings.base_url is not None:
-        return OPENAI
-    if settings.backend is not None:
-        if settings.backend not in {LOCAL, OPENAI, *settings.models}:
-            raise UsageError(
-                f"backend = {settings.backend!r} is not known",
-                remedy=nearest(settings.backend, [LOCAL, OPENAI, *settings.models]),
-            )
-        return settings.backend
-    named = settings.base not in {None, EMBEDDED_MODEL} or settings.candidate not in {None, "latest"}
-    return OPENAI if named and environment.get("OPENAI_API_KEY") else LOCAL
+        yield from _url_faults(("base_url",), settings.base_url)
+    known = (LOCAL, OPENAI, *settings.models)
+    if settings.backend is not None and settings.backend not in known:
+        yield Problem(("backend",), f"{settings.backend!r} is not known", nearest(settings.backend, known))
+    for name, model in settings.models.items():
+        yield from _model_faults(("models", name), model)
+
+
+def _model_faults(path: tuple[str, ...], model: ModelSettings) -> Iterator[Problem]:
+    if path[-1] in RESERVED:
+        yield Problem(path, f"the name {path[-1]!r} has a meaning of its own", "choose another")
+    if model.base_url is not None:
+        yield from _url_faults((*path, "base_url"), model.base_url)
+    # The value is not shown: who misreads the setting puts the key itself here.
+    if model.api_key_env is not None and not re.fullmatch(r"[A-Za-z_]\w*", model.api_key_env):
+        yield Problem((*path, "api_key_env"), "not the name of a variable", "give the name, not the key")
+    if not 0 < model.timeout_s < math.inf:
+        yield Problem((*path, "timeout_s"), f"{model.timeout_s}", "more than 0 seconds")
+    if model.max_retries < 0:
+        yield Problem((*path, "max_retries"), f"{model.max_retries}", "0 or more")
+    for name in ("input", "cached", "output", "train"):
+        price = getattr(model.price, name)
+        if price is not None and not 0 <= price < math.inf:
+            yield Problem((*path, "price", name), f"{price}", "USD per 1M tokens, 0 or more")
+
+
+def _url_faults(path: tuple[str, ...], url: str) -> Iterator[Problem]:
+    """The URL is not shown: it may carry a password."""
+    try:
+        parts = urlsplit(url)
+        is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        yield Problem(path, "not a URL that can be asked", 'e.g. "http://127.0.0.1:8000/v1"')
 
 
 def endpoint_of(model: ModelSettings, environment: Mapping[str, str]) -> Endpoint:
@@ -182,17 +271,18 @@ def endpoint_of(model: ModelSettings, environment: Mapping[str, str]) -> Endpoin
     Raises:
         UsageError: The variable that should hold the key is not set.
     """
+    label = public_url(model.base_url or environment.get("OPENAI_BASE_URL") or OPENAI)
     # Without a variable of its own, another provider's endpoint gets no key: OPENAI_API_KEY is OpenAI's.
-    key = None if model.base_url is None else NO_KEY
-    if model.api_key_env is not None:
-        key = environment.get(model.api_key_env)
-        if not key:
-            raise UsageError(
-                f"the environment variable {model.api_key_env} is not set",
-                remedy=f"export {model.api_key_env}=... (it holds the key of {model.base_url or 'the endpoint'})",
-            )
+    variable = OPENAI_KEY if model.base_url is None else None
+    variable = model.api_key_env or variable
+    key = environment.get(variable) if variable is not None else NO_KEY
+    if not key:
+        raise UsageError(
+            f"{model.model or 'the model'} is at {label}, and {variable} is not set",
+            remedy=f"export {variable}=..., or name another endpoint under [tool.harness.models]",
+        )
     return Endpoint(
-        label=public_url(model.base_url or environment.get("OPENAI_BASE_URL") or OPENAI),
+        label=label,
         base_url=model.base_url,
         api_key=key,
         timeout_s=model.timeout_s,
@@ -203,7 +293,7 @@ def endpoint_of(model: ModelSettings, environment: Mapping[str, str]) -> Endpoin
 
 def public_url(url: str) -> str:
     """A base URL as it may be shown and stored: without user, password, query."""
-    return re.sub(r"[?#].*$", "", re.sub(r"//[^/@]*@", "//", url)).rstrip("/")
+    return re.sub(r"[?#].*$", "", re.sub(r"//[^/]*@", "//", url)).rstrip("/")
 
 
 def process_environment() -> Mapping[str, str]:

@@ -1,0 +1,23 @@
+"""Who plays which role, and where: names resolved, the local server started, the candidate trained."""
+
+from harness.lineup.fine_tuning import check_training_budget, training_request
+from harness.lineup.preparation import STATE, Lineup, handover, prepared, taken_over
+from harness.lineup.seats import Seat, SeatPlan, lacking, open_models, plan_seats, planned_seats
+from harness.lineup.telling import Teller
+
+__all__ = [
+    "STATE",
+    "Lineup",
+    "Seat",
+    "SeatPlan",
+    "Teller",
+    "check_training_budget",
+    "handover",
+    "lacking",
+    "open_models",
+    "plan_seats",
+    "planned_seats",
+    "prepared",
+    "taken_over",
+    "training_request",
+]

@@ -1,0 +1,97 @@
+"""The job behind the candidate: named, the latest, or made now from the configured files."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from harness.config import LATEST, Settings
+from harness.dataset import read_dataset, training_cost_usd
+from harness.errors import BudgetError, DatasetError, Mistake, UsageError
+from harness.lineup.seats import SeatPlan
+from harness.lineup.telling import Teller, progress_teller
+from harness.records import Endpoint, Role, TrainingJob
+from harness.serial import file_digest
+from harness.training import TrainingRequest, fine_tune, latest_job, retrieve_job
+
+
+def is_trained(settings: Settings) -> bool:
+    """Whether the candidate is neither named nor found, and so is trained from `train`."""
+    return settings.candidate is None and settings.job is None
+
+
+def job_of(
+    settings: Settings, plans: Mapping[Role, SeatPlan], endpoint: Endpoint, *, ledger: Path, teller: Teller
+) -> tuple[TrainingJob | None, Mapping[str, str]]:
+    """The job the candidate came from, if any, and the digests of its files when it is trained here.
+
+    Raises:
+        HarnessError: No such job, bad training data, too little money, or a job that failed.
+    """
+    if settings.job is not None:
+        return retrieve_job(endpoint, settings.job), {}
+    if settings.candidate == LATEST:
+        return latest_job(endpoint), {}
+    if not is_trained(settings):
+        return None, {}
+    base = plans["base"].model if "base" in plans else None
+    if base is None:
+        raise UsageError("no base model to fine-tune", remedy="give --base MODEL or set `base`")
+    request = training_request(settings, base=base)
+    if not plans["candidate"].embedded:
+        check_training_budget(request, settings.budget_usd)
+    files = {"train": request.training_file, "valid": request.validation_file}
+    digests = {name: file_digest(file) for name, file in files.items() if file is not None}
+    return fine_tune(endpoint, request, on_progress=progress_teller(teller), ledger=ledger), digests
+
+
+def training_request(settings: Settings, *, base: str) -> TrainingRequest:
+    """The configured fine-tuning as a request, its files read and checked first.
+
+    Raises:
+        DatasetError: Every broken line of both files.
+        UsageError: A file that is not there.
+    """
+    assert settings.train is not None, "no training file configured"
+    train = settings.path(settings.train)
+    valid = settings.path(settings.valid) if settings.valid is not None else None
+    mistakes: list[Mistake] = []
+    for name, file in (("train", train), ("valid", valid)):
+        if file is None:
+            continue
+        if not file.is_file():
+            advice = (
+                "write / instead of \\" if "\\" in str(file) else f"correct `{name}` under [tool.harness]"
+            )
+            raise UsageError(f"{file}: no such file", remedy=advice)
+        try:
+            read_dataset(file)
+        except DatasetError as error:
+            mistakes += [replace(mistake, file=str(file)) for mistake in error.mistakes]
+    if mistakes:
+        raise DatasetError(str(train), mistakes)
+    chosen = settings.training
+    return TrainingRequest(
+        model=base,
+        training_file=train,
+        validation_file=valid,
+        epochs=chosen.epochs,
+        batch_size=chosen.batch_size,
+        learning_rate_multiplier=chosen.learning_rate_multiplier,
+        seed=chosen.seed,
+        suffix=chosen.suffix,
+    )
+
+
+def check_training_budget(request: TrainingRequest, budget_usd: float | None) -> None:
+    """Refuse a fine-tuning that would cost more than the whole run may.
+
+    Raises:
+        BudgetError: Before anything is uploaded.
+    """
+    cost = training_cost_usd(read_dataset(request.training_file), model=request.model, epochs=request.epochs)
+    if budget_usd is not None and cost is not None and cost > budget_usd:
+        raise BudgetError(
+            f"fine-tuning {request.model} on {request.training_file.name} would cost {cost:.2f} USD, "
+            f"the budget is {budget_usd:g} USD; nothing was uploaded",
+            remedy="raise --budget-usd, or judge a model that is trained already: --candidate latest",
+        )

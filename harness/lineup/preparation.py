@@ -1,0 +1,125 @@
+"""The lineup made ready: keys found, the local server started, the candidate's job followed to its end."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import field, replace
+from pathlib import Path
+
+from harness import localserver
+from harness.config import Settings, endpoint_of
+from harness.errors import UsageError
+from harness.lineup.fine_tuning import is_trained, job_of, training_request
+from harness.lineup.seats import Seat, SeatPlan, plan_seats
+from harness.lineup.telling import Teller, weights_line
+from harness.records import Endpoint, Json, Role, TrainingJob, record
+from harness.training import TrainingCurve, curve_of
+
+STATE = ".harness"
+# Jobs by digest, for providers that keep no metadata.
+LEDGER = "jobs.json"
+# The local server asks for no key on loopback; the client wants one.
+LOCAL_KEY = "local"
+
+
+@record
+class Lineup:
+    """The seats of a run, the job the candidate came from with its curve, and digests of its data."""
+
+    seats: Mapping[Role, Seat]
+    job: TrainingJob | None = None
+    curve: TrainingCurve | None = None
+    data: Mapping[str, str] = field(default_factory=dict)
+
+
+@contextlib.contextmanager
+def prepared(
+    settings: Settings, environment: Mapping[str, str], *, teller: Teller, state: Path | None = None
+) -> Iterator[Lineup]:
+    """The lineup, ready to be asked; the local server, if one is needed, lives as long as the block.
+
+    Raises:
+        HarnessError: Bad configuration or training data, no weights, a job that failed.
+    """
+    plans = plan_seats(settings, environment)
+    # Missing keys and bad data are told before anything is started or fetched.
+    endpoints = _remote(plans, environment)
+    if is_trained(settings):
+        training_request(settings, base="")
+    with contextlib.ExitStack() as stack:
+        if len(endpoints) < len(plans):
+            folder = (state or settings.path(Path(STATE))) / "local-server"
+            local = stack.enter_context(_local_endpoint(folder, teller))
+            endpoints = {role: endpoints.get(role, local) for role in plans}
+        yield _lineup(settings, plans, endpoints, teller)
+
+
+def _remote(plans: Mapping[Role, SeatPlan], environment: Mapping[str, str]) -> dict[Role, Endpoint]:
+    """The endpoints of everything that is not on the local server."""
+    return {
+        role: endpoint_of(replace(plan.settings, model=plan.model or plan.settings.model), environment)
+        for role, plan in plans.items()
+        if plan.settings is not None
+    }
+
+
+def _lineup(
+    settings: Settings, plans: Mapping[Role, SeatPlan], endpoints: Mapping[Role, Endpoint], teller: Teller
+) -> Lineup:
+    home = endpoints["candidate"]
+    ledger = settings.path(Path(STATE)) / LEDGER
+    job, data = job_of(settings, plans, home, ledger=ledger, teller=teller)
+    candidate = plans["candidate"].model or (job.fine_tuned_model if job else None)
+    if candidate is None:
+        assert job is not None, "planned with neither a candidate nor a job"
+        raise UsageError(
+            f"{job.id} has no model yet, its status is {job.status!r}",
+            remedy="wait for it, or give --candidate MODEL",
+        )
+    seats: dict[Role, Seat] = {"candidate": plans["candidate"].seat(candidate, home)}
+    for role, plan in plans.items():
+        if role != "candidate":
+            assert plan.model is not None, "only a candidate is found out"
+            seats[role] = plan.seat(plan.model, endpoints[role])
+    if "base" not in seats and job is not None and job.model:
+        seats["base"] = plans["candidate"].seat(job.model, home)
+    curve = curve_of(home, job) if job is not None else None
+    return Lineup(seats=seats, job=job, curve=curve, data=data)
+
+
+@contextlib.contextmanager
+def _local_endpoint(state: Path, teller: Teller) -> Iterator[Endpoint]:
+    def on_event(event: Mapping[str, Json]) -> None:
+        if event.get("event") == "weights":
+            teller.progress(weights_line(event))
+
+    with localserver.start(state, on_event=on_event) as server:
+        teller.say(f"local server: {server.model} at {server.base_url}")
+        yield Endpoint(label=f"local:{server.weights}", base_url=server.base_url, api_key=LOCAL_KEY)
+
+
+# --- other processes -------------------------------------------------------------------------------
+
+
+def handover(lineup: Lineup) -> dict[str, Json]:
+    """What another process needs to sit at the same table; no key is in it."""
+    local = next((seat.endpoint for seat in lineup.seats.values() if seat.embedded), None)
+    return {
+        "models": {role: seat.model for role, seat in lineup.seats.items()},
+        "local": {"label": local.label, "base_url": local.base_url} if local else None,
+    }
+
+
+def taken_over(
+    settings: Settings, environment: Mapping[str, str], given: Mapping[str, Json]
+) -> dict[Role, Seat]:
+    """The seats of a `handover`, with the keys this process finds in its own environment."""
+    models, local = given["models"], given["local"]
+    assert isinstance(models, Mapping), "not a handover"
+    plans = plan_seats(settings, environment)
+    if "base" in models:
+        plans.setdefault("base", plans["candidate"])  # the base the job told of is where the candidate is
+    endpoints = _remote(plans, environment)
+    if isinstance(local, Mapping):
+        server = Endpoint(label=str(local["label"]), base_url=str(local["base_url"]), api_key=LOCAL_KEY)
+        endpoints = {role: endpoints.get(role, server) for role in plans}
+    return {role: plan.seat(str(models[role]), endpoints[role]) for role, plan in plans.items()}
