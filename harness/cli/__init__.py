@@ -4,17 +4,24 @@ Commands import what they need when they run, so that `harness --help` stays qui
 """
 
 import argparse
+import contextlib
+import os
 import sys
 from collections.abc import Sequence
+from importlib import metadata
 
 from harness.errors import EndpointError, FileError, HarnessError, UsageError
+
+DISTRIBUTION = "finetune-harness"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit status."""
+    _print_anything()
     options = _parser().parse_args(arguments)
     try:
         status: int = options.command(options)
+        sys.stdout.flush()  # here, where a reader that went away is met without a traceback
     except (UsageError, FileError) as error:
         return _complain(error, 2)
     except EndpointError as error:
@@ -24,16 +31,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # `harness runs | head` is no error
-        sys.stderr.close()
+        _forget_output()
         return 0
     return status
 
 
+def _print_anything() -> None:
+    """A terminal that cannot show a character gets its escape instead of a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError):  # a stand-in that is not a real text stream
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def _forget_output() -> None:
+    """Let what is still buffered go nowhere, so that the interpreter does not complain when it leaves."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+
+
 def _complain(error: HarnessError, status: int) -> int:
-    print(f"harness: {error.problem}", file=sys.stderr)
+    print(f"harness: {printable(error.problem)}", file=sys.stderr)
     if error.remedy:
-        print(f"  {error.remedy}", file=sys.stderr)
+        print(f"  {printable(error.remedy)}", file=sys.stderr)
     return status
+
+
+def printable(text: str) -> str:
+    """Text from files without what could steer a terminal; its line ends stay."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -43,7 +68,15 @@ def _parser() -> argparse.ArgumentParser:
         prog="harness",
         description="Does the fine-tuned model ship? `pytest suites/` runs the suites; these commands come before and after.",
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     runs.add_commands(commands)
     serve.add_command(commands)
     return parser
+
+
+def _version() -> str:
+    try:
+        return metadata.version(DISTRIBUTION)
+    except metadata.PackageNotFoundError:
+        return "(a checkout that is not installed)"

@@ -3,15 +3,20 @@
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from harness.errors import UsageError
+from harness.cli import printable
+from harness.errors import StorageError, UsageError
+
+if TYPE_CHECKING:
+    from harness.records import Json, Outcome
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """The commands about stored runs."""
     listing = commands.add_parser("runs", help="list the stored runs, newest first")
-    listing.add_argument("--json", action="store_true", help="as JSON")
     listing.set_defaults(command=list_command)
+    _add_options(listing)
     for name, words, command in (
         ("show", "a run's table and verdict", show_command),
         ("gate", "recompute a run's verdict; exit 0 only for promote", gate_command),
@@ -19,53 +24,70 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     ):
         parser = commands.add_parser(name, help=words)
         parser.add_argument("run", metavar="RUN", help="a run's folder, its id, or 'latest'")
-        parser.add_argument("--json", action="store_true", help="as JSON")
         parser.set_defaults(command=command)
-    for parser in commands.choices.values():
-        parser.add_argument("--reports", type=Path, help="where runs are stored (default: reports/)")
+        _add_options(parser)
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument(
+        "--reports", type=Path, metavar="DIR", help="where runs are stored (default: reports/)"
+    )
 
 
 def list_command(options: argparse.Namespace) -> int:
-    """Every stored run with its verdict."""
-    from harness.evals import list_runs, open_run
-    from harness.verdict import verdict_of
+    """Every stored run with its verdict; a damaged one with the reason."""
+    from harness.evals import list_runs
 
-    rows = []
-    for folder in list_runs(_reports(options)):
-        run = open_run(folder)
-        candidate = run.manifest.models["candidate"].model if "candidate" in run.manifest.models else ""
-        rows.append(
-            {
-                "run": run.manifest.id,
-                "status": run.manifest.status,
-                "verdict": verdict_of(run).outcome,
-                "candidate": candidate,
-                "rows": len(run.results),
-            }
-        )
+    rows = [_row(folder) for folder in list_runs(_reports(options))]
     if options.json:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return 0
     for row in rows:
-        print(
-            f"{row['run']}  {row['status']:<11}  {row['verdict']:<9}  {row['rows']:>6} rows  {row['candidate']}"
-        )
+        print(printable(_line(row)))
     if not rows:
         print("no runs yet: `pytest suites/` makes one")
     return 0
 
 
+def _row(folder: Path) -> "dict[str, Json]":
+    from harness.evals import open_run
+    from harness.verdict import verdict_of
+
+    try:
+        run = open_run(folder)
+    except StorageError as error:
+        return {"run": folder.name, "status": "damaged", "problem": str(error)}
+    candidate = run.manifest.models.get("candidate")
+    return {
+        "run": folder.name,
+        "status": run.manifest.status,
+        "verdict": verdict_of(run).outcome,
+        "candidate": candidate.model if candidate else "",
+        "rows": len(run.results),
+    }
+
+
+def _line(row: "dict[str, Json]") -> str:
+    if "problem" in row:
+        return f"{row['run']}  {row['status']:<11}  {row['problem']}"
+    return (
+        f"{row['run']}  {row['status']:<11}  {row['verdict']:<9}  {row['rows']:>6} rows  {row['candidate']}"
+    )
+
+
 def show_command(options: argparse.Namespace) -> int:
     """The table and the verdict of one run."""
-    return _judged(options, quiet_exit=True)
+    _print_verdict(options)
+    return 0
 
 
 def gate_command(options: argparse.Namespace) -> int:
     """The verdict from the stored rows alone; exit 0 only for promote."""
-    return _judged(options, quiet_exit=False)
+    return 0 if _print_verdict(options) == "promote" else 1
 
 
-def _judged(options: argparse.Namespace, *, quiet_exit: bool) -> int:
+def _print_verdict(options: argparse.Namespace) -> "Outcome":
     from harness.evals import open_run
     from harness.report import text_summary
     from harness.serial import to_json
@@ -78,7 +100,7 @@ def _judged(options: argparse.Namespace, *, quiet_exit: bool) -> int:
     else:
         for line in text_summary(run, verdict):
             print(line.text)
-    return 0 if quiet_exit or verdict.outcome == "promote" else 1
+    return verdict.outcome
 
 
 def report_command(options: argparse.Namespace) -> int:
@@ -91,18 +113,26 @@ def report_command(options: argparse.Namespace) -> int:
     folder = _folder(options)
     run = open_run(folder)
     curve = read_curve(folder / CURVE) if (folder / CURVE).is_file() else None
-    page = render(run, verdict_of(run), to=folder / PAGE, curve=curve)
+    try:
+        page = render(run, verdict_of(run), to=folder / PAGE, curve=curve)
+    except OSError as error:
+        what = f"{folder / PAGE} cannot be written: {error.strerror}"
+        raise StorageError(what, remedy="copy the run to a folder that can be written") from None
     print(json.dumps({"page": str(page)}) if options.json else page)
     return 0
 
 
 def _reports(options: argparse.Namespace) -> Path:
-    from harness.config import read_settings
+    """Where runs are: the flag's folder, which must be there, or the configured one, which need not be yet."""
+    from harness.config import project_root, read_settings
 
-    if options.reports is not None:
-        return Path(options.reports)
-    settings = read_settings(Path.cwd())
-    return settings.path(settings.reports)
+    if options.reports is None:
+        settings = read_settings(project_root(Path.cwd()))
+        return settings.path(settings.reports)
+    folder = Path(options.reports)
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder", remedy="--reports names the folder that holds the runs")
+    return folder
 
 
 def _folder(options: argparse.Namespace) -> Path:
@@ -113,13 +143,14 @@ def _folder(options: argparse.Namespace) -> Path:
     given = Path(options.run)
     if (given / "manifest.json").is_file():
         return given
-    runs = list_runs(_reports(options))
-    if options.run == "latest" and runs:
-        return runs[0]
-    for folder in runs:
-        if folder.name == options.run:
-            return folder
-    known = nearest(options.run, [folder.name for folder in runs[:50]])
+    reports = _reports(options)
+    folders = {folder.name: folder for folder in list_runs(reports)}
+    if options.run == "latest" and folders:
+        return next(iter(folders.values()))
+    if options.run in folders:
+        return folders[options.run]
+    guess = nearest(options.run, folders)
+    several = "`harness runs` lists them" if folders else "`pytest suites/` makes one"
     raise UsageError(
-        f"no run {options.run!r} in {_reports(options)}", remedy=known or "`pytest suites/` makes one"
+        f"no run {options.run!r} in {reports}", remedy=guess if guess.startswith("did you mean") else several
     )

@@ -3,12 +3,16 @@
 import argparse
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
+from harness.errors import UsageError
+
 STATE = Path(".harness/local-server")
+CANNOT_SERVE = 3
+# How the server's own parser ends: it has said what is wrong with the arguments.
+WRONG_ARGUMENTS = 2
 
 
 def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -23,24 +27,37 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def serve_command(options: argparse.Namespace) -> int:
     """Serve until Ctrl-C; what the server tells a launcher is told to a person here."""
+    from harness.config import process_environment
+
+    key = options.api_key_env
+    if key and not process_environment().get(key):
+        raise UsageError(f"--api-key-env {key}: there is no such variable", remedy=f"export {key}=...")
     arguments = ["--host", options.host, "--port", str(options.port), "--state", str(options.state)]
     arguments += ["--parent-pid", str(os.getpid())]
-    if options.api_key_env:
-        arguments += ["--api-key-env", options.api_key_env]
-    options.state.mkdir(parents=True, exist_ok=True)
+    arguments += ["--api-key-env", key] if key else []
+    try:
+        options.state.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"{options.state}: {error.strerror}", remedy="give another folder with --state"
+        ) from None
     with subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-m", "harness.localserver", *arguments], stdout=subprocess.PIPE, encoding="utf-8"
+        [sys.executable, "-m", "harness.localserver", *arguments],
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        start_new_session=True,  # Ctrl-C comes here alone: a second one would cut the server's answers off
     ) as server:
         assert server.stdout is not None
         try:
             for line in server.stdout:
-                _tell(json.loads(line))
+                _tell(json.loads(line), key_variable=key)
         except KeyboardInterrupt:
-            server.send_signal(signal.SIGINT)
-        return server.wait()
+            server.terminate()
+        status = server.wait()
+    return status if status in {0, WRONG_ARGUMENTS} else CANNOT_SERVE
 
 
-def _tell(event: dict[str, object]) -> None:
+def _tell(event: dict[str, object], *, key_variable: str | None) -> None:
     if event["event"] == "weights":
         done, total = int(str(event["done"])), int(str(event["total"]))
         end = "\n" if done == total else ""
@@ -49,6 +66,7 @@ def _tell(event: dict[str, object]) -> None:
         )
     elif event["event"] == "ready":
         print(f"serving {event['model']} at {event['base_url']}  (Ctrl-C stops)")
-        print(f"  client = OpenAI(base_url={event['base_url']!r}, api_key='local')", flush=True)
+        key = f"os.environ[{key_variable!r}]" if key_variable else "'local'"
+        print(f"  client = OpenAI(base_url={event['base_url']!r}, api_key={key})", flush=True)
     elif event["event"] == "error":
         print(f"harness: {event['message']}\n  {event['remedy']}", file=sys.stderr)
