@@ -105,7 +105,7 @@ class Engine:
             except HarnessError as error:
                 _fail(self._line.withdraw(first.adapter), error)
                 continue
-            except (MemoryError, RuntimeError) as error:
+            except Exception as error:  # noqa: BLE001 - the edge of these requests, as in _serve
                 _fail(self._line.withdraw(first.adapter), _broken(error))
                 continue
             if batch is None or batch.network is not network:

@@ -158,10 +158,11 @@ class Training:
                 code="training_diverged",
                 param="learning_rate_multiplier",
             )
-        for group in self._optimizer.param_groups:
-            group["lr"] = RATE * self._plan.learning_rate_multiplier * self._schedule.rate(step)
-        self._student.learned.grad = gradient * (LONGEST_GRADIENT / max(length, LONGEST_GRADIENT))
-        self._optimizer.step()
+        if measure.count:  # else there is nothing to learn, and momentum alone must not change anything
+            for group in self._optimizer.param_groups:
+                group["lr"] = RATE * self._plan.learning_rate_multiplier * self._schedule.rate(step)
+            self._student.learned.grad = gradient * (LONGEST_GRADIENT / max(length, LONGEST_GRADIENT))
+            self._optimizer.step()
         return _figures("train", measure)
 
     def _examine(self, step: int, *, at_end: bool) -> Mapping[str, float | None]:

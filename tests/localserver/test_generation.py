@@ -96,6 +96,12 @@ def test_damaged_fine_tune_fails_its_own_requests_only(engine: Engine, tmp_path:
     assert answer(engine, request()).completion_tokens > 0
 
 
+def test_request_that_breaks_its_batch_is_told_and_others_go_on(engine: Engine) -> None:
+    with pytest.raises(EndpointError, match="the local model failed: TypeError"):
+        answer(engine, request(temperature="hot"))
+    assert answer(engine, request()).completion_tokens > 0
+
+
 def test_prompt_that_fills_the_context_is_refused(engine: Engine) -> None:
     with pytest.raises(UsageError, match="context is 400"):
         engine.submit(request("x" * 500))

@@ -210,6 +210,24 @@ def test_step_without_taught_tokens_has_no_loss(tmp_path: Path, weights: Path) -
     assert (len(losses), losses.count(None)) == (12, 2)
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2, 3])
+def test_step_without_taught_tokens_changes_nothing(tmp_path: Path, weights: Path, seed: int) -> None:
+    """Whichever of the two rows comes first, only one of them teaches."""
+    changes: dict[str, object] = {"batch_size": 1, "n_epochs": 1, "seed": seed, "validation_file": None}
+    adapters = []
+    for name, silent in (("alone", 0), ("beside", 1)):
+        job = plan(weights, tmp_path / name, **changes)
+        text = (
+            write_rows(job.training_file, 1).read_text()
+            + write_rows(tmp_path / "silent", silent, weight=0).read_text()
+        )
+        job.training_file.write_text(text, encoding="utf-8")
+        train(job, tmp_path / name)
+        (folder,) = (tmp_path / name / "checkpoints").iterdir()
+        adapters.append((folder / "adapter_model.safetensors").read_bytes())
+    assert adapters[0] == adapters[1]
+
+
 def test_trained_tokens_are_those_of_all_rows_in_all_epochs(tmp_path: Path, weights: Path) -> None:
     once = train(plan(weights, tmp_path, n_epochs=1), tmp_path)
     assert train(plan(weights, tmp_path, n_epochs=3), tmp_path) == 3 * once
