@@ -91,6 +91,7 @@ _REMEDIES = (
     ("that cannot start any token", "put the text in quotes"),
     ("mapping values are not allowed here", "put a text with a colon in quotes"),
     ("undefined alias", "put a text that begins with * in quotes"),
+    ("expected alphabetic or numeric character", "put a text that begins with * or & in quotes"),
     ("another document", "one document a file: remove the ---"),
     ("unexpected end of stream", "close the quotes or brackets"),
     ("could not find expected ':'", "write `key: value`, and indent the lines of a long text"),
@@ -209,10 +210,10 @@ def _merged(node: yaml.MappingNode, path: Path_, walk: _Walk, *, depth: int) -> 
         if key_node.tag != _MERGE:
             continue
         is_list = isinstance(value_node, yaml.SequenceNode)
-        for source in value_node.value if is_list else [value_node]:
+        for source in reversed(value_node.value) if is_list else [value_node]:
             found = _construct(source, path, walk, depth=depth)
             if isinstance(found, dict):
-                merged = {**found, **merged}
+                merged = {**merged, **found}
             else:
                 walk.complain(key_node, path, "`<<` merges mappings only", "name an anchor, `<<: *name`")
     walk.lines[path] = _line(node)
