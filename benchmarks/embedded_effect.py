@@ -79,7 +79,7 @@ class EngineModel:
         """One greedy answer."""
         request = GenerationRequest(
             adapter=self._adapter,
-            messages=messages,
+            messages=tuple({key: str(value) for key, value in message.items()} for message in messages),
             max_tokens=sampling.max_tokens or 64,
             temperature=0.0,
         )
