@@ -80,7 +80,7 @@ def _lineup(
         if role != "candidate":
             assert plan.model is not None, "only a candidate is found out"
             seats[role] = plan.seat(plan.model, endpoints[role])
-    if "base" not in seats and job is not None and job.model:
+    if settings.base is None and job is not None and job.model:  # the job knows better than any name
         seats["base"] = plans["candidate"].seat(job.model, home)
     curve = curve_of(home, job) if job is not None else None
     return Lineup(seats=seats, job=job, curve=curve, data=data)

@@ -1,0 +1,74 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.config import Settings, TrainingSettings
+from harness.errors import BudgetError, DatasetError, UsageError
+from harness.lineup import check_training_budget, training_request
+from harness.training import TrainingRequest
+
+ROW = json.dumps(
+    {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello to you."}]}
+)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    for name in ("train.jsonl", "valid.jsonl"):
+        (tmp_path / name).write_text(f"{ROW}\n" * 12, encoding="utf-8")
+    return Settings(root=tmp_path, train=Path("train.jsonl"), valid=Path("valid.jsonl"))
+
+
+def test_request_says_what_is_configured(settings: Settings, tmp_path: Path) -> None:
+    chosen = TrainingSettings(epochs=2, batch_size=4, learning_rate_multiplier=0.5, seed=7, suffix="night")
+    request = training_request(
+        Settings(root=tmp_path, train=settings.train, training=chosen), base="some-model"
+    )
+    assert request == TrainingRequest(
+        model="some-model",
+        training_file=tmp_path / "train.jsonl",
+        validation_file=None,
+        epochs=2,
+        batch_size=4,
+        learning_rate_multiplier=0.5,
+        seed=7,
+        suffix="night",
+    )
+    assert training_request(settings, base="m").validation_file == tmp_path / "valid.jsonl"
+
+
+@pytest.mark.parametrize("name", ["train", "valid"])
+def test_file_that_is_not_there_is_told_with_its_setting(settings: Settings, name: str) -> None:
+    (settings.root / f"{name}.jsonl").unlink()
+    with pytest.raises(UsageError, match=rf"{name}\.jsonl: no such file \(correct `{name}` under"):
+        training_request(settings, base="m")
+
+
+def test_path_with_backslashes_is_explained(settings: Settings, tmp_path: Path) -> None:
+    windows = Settings(root=tmp_path, train=Path("data\\train.jsonl"))
+    with pytest.raises(UsageError, match=r"no such file \(write / instead of \\\)"):
+        training_request(windows, base="m")
+
+
+def test_broken_lines_of_both_files_are_told_at_once(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl").write_text(f'{ROW}\nnot json\n{ROW}\n{{"messages": []}}\n', encoding="utf-8")
+    (tmp_path / "valid.jsonl").write_text(f"{ROW}\n[]\n", encoding="utf-8")
+    with pytest.raises(DatasetError) as caught:
+        training_request(settings, base="m")
+    places = [line.partition(": ")[0] for line in str(caught.value).splitlines()]
+    assert places == [f"{tmp_path}/train.jsonl:2", f"{tmp_path}/train.jsonl:4", f"{tmp_path}/valid.jsonl:2"]
+
+
+def test_fine_tuning_over_the_budget_is_refused(settings: Settings) -> None:
+    request = training_request(settings, base="gpt-4.1-2025-04-14")
+    with pytest.raises(
+        BudgetError, match=r"fine-tuning gpt-4\.1-2025-04-14 on train\.jsonl would cost .* USD"
+    ):
+        check_training_budget(request, 0.0)
+    check_training_budget(request, 5.0)
+    check_training_budget(request, None)
+
+
+def test_training_without_a_known_price_is_not_refused(settings: Settings) -> None:
+    check_training_budget(training_request(settings, base="acme/plain"), 0.0)
