@@ -1,6 +1,14 @@
 """Suites asked of models: loading them, running them, storing what came back."""
 
-from harness.evals.estimates import RoleEstimate, check_budget, estimate, estimate_lines
+from harness.evals.estimates import (
+    Count,
+    RoleEstimate,
+    check_budget,
+    estimate,
+    estimate_lines,
+    exact_tokens,
+    most_tokens,
+)
 from harness.evals.manifests import Plan, continued, new_manifest
 from harness.evals.prefetch import OpenModels, Prefetcher, opened
 from harness.evals.runner import Cell, ask, cells_of, evaluate
@@ -21,6 +29,7 @@ __all__ = [
     "SUFFIX",
     "VERDICT",
     "Cell",
+    "Count",
     "OpenModels",
     "Plan",
     "Prefetcher",
@@ -34,10 +43,12 @@ __all__ = [
     "estimate",
     "estimate_lines",
     "evaluate",
+    "exact_tokens",
     "find_suites",
     "list_runs",
     "load_suite",
     "messages_for",
+    "most_tokens",
     "new_manifest",
     "open_run",
     "opened",

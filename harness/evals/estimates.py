@@ -6,11 +6,15 @@ from harness.dataset import count_message_tokens
 from harness.errors import BudgetError
 from harness.evals.runner import Cell
 from harness.evals.suites import messages_for
-from harness.records import Role, record
+from harness.records import Message, Role, record
+from harness.serial import canonical
 
 # An answer's length when a suite sets no max_tokens: long for a chat answer, short for an essay.
 UNLIMITED_ANSWER_TOKENS = 1024
 TOKENS_PER_MILLION = 1_000_000
+
+Count = Callable[[Sequence[Message], str], int]
+"""Messages and a model's name to prompt tokens."""
 
 
 @record
@@ -25,12 +29,23 @@ class RoleEstimate:
     cost_usd: float | None
 
 
+def exact_tokens(messages: Sequence[Message], model: str) -> int:
+    """The prompt's tokens by the model's own tokenizer, whose tables take a second to load."""
+    return count_message_tokens(messages, model=model)
+
+
+def most_tokens(messages: Sequence[Message], model: str) -> int:  # noqa: ARG001 - holds for every model
+    """What the prompt's tokens cannot exceed: a token is at least one byte. Nothing has to be loaded for it."""
+    return sum(len(canonical(dict(message)).encode("utf-8", "replace")) for message in messages)
+
+
 def estimate(
     cells: Iterable[Cell],
     models: Mapping[Role, str],
     prices: Mapping[Role, Mapping[str, float]],
     *,
     is_paid: Callable[[Cell], bool],
+    count: Count = exact_tokens,
 ) -> tuple[RoleEstimate, ...]:
     """The run's requests by role; `is_paid` tells of cells whose answers are in the cache already."""
     counted: dict[Role, list[int]] = {}
@@ -39,9 +54,7 @@ def estimate(
             continue
         line = counted.setdefault(cell.role, [0, 0, 0])
         line[0] += 1
-        line[1] += count_message_tokens(
-            messages_for(cell.suite, cell.case, cell.role), model=models[cell.role]
-        )
+        line[1] += count(messages_for(cell.suite, cell.case, cell.role), models[cell.role])
         line[2] += cell.suite.sampling.max_tokens or UNLIMITED_ANSWER_TOKENS
     return tuple(
         RoleEstimate(

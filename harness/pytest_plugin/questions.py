@@ -7,14 +7,19 @@ from pathlib import Path
 import pytest
 
 from harness.config import Settings
+from harness.errors import BudgetError
 from harness.evals import (
     Cell,
+    Count,
     Plan,
     RoleEstimate,
     cells_of,
+    check_budget,
     continued,
     estimate,
+    exact_tokens,
     messages_for,
+    most_tokens,
     new_manifest,
     resumable,
 )
@@ -86,7 +91,20 @@ class Questions:
             for cell in cells_of(suite, cases[start : start + size], [role])
         ]
 
-    def estimate(self, cache: AnswerCache | None) -> tuple[RoleEstimate, ...]:
+    def check_budget(self, cache: AnswerCache) -> None:
+        """Refuse a run that may cost more than its budget.
+
+        Most runs are far below it, which a bound shows that needs no tokenizer; only the others are counted.
+
+        Raises:
+            BudgetError: Before anything is asked.
+        """
+        try:
+            check_budget(self.estimate(cache, count=most_tokens), self.settings.budget_usd)
+        except BudgetError:
+            check_budget(self.estimate(cache), self.settings.budget_usd)
+
+    def estimate(self, cache: AnswerCache | None, *, count: Count = exact_tokens) -> tuple[RoleEstimate, ...]:
         """What is still to be asked; answers in the cache are paid for already."""
 
         def is_paid(cell: Cell) -> bool:
@@ -108,6 +126,7 @@ class Questions:
             {role: seat.model for role, seat in self.seats.items()},
             {role: seat.price for role, seat in self.seats.items()},
             is_paid=is_paid,
+            count=count,
         )
 
     def manifest(self, lineup: Lineup, *, reports: Path) -> tuple[Manifest, Manifest | None]:

@@ -16,7 +16,6 @@ from harness.evals import (
     Prefetcher,
     RunWriter,
     cells_of,
-    check_budget,
     estimate_lines,
     load_suite,
 )
@@ -138,7 +137,7 @@ class HarnessSession:
     def _open_run(self, *, asks: bool = True) -> None:
         assert self._lineup is not None, "not prepared"
         cache = self._open_cache()
-        check_budget(self.questions.estimate(cache), self.settings.budget_usd)
+        self.questions.check_budget(cache)
         reports = self.settings.path(self.settings.reports)
         manifest, earlier = self.questions.manifest(self._lineup, reports=reports)
         if earlier is not None:

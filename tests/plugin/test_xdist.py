@@ -3,10 +3,11 @@ from conftest import SUITE, Project
 # Two worker processes import the harness: these tests are few because each costs seconds.
 
 
-def test_three_workers_ask_once_and_the_controller_writes_every_row(project: Project) -> None:
-    project.suite("guard", SUITE.format(role="guard").replace("name: capitals", "name: capitals-guard"))
+def test_workers_ask_once_and_the_controller_writes_every_row(project: Project) -> None:
+    guard = SUITE.format(role="guard").replace("name: capitals", "name: capitals-guard\nsystem: Be brief.")
+    project.suite("guard", guard)
     result = project.run("-n", "2")
-    assert project.requests == 8, "the two suites ask the same, and nothing is asked twice"
+    assert project.requests == 16, "each worker asks for the suites it runs, and for no other"
     run = project.stored()
     assert len(run.results) == 16
     assert run.manifest.status == "complete"
