@@ -38,12 +38,12 @@ from harness.localserver.network import (
 )
 from harness.localserver.packing import Pack, attention_of
 
-# The recipe, chosen by held-out scores over three seeds on three tasks: changes to the upper third of the layers alone
-# score as high as changes to all, and the upper fifth scores lower (0.28 against 0.65 on extraction).
+# The recipe. The share is the smallest that keeps extraction tasks: held-out scores of 0.65 with the upper third of the
+# layers, of 0.28 with the upper fifth; and teaching a third costs a third of the time that teaching all of them does.
 RANK = 8
 ALPHA = 16.0
 TAUGHT_SHARE = 1 / 3
-# From here on a layer's inner state is computed twice rather than kept (8,192 tokens would need 3 GB).
+# From here on a layer's inner state is computed twice rather than kept (by count, 8,192 tokens would need 3 GB in float32).
 _RECOMPUTE_FROM_TOKENS = 2048
 
 
