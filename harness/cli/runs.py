@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.cli import printable
-from harness.errors import StorageError, UsageError
+from harness.errors import HarnessError, StorageError, UsageError
 
 if TYPE_CHECKING:
     from harness.records import Json, Outcome
@@ -56,16 +56,23 @@ def _row(folder: Path) -> "dict[str, Json]":
 
     try:
         run = open_run(folder)
-    except StorageError as error:
-        return {"run": folder.name, "status": "damaged", "problem": str(error)}
+        verdict = verdict_of(run)
+    except HarnessError as error:
+        return _damaged(folder, str(error))
+    except Exception as error:  # noqa: BLE001 - rows edited by hand may say anything; the other runs are shown
+        return _damaged(folder, f"{type(error).__name__}: {error}")
     candidate = run.manifest.models.get("candidate")
     return {
         "run": folder.name,
         "status": run.manifest.status,
-        "verdict": verdict_of(run).outcome,
+        "verdict": verdict.outcome,
         "candidate": candidate.model if candidate else "",
         "rows": len(run.results),
     }
+
+
+def _damaged(folder: Path, problem: str) -> "dict[str, Json]":
+    return {"run": folder.name, "status": "damaged", "problem": problem}
 
 
 def _line(row: "dict[str, Json]") -> str:

@@ -65,3 +65,10 @@ def damage(run: Path, **changes: object) -> None:
     file = run / "manifest.json"
     data = json.loads(file.read_text(encoding="utf-8"))
     file.write_text(json.dumps({**data, **changes}), encoding="utf-8")
+
+
+def edit_rows(run: Path, **changes: object) -> None:
+    """Change keys of all rows of a run by hand."""
+    file = run / "results.jsonl"
+    rows = [{**json.loads(line), **changes} for line in file.read_text(encoding="utf-8").splitlines()]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

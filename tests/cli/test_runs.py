@@ -3,9 +3,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from stored_runs import CASES, damage, store
+from stored_runs import CASES, damage, edit_rows, store
 
+from harness import verdict
 from harness.cli import main
+from harness.records import Run, Verdict
+from harness.verdict import verdict_of
 
 GOOD, BAD = "20260302T120000Z-good-0001", "20260301T120000Z-bad-0002"
 
@@ -87,6 +90,30 @@ def test_one_damaged_run_does_not_hide_the_others(reports: Path, capsys: pytest.
     assert isinstance(rows, list)
     assert [row["status"] for row in rows] == ["damaged"] * 3 + ["complete"] * 2
     assert all("problem" in row for row in rows[:3])
+
+
+def test_rows_that_cannot_be_judged_are_damage_too(reports: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    edit_rows(reports / GOOD, scores={"exact_match": {"value": 7.5, "reason": "?"}})
+    said = Said(capsys, "runs")
+    assert said.status == 0
+    assert said.lines[0].split()[1] == "damaged"
+    assert "a score outside 0..1" in said.lines[0]
+    assert said.lines[1].startswith(BAD)
+
+
+@pytest.mark.usefixtures("reports")
+def test_bug_met_in_one_run_does_not_hide_the_others(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def judged(run: Run) -> Verdict:
+        if run.manifest.id == GOOD:
+            raise ZeroDivisionError("a bug")
+        return verdict_of(run)
+
+    monkeypatch.setattr(verdict, "verdict_of", judged)
+    said = Said(capsys, "runs")
+    assert said.lines[0].split(maxsplit=2)[1:] == ["damaged", "ZeroDivisionError: a bug"]
+    assert said.lines[1].startswith(BAD)
 
 
 def test_run_without_any_row_is_listed(reports: Path, capsys: pytest.CaptureFixture[str]) -> None:
