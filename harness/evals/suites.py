@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -301,14 +302,17 @@ def scorer_spec(raw: Mapping[str, Json]) -> ScorerSpec:
     """One entry of `scorers:` as a spec; the settings are checked by `build`.
 
     Raises:
-        ParseError: No type, or a name or weight of the wrong kind.
+        ParseError: No type, or a name or weight that cannot be.
     """
     kind = raw.get("type")
     if not isinstance(kind, str):
         raise ParseError([Problem((), "a scorer needs a type", "e.g. `type: exact_match`")])
     head = {key: value for key, value in raw.items() if key in SCORER_KEYS}
     settings = {key: value for key, value in raw.items() if key not in SCORER_KEYS}
-    return parse(ScorerSpec, {"name": kind, **head, "settings": settings})
+    spec = parse(ScorerSpec, {"name": kind, **head, "settings": settings})
+    if not 0 <= spec.weight < math.inf:
+        raise ParseError([Problem(("weight",), f"{spec.weight:g}", "weigh scorers from 0 up")])
+    return spec
 
 
 def replace_path(problem: Problem, prefix: tuple[str | int, ...]) -> Problem:
