@@ -156,8 +156,8 @@ def _folder(options: argparse.Namespace) -> Path:
         return next(iter(folders.values()))
     if options.run in folders:
         return folders[options.run]
+    if not folders:
+        raise UsageError(f"no runs in {reports}", remedy="`pytest suites/` makes one")
     guess = nearest(options.run, folders)
-    several = "`harness runs` lists them" if folders else "`pytest suites/` makes one"
-    raise UsageError(
-        f"no run {options.run!r} in {reports}", remedy=guess if guess.startswith("did you mean") else several
-    )
+    remedy = guess if guess.startswith("did you mean") else "`harness runs` lists them"
+    raise UsageError(f"no run {options.run!r} in {reports}", remedy=remedy)

@@ -75,7 +75,7 @@ def plan_seats(settings: Settings, environment: Mapping[str, str]) -> dict[Role,
     if settings.candidate is None and settings.job is None and settings.train is None:
         raise UsageError(
             "there is no candidate to judge",
-            remedy="give --candidate MODEL, --job ID, or `train = ...` under [tool.harness]",
+            remedy='give --candidate MODEL or --job ID, or training data: `train = "train.jsonl"` in harness.toml',
         )
     base = _named(settings, settings.base, environment)
     candidate = _named(settings, None if settings.candidate == LATEST else settings.candidate, environment)

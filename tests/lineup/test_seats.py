@@ -152,7 +152,7 @@ def test_base_url_has_every_id_and_brings_openais_key_only_when_there_is_one() -
 
 
 def test_nothing_to_judge_says_what_to_give() -> None:
-    with pytest.raises(UsageError, match=r"no candidate to judge \(give --candidate MODEL, --job ID, or"):
+    with pytest.raises(UsageError, match=r"no candidate to judge \(give --candidate MODEL or --job ID, or"):
         plan_seats(Settings(base=OPENAI_BASE), KEY)
 
 
