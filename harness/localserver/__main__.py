@@ -21,6 +21,7 @@ from pathlib import Path
 
 from harness.errors import HarnessError, UsageError
 from harness.localserver.inference import Engine
+from harness.localserver.processors import available_processors
 from harness.localserver.routes import create_app
 from harness.localserver.services import EmbeddedModel
 from harness.localserver.serving import base_url, bound, check_alive, end_on_sigterm, serve, tell
@@ -34,7 +35,17 @@ MODEL = "smollm2-135m-instruct"
 MODEL_PUBLISHED = datetime(2024, 10, 31, tzinfo=timezone.utc)
 # The modules that decide what is answered. Their bytes are part of the fingerprint, so that no version number
 # has to be remembered when one of them changes.
-_ANSWERING = ("adapters.py", "batch.py", "generation.py", "gguf_file.py", "network.py", "tokenizer.py")
+_ANSWERING = (
+    "adapters.py",
+    "batch.py",
+    "gguf_file.py",
+    "kv_cache.py",
+    "network.py",
+    "networks.py",
+    "prefill.py",
+    "sampling.py",
+    "tokenizer.py",
+)
 
 # Progress of the download is told at most this often, in bytes.
 PROGRESS_STEP = 2**20
@@ -84,7 +95,7 @@ def _settings(arguments: list[str] | None) -> Settings:
     parser.add_argument(
         "--threads",
         type=int,
-        default=_cores(),
+        default=available_processors(),
         help="processor threads a training, and the engine, may use (default: %(default)s)",
     )
     given = parser.parse_args(arguments)
@@ -99,10 +110,6 @@ def _settings(arguments: list[str] | None) -> Settings:
         parent_pid=given.parent_pid,
         threads=given.threads,
     )
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _check_exposure(settings: Settings) -> None:
