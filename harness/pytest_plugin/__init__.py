@@ -92,7 +92,8 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
     """Before the first item: models resolved, server started, candidate trained, run opened."""
-    if session.config.option.collectonly or session.testsfailed:
+    broken = session.testsfailed and not session.config.option.continue_on_collection_errors
+    if session.config.option.collectonly or broken:
         return None
     if SESSION not in session.config.stash:
         return None

@@ -30,6 +30,12 @@ def test_mistakes_of_a_suite_fail_collection_with_lines_and_nothing_is_asked(pro
     assert project.requests == 0
 
 
+def test_good_suites_run_beside_a_broken_one_when_pytest_is_told_to(project: Project) -> None:
+    project.suite("broken", "name: [")
+    project.run("--continue-on-collection-errors")
+    assert len(project.stored().results) == 8
+
+
 def test_two_suites_of_one_name_are_refused(project: Project) -> None:
     project.suite("again", SUITE.format(role="target"))
     result = project.run()
