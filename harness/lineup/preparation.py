@@ -82,6 +82,10 @@ def _lineup(
             seats[role] = plan.seat(plan.model, endpoints[role])
     if settings.base is None and job is not None and job.model:  # the job knows better than any name
         seats["base"] = plans["candidate"].seat(job.model, home)
+    if not {"base", "promoted"} & set(seats):
+        teller.say(
+            "nothing to compare the candidate with, so the verdict will be undecided: give --base MODEL"
+        )
     curve = curve_of(home, job) if job is not None else None
     return Lineup(seats=seats, job=job, curve=curve, data=data)
 

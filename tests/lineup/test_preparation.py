@@ -165,6 +165,16 @@ def test_job_without_a_model_yet_is_told_with_its_status() -> None:
             prepare(Settings(job="ftjob-1", backend="acme", models=remote(provider)))
 
 
+@pytest.mark.usefixtures("no_server")
+def test_candidate_without_anything_to_compare_it_with_is_told() -> None:
+    models = {"acme": ModelSettings(model="acme/x", base_url="http://127.0.0.1:9/v1")}
+    for promoted, said in ((None, 1), ("acme", 0)):
+        teller = Silence()
+        with prepared(Settings(candidate="acme", promoted=promoted, models=models), {}, teller=teller):
+            assert len(teller.said) == said
+            assert all("give --base MODEL" in line for line in teller.said)
+
+
 # --- what is told before anything is started -------------------------------------------------------
 
 
