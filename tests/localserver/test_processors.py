@@ -29,4 +29,6 @@ def test_without_a_quota_all_bound_processors_count(tmp_path: Path, content: str
 )
 def test_containers_share_is_kept(tmp_path: Path, content: str, expected: int) -> None:
     (tmp_path / "cpu.max").write_text(content)
-    assert available_processors(tmp_path / "cpu.max") == min(expected, available_processors(tmp_path / "none"))
+    assert available_processors(tmp_path / "cpu.max") == min(
+        expected, available_processors(tmp_path / "none")
+    )
