@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 
 from harness.evals.suites import case_digest, messages_for
 from harness.protocols import JudgedScorer, Model, Scorer
@@ -45,7 +46,7 @@ async def ask(cell: Cell, model: Model, *, judge: Model | None = None) -> Result
     scores: dict[str, Score] = {}
     if isinstance(outcome, Completion):
         for spec in cell.suite.scorers:
-            scores[spec.name] = await judged(build(spec), cell.case, outcome, judge)
+            scores[spec.name] = bounded(await judged(build(spec), cell.case, outcome, judge))
     return Result(
         suite=cell.suite.name,
         case=cell.case.id,
@@ -56,6 +57,13 @@ async def ask(cell: Cell, model: Model, *, judge: Model | None = None) -> Result
         outcome=outcome,
         scores=scores,
     )
+
+
+def bounded(score: Score) -> Score:
+    """The score, or an unscored one when a scorer of somebody's own broke the rule of 0..1."""
+    if score.value is None or 0.0 <= score.value <= 1.0:
+        return score
+    return replace(score, value=None, reason=f"the scorer gave {score.value}, outside 0..1: {score.reason}")
 
 
 async def judged(
@@ -83,11 +91,11 @@ async def evaluate(
     roles = [role for role in ASKED_ROLES if role in models]
     limit = asyncio.Semaphore(concurrency)
 
-    async def bounded(cell: Cell) -> Result:
+    async def limited(cell: Cell) -> Result:
         async with limit:
             return await ask(cell, models[cell.role], judge=judge)
 
-    tasks = [asyncio.create_task(bounded(cell)) for cell in cells_of(suite, suite.cases, roles)]
+    tasks = [asyncio.create_task(limited(cell)) for cell in cells_of(suite, suite.cases, roles)]
     try:
         for task in asyncio.as_completed(tasks):
             yield await task

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.config import process_environment, read_settings, with_flags
+from harness.config import process_environment, project_root, read_settings, with_flags
 from harness.errors import BudgetError, FileError, HarnessError, StorageError, UsageError
 from harness.evals import (
     CURVE,
@@ -67,7 +67,7 @@ class HarnessSession:
         self.environment = process_environment()
         self.teller = TerminalTeller(config)
         with as_pytest_errors():
-            self.settings = with_flags(read_settings(config.rootpath), _flags(config))
+            self.settings = with_flags(read_settings(project_root(config.rootpath)), _flags(config))
         self.questions = Questions(self.settings)
         self._lineup: Lineup | None = None
         self._prefetcher: Prefetcher | None = None

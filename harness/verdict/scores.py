@@ -163,8 +163,7 @@ def suite_scores(
 ) -> SuiteScores:
     """One suite's results as arrays with a row for each id in `cases`; see `scores_of`."""
     new, old = results.get("candidate", ()), results.get(reference, ())
-    trials = max([suite.trials, *(result.trial + 1 for result in (*new, *old))])
-    shape = (len(cases), trials)
+    shape = (len(cases), suite.trials)
     candidate, candidate_lost = _fill(suite, new, cases=cases, shape=shape)
     baseline, baseline_lost = _fill(suite, old, cases=cases, shape=shape)
     candidate[candidate_lost] = 0.0
@@ -190,7 +189,7 @@ def _fill(
     values, lost = np.full(shape, np.nan), np.zeros(shape, dtype=np.bool_)
     for result in results:
         row = row_of.get(result.case)
-        if row is None:
+        if row is None or not 0 <= result.trial < shape[1]:
             continue
         score = case_score(suite, result)
         values[row, result.trial] = np.nan if score is None else score
