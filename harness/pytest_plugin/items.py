@@ -14,6 +14,8 @@ from harness.records import Case, Change, Decision, Failure, Gate, Result, Suite
 from harness.serial import to_json
 from harness.verdict import change_of, is_good, mean_score
 
+MISCONFIGURED: pytest.StashKey[bool] = pytest.StashKey()
+
 
 class CaseNotGoodError(Exception):
     """A required case is not good."""
@@ -28,8 +30,14 @@ class SuiteFile(pytest.File):
 
     def collect(self) -> Iterable[pytest.Item]:
         """Case items in the file's order, the suite's own gate, then the declared gates."""
-        suite = load_suite(self.path)
-        suite = harness_session(self.config).questions.add(replace(suite, path=self.nodeid))
+        if self.config.stash.get(MISCONFIGURED, False):
+            return  # told once already, with the first file
+        try:
+            questions = harness_session(self.config).questions
+        except pytest.UsageError:
+            self.config.stash[MISCONFIGURED] = True
+            raise
+        suite = questions.add(replace(load_suite(self.path), path=self.nodeid))
         for case in suite.cases:
             yield CaseItem.of(self, suite, case)
         if suite.role != "info":

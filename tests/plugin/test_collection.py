@@ -45,11 +45,13 @@ def test_two_suites_of_one_name_are_refused(project: Project) -> None:
 
 def test_wrong_setting_is_told_with_its_line_and_nothing_runs(project: Project) -> None:
     project.configure("concurency = 3")
+    project.suite("second", SUITE.format(role="guard").replace("capitals", "second"))
     result = project.run()
     assert result.ret == pytest.ExitCode.INTERRUPTED
     text = result.stdout.str() + result.stderr.str()
     assert "harness.toml:3: concurency: unknown key, did you mean 'concurrency'?" in text
     assert "Traceback" not in text
+    assert text.count("did you mean") == 1, "told once, however many suites there are"
 
 
 def test_unrelated_session_is_left_alone(project: Project) -> None:
