@@ -11,6 +11,8 @@ from typing import TypedDict
 import pytest
 import yaml
 
+from harness.evals import load_suite
+
 ROOT = Path(__file__).resolve().parents[1]
 SUPPORT = ROOT / "fixtures" / "support"
 SUITES = ROOT / "suites"
@@ -178,6 +180,10 @@ class TestSuites:
             "ticket_routing",
             "trip_extraction",
         ]
+
+    @pytest.mark.parametrize("path", suite_files(), ids=lambda path: path.name)
+    def test_every_suite_loads_without_a_mistake(self, path: Path) -> None:
+        assert len(load_suite(path).cases) == len(cases_of(path))
 
     def test_case_ids_are_unique_slugs(self) -> None:
         for path in suite_files():
