@@ -74,8 +74,9 @@ def failure_of(error: OpenAIError, *, model: str, endpoint: Endpoint, key: str |
 
 
 def short(words: str, key: str | None = None) -> str:
-    """Words from outside as a message may carry them: redacted, on one line, cut."""
-    line = " ".join(redact(words, key).split())
+    """Words from outside as a message may carry them: redacted, on one line, cut, unable to steer a terminal."""
+    shown = "".join(letter if letter.isprintable() else " " for letter in redact(words, key))
+    line = " ".join(shown.split())
     return line if len(line) <= MAX_WORDS else line[: MAX_WORDS - 1] + "…"
 
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 SUFFIX = ".suite.yaml"
 SESSION: pytest.StashKey[HarnessSession] = pytest.StashKey()
 
+# Modes of xdist that deal the items of one file out to several workers.
+SCATTERING = ("load", "loadgroup", "worksteal")
+
 # Letter and colour of a case's change in pytest's progress; a kept case is an ordinary pass.
 STATUS = {"improved": ("i", "green"), "regressed": ("r", "red"), "missed": ("m", "yellow")}
 
@@ -54,8 +57,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Keep a suite on one xdist worker: with mode `load` every worker would ask for the whole suite."""
-    if getattr(config.option, "dist", "no") == "load" and suite_files(config):
+    """Keep a suite on one xdist worker, or every worker would ask for all of it; an estimate needs none."""
+    mode = getattr(config.option, "dist", "no")
+    if mode != "no" and config.option.harness_estimate:
+        config.option.dist = "no"
+    elif mode in SCATTERING and suite_files(config):
         config.option.dist = "loadfile"
 
 
@@ -95,11 +101,9 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     broken = session.testsfailed and not session.config.option.continue_on_collection_errors
     if session.config.option.collectonly or broken:
         return None
-    if SESSION not in session.config.stash:
+    if SESSION not in session.config.stash and not session.config.option.harness_estimate:
         return None
-    from harness.pytest_plugin.items import selected_cases
-
-    return harness_session(session.config).begin(selected_cases(session.items))
+    return harness_session(session.config).begin(session.items)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -11,6 +11,7 @@ from harness.errors import SuiteError
 from harness.evals import load_suite
 from harness.pytest_plugin import harness_session
 from harness.records import Case, Change, Decision, Failure, Gate, Result, Suite
+from harness.report.text import printable
 from harness.serial import to_json
 from harness.verdict import change_of, is_good, mean_score
 
@@ -98,12 +99,12 @@ class CaseItem(SuiteItem):
         """Wait for this case's own answers; the endpoint's trouble is an error of the set-up."""
         self.skip_if_needed()
         self.results = harness_session(self.config).results(self.suite, self.case)
-        failures = [row for row in self.results if isinstance(row.outcome, Failure)]
+        failures = [(row.role, row.outcome) for row in self.results if isinstance(row.outcome, Failure)]
         if failures:
-            lines = [
-                f"{row.role}: {row.outcome.message}" for row in failures if isinstance(row.outcome, Failure)
-            ]
-            pytest.fail("\n".join(dict.fromkeys(lines)), pytrace=False)
+            # What was not asked, because of another role's trouble, is no trouble of its own.
+            own = [(role, why) for role, why in failures if why.kind != "not_asked"] or failures
+            lines = dict.fromkeys(f"{role}: {why.message}" for role, why in own)
+            pytest.fail("\n".join(lines), pytrace=False)
 
     def runtest(self) -> None:
         """Classify the case; only a required one can fail.
@@ -125,7 +126,9 @@ class CaseItem(SuiteItem):
         for row in self.results:
             if not isinstance(row.outcome, Failure):
                 lines.append(f"  {row.role} answered {row.outcome.text!r}"[:400])
-                lines += [f"    {name}: {score.reason}"[:400] for name, score in row.scores.items()]
+                lines += [
+                    f"    {name}: {printable(score.reason)}"[:400] for name, score in row.scores.items()
+                ]
         return "\n".join(lines)
 
 
@@ -138,7 +141,8 @@ class GateItem(SuiteItem):
     def of(cls, parent: SuiteFile, suite: Suite, gate: Gate | None) -> "GateItem":
         """The item of a gate, named by what it demands."""
         name = f"gate[{suite.role}]" if gate is None else f"gate[{_demand(gate)}]"
-        item: GateItem = cls.from_parent(parent, name=name)
+        # Spelled out, the id reads back as the one a report of it has: --lf compares the two.
+        item: GateItem = cls.from_parent(parent, name=name, nodeid=f"{parent.nodeid}::{name}")
         item.suite, item.gate = suite, gate
         return item
 

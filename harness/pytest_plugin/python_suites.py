@@ -1,6 +1,6 @@
 """Suites written as Python tests: models that can be asked, and scores that land in the run's results."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -20,6 +20,7 @@ from harness.records import (
     Role,
     Sampling,
     Score,
+    ScorerSpec,
     Suite,
     record,
 )
@@ -77,11 +78,14 @@ class ScoreKeeper:
     def __init__(self) -> None:
         self._rows: dict[str, list[tuple[Case, Result]]] = {}
         self._suites: dict[str, list[Case]] = {}
+        self._specs: dict[str, dict[str, ScorerSpec]] = {}
 
     def scorer_of(self, item: pytest.Item) -> Callable[..., Score]:
         """The `score` function of one test."""
 
-        def score(answer: Answer, scorer: Mapping[str, Json], *, expected: Json = None) -> Score:
+        def score(answer: object, scorer: Mapping[str, Json], *, expected: Json = None) -> Score:
+            if not isinstance(answer, Answer):  # an untyped test gives the text, often
+                raise UsageError("score(...): not an answer", remedy="give what candidate.ask(...) returned")
             try:
                 spec = scorer_spec(scorer)
                 built = build(spec)
@@ -92,6 +96,7 @@ class ScoreKeeper:
                 raise UsageError("score(...): judged scorers belong into suite files")
             given = built.score(case, answer.completion)
             self._keep(item, case, answer, {spec.name: given})
+            self._specs.setdefault(item.path.stem, {}).setdefault(spec.name, spec)
             return given
 
         return score
@@ -117,13 +122,17 @@ class ScoreKeeper:
         """What one test scored."""
         return [row for _, row in self._rows.get(item.nodeid, ())]
 
+    def _rows_of(self, suite: str) -> Iterator[Result]:
+        return (row for rows in self._rows.values() for _, row in rows if row.suite == suite)
+
     def complete(self, manifest: Manifest) -> Manifest:
         """The manifest with an info suite for each file that scored something."""
         extra = {
             name: Suite(
                 name=name,
                 cases=tuple({case.id: case for case in cases}.values()),
-                scorers=(),
+                scorers=tuple(self._specs[name].values()),
+                trials=max(row.trial for row in self._rows_of(name)) + 1,
                 role="info",
                 description="written in Python",
             )

@@ -1,7 +1,7 @@
 """The one state of a pytest session with suites: what is asked, the lineup, the run, the verdict."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from harness.lineup import (
 )
 from harness.models import AnswerCache
 from harness.pytest_plugin import suite_files
+from harness.pytest_plugin.items import SuiteItem, selected_cases
 from harness.pytest_plugin.python_suites import Asker, ScoreKeeper
 from harness.pytest_plugin.questions import Questions
 from harness.pytest_plugin.terminal import TerminalTeller, summary
@@ -76,6 +77,8 @@ class HarnessSession:
         self._verdict: Verdict | None = None
         self._page: Path | None = None
         self._trouble: str | None = None
+        self._interruption: str | None = None
+        self._lacks_cases = False
         self._keeper = ScoreKeeper()
         self._stack = contextlib.ExitStack()
 
@@ -88,15 +91,17 @@ class HarnessSession:
 
     # --- beginning --------------------------------------------------------------------------------
 
-    def begin(self, selected: Mapping[str, tuple[Case, ...]]) -> bool | None:
+    def begin(self, items: Sequence[pytest.Item]) -> bool | None:
         """Prepare everything before the first item; True ends the session there (`--estimate`)."""
-        self.questions.selected = selected
-        if not selected:
-            return None
+        self.questions.selected = selected_cases(items)
+        judged = [item for item in items if isinstance(item, SuiteItem)]
         with as_pytest_errors():
             if self.config.option.harness_estimate:
-                self._print_estimate()
+                self._print_estimate(others=len(items) - len(judged))
                 return True
+            if not self.questions.selected:
+                self._lacks_cases = bool(judged)
+                return None
             if self._worker_input is not None:
                 self._take_over(self._worker_input)
             else:
@@ -163,10 +168,12 @@ class HarnessSession:
         models = open_models(self.questions.seats, cache, read=self.settings.cache)
         self._prefetcher = Prefetcher(models, concurrency=concurrency)
 
-    def _print_estimate(self) -> None:
+    def _print_estimate(self, *, others: int) -> None:
         self.questions.seats = planned_seats(self.settings, self.environment)
         for line in estimate_lines(self.questions.estimate(None)):
             self.teller.say(line)
+        if others:
+            self.teller.say(f"what {others} tests written in Python may ask is not counted")
 
     # --- asking -----------------------------------------------------------------------------------
 
@@ -243,6 +250,10 @@ class HarnessSession:
         """What a test of a suite in Python scored."""
         return self._keeper.rows(item)
 
+    def interrupted(self, reason: str) -> None:
+        """Remember why pytest broke off; no reason is given when somebody pressed Ctrl-C."""
+        self._interruption = reason
+
     # --- ending -------------------------------------------------------------------------------------
 
     def finish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -252,6 +263,11 @@ class HarnessSession:
         try:
             if self._writer is not None:
                 self._close_run(self._writer, session, exitstatus)
+            elif self._lacks_cases and exitstatus == pytest.ExitCode.OK:
+                raise UsageError(
+                    "only gates were selected, and no case of their suites: nothing was asked or decided",
+                    remedy="select the cases too",
+                )
         except HarnessError as error:
             self._trouble = str(error)
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -271,8 +287,10 @@ class HarnessSession:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _status(self, session: pytest.Session, exitstatus: int) -> tuple[RunStatus, str | None]:
-        if exitstatus in {pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR}:
-            return "interrupted", "stopped by hand"
+        if exitstatus == pytest.ExitCode.INTERNAL_ERROR:
+            return "interrupted", "pytest met an internal error"
+        if exitstatus == pytest.ExitCode.INTERRUPTED or self._interruption is not None:
+            return "interrupted", self._interruption or "stopped by hand"
         if self.stop_reason is not None:
             return "interrupted", self.stop_reason
         if session.shouldfail:
@@ -296,6 +314,10 @@ class Recorder:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """One report: its rows to disk."""
         self._state.record(getattr(report, "harness_rows", []))
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Ctrl-C, or a stop of pytest's own, such as a worker's that was told to stop at a failure."""
+        self._state.interrupted(str(excinfo.value))
 
 
 @contextlib.contextmanager

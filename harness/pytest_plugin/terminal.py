@@ -7,6 +7,7 @@ import pytest
 
 from harness.records import Run, Verdict
 from harness.report import text_summary
+from harness.report.text import printable
 
 # Where the terminal cannot rewrite a line (a CI log), progress is told this often.
 QUIET_SECONDS = 10.0
@@ -31,7 +32,7 @@ class TerminalTeller:
         if terminal is not None:
             self.done()
             terminal.ensure_newline()
-            terminal.write_line(text)
+            terminal.write_line(printable(text))
 
     def progress(self, text: str) -> None:
         """The current state of something long."""

@@ -80,7 +80,8 @@ def _class_of(kind: str) -> type:
         module = importlib.import_module(module_name)
     except Exception as error:  # a user's module may fail in any way while it is imported
         what = f"cannot import {shown(module_name)}: {type(error).__name__}: {error}"
-        raise ParseError([Problem(("type",), what, "is it importable from where pytest runs?")]) from error
+        remedy = 'modules of the project are found with `pythonpath = ["."]` in pytest\'s settings'
+        raise ParseError([Problem(("type",), what, remedy)]) from error
     found = getattr(module, class_name, None)
     if not (isinstance(found, type) and is_dataclass(found)):
         names = [name for name, value in vars(module).items() if is_dataclass(value)]

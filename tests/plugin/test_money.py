@@ -35,3 +35,12 @@ def test_cached_answers_do_not_count_against_the_budget(project: Project) -> Non
     project.run()
     result = project.run("--budget-usd", "0.0001")
     assert result.ret != 2
+
+
+def test_estimate_runs_no_test_written_in_python(project: Project) -> None:
+    (project.pytester.path / "suites" / "capitals.suite.yaml").unlink()
+    test = project.pytester.path / "suites" / "test_dry.py"
+    test.write_text("def test_it(candidate):\n    candidate.ask('Capital of Peru?')\n", encoding="utf-8")
+    result = project.run("--estimate")
+    result.stdout.fnmatch_lines(["what 1 tests written in Python may ask is not counted"])
+    assert project.requests == 0

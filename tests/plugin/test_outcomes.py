@@ -100,6 +100,29 @@ def test_last_failed_asks_only_for_what_failed(project: Project) -> None:
     assert project.candidate.requests == before + 1
 
 
+def test_last_failed_finds_a_gate_again(project: Project) -> None:
+    project.candidate._answers = "Berlin"
+    project.run("--deselect", "suites/capitals.suite.yaml::france")
+    result = project.run("--lf", "--collect-only", "-q")
+    result.stdout.no_fnmatch_line("*::peru")
+    result.stdout.fnmatch_lines(["suites/capitals.suite.yaml::gate[[]exact_match>=0.5[]]"])
+
+
+def test_gates_without_their_cases_never_exit_0(project: Project) -> None:
+    result = project.run("-k", "gate")
+    result.stdout.fnmatch_lines(["harness: only gates were selected*select the cases too*"])
+    assert result.ret == 1
+    assert project.requests == 0
+    assert not (project.pytester.path / "reports").exists()
+
+
+def test_suites_that_are_deselected_leave_other_tests_alone(project: Project) -> None:
+    project.pytester.makepyfile(test_other="def test_it(): pass")
+    result = project.pytester.runpytest_inprocess(".", "-k", "test_it")
+    result.assert_outcomes(passed=1, deselected=6)
+    assert result.ret == 0
+
+
 def test_suite_with_a_need_is_asked_of_capable_models(project: Project) -> None:
     project.suite("capitals", SUITE.format(role="target").replace("role:", "needs: capable-model\nrole:"))
     project.run()

@@ -55,3 +55,15 @@ def test_example_of_the_readme_runs(python_suite: Project) -> None:
     python_suite.candidate._answers = "Hello."
     python_suite.run().assert_outcomes(passed=1)
     assert [row.scores["length"].value for row in python_suite.stored().results] == [1.0]
+
+
+def test_scores_of_python_tests_are_in_the_table(python_suite: Project) -> None:
+    result = python_suite.run()
+    result.stdout.fnmatch_lines(["test_dry  info      1   0.0      100.0 *"])
+
+
+def test_text_in_place_of_an_answer_is_told(python_suite: Project) -> None:
+    test = python_suite.pytester.path / "suites" / "test_dry.py"
+    test.write_text("def test_it(score):\n    score('Lima', {'type': 'exact_match'})\n", encoding="utf-8")
+    result = python_suite.run()
+    result.stdout.fnmatch_lines(["*not an answer (give what candidate.ask(...) returned)*"])

@@ -27,6 +27,16 @@ def test_wrong_key_stops_the_run_with_one_message(project_with: Make) -> None:
     assert project.stored().manifest.status == "interrupted"
 
 
+def test_words_of_an_endpoint_cannot_steer_the_terminal(project_with: Make) -> None:
+    fault = Fault(status=401, message="no\x1b[2J\x07 key")
+    project = project_with(FaultyEndpoint(faults=itertools.repeat(fault)))
+    for _ in range(2):  # the second run tells the reason of the first
+        text = project.run().stdout.str()
+        assert "no [2J key" in text
+        assert "\x1b[2J" not in text
+        assert "\x07" not in text
+
+
 def test_unknown_model_is_an_error_of_the_endpoint_not_a_failed_case(project_with: Make) -> None:
     fault = Fault(status=404, code="model_not_found", message="The model `acme/tuned` does not exist")
     project = project_with(FaultyEndpoint(faults=itertools.repeat(fault)))

@@ -1,4 +1,11 @@
+import itertools
+from collections.abc import Callable
+
+import pytest
 from conftest import SUITE, Project
+
+from harness.pytest_plugin import pytest_cmdline_main
+from harness.testing.endpoints import FaultyEndpoint
 
 # Two worker processes import the harness: these tests are few because each costs seconds.
 
@@ -13,3 +20,26 @@ def test_workers_ask_once_and_the_controller_writes_every_row(project: Project) 
     assert run.manifest.status == "complete"
     assert set(run.manifest.selected) == {"capitals", "capitals-guard"}
     result.stdout.fnmatch_lines(["verdict: *"])
+
+
+def test_reason_of_a_stop_comes_from_the_worker(project_with: Callable[[FaultyEndpoint], Project]) -> None:
+    project = project_with(FaultyEndpoint(faults=itertools.repeat(401)))
+    result = project.run("-n", "2")
+    assert result.ret != 0
+    manifest = project.stored().manifest
+    assert manifest.status == "interrupted"
+    assert "the key is missing or wrong (401)" in (manifest.reason or "")
+
+
+@pytest.mark.parametrize("mode", ["load", "loadgroup", "worksteal"])
+def test_items_of_a_suite_stay_on_one_worker(project: Project, mode: str) -> None:
+    config = project.pytester.parseconfig("suites", "-n", "2", "--dist", mode)
+    pytest_cmdline_main(config)
+    assert config.option.dist == "loadfile"
+
+
+def test_estimate_needs_no_workers(project: Project) -> None:
+    result = project.run("-n", "2", "--estimate")
+    result.stdout.fnmatch_lines(["in all at most * USD*"])
+    assert result.ret == 0
+    assert not (project.pytester.path / "reports").exists()
