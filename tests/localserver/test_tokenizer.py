@@ -59,12 +59,12 @@ def test_prompt_follows_the_template_of_the_file(tmp_path: Path) -> None:
     assert_follows_template(write_tiny_model(tmp_path / "tiny.gguf"))
 
 
-@pytest.mark.skipif(not EMBEDDED.exists(), reason="the embedded model is not in the cache")
+@pytest.mark.usefixtures("embedded_model")
 def test_prompt_follows_the_template_of_the_embedded_model() -> None:
     assert_follows_template(EMBEDDED)
 
 
-@pytest.mark.skipif(not EMBEDDED.exists(), reason="the embedded model is not in the cache")
+@pytest.mark.usefixtures("embedded_model")
 def test_embedded_vocabulary_splits_as_published() -> None:
     """The ids transformers gives for the same text with the tokenizer it builds from this file."""
     tokenizer = ChatTokenizer(GgufFile(EMBEDDED))

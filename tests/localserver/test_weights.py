@@ -191,7 +191,7 @@ def test_digest_names_the_bytes(tmp_path: Path) -> None:
     assert weights_digest(tmp_path / "a") == "ba7816bf8f01cfea"
 
 
-@pytest.mark.skipif(not EMBEDDED.exists(), reason="the embedded model is not in the cache")
+@pytest.mark.usefixtures("embedded_model")
 def test_cached_weights_are_the_published_ones() -> None:
     assert ensure_weights() == EMBEDDED
     assert weights_digest(EMBEDDED) == SMOLLM2.sha256[:16]
