@@ -3,12 +3,13 @@
 import os
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from _pytest._code.code import ExceptionInfo, TerminalRepr, TracebackStyle
+from _pytest._code.code import ExceptionInfo, TerminalRepr, Traceback, TracebackStyle
 
 from harness.errors import SuiteError
-from harness.evals import load_suite
+from harness.evals import load_suite, runner
 from harness.pytest_plugin import harness_session
 from harness.records import Case, Change, Decision, Failure, Gate, Result, Suite
 from harness.report.text import printable
@@ -74,6 +75,10 @@ class SuiteItem(pytest.Item):
         if isinstance(excinfo.value, (CaseNotGoodError, GateNotPassedError)):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
+
+    def _traceback_filter(self, excinfo: ExceptionInfo[BaseException]) -> Traceback:
+        """A scorer's traceback begins where it was called: pytest's own frames say nothing."""
+        return excinfo.traceback.cut(path=Path(runner.__file__))
 
 
 class CaseItem(SuiteItem):

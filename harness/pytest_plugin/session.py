@@ -1,6 +1,7 @@
 """The one state of a pytest session with suites: what is asked, the lineup, the run, the verdict."""
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -268,7 +269,7 @@ class HarnessSession:
                     "only gates were selected, and no case of their suites: nothing was asked or decided",
                     remedy="select the cases too",
                 )
-        except HarnessError as error:
+        except (HarnessError, OSError) as error:
             self._trouble = str(error)
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         finally:
@@ -351,6 +352,7 @@ def _flags(config: pytest.Config) -> dict[str, Json]:
 def _node_path(config: pytest.Config, path: Path) -> str:
     """A file's path as pytest spells it in node ids."""
     try:
-        return path.resolve().relative_to(config.rootpath).as_posix()
+        # Not resolved: pytest too spells a linked folder as it was given.
+        return Path(os.path.abspath(path)).relative_to(config.rootpath).as_posix()  # noqa: PTH100
     except ValueError:
         return path.as_posix()

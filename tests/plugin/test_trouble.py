@@ -1,5 +1,6 @@
 """What happens when the endpoint, the disk or the user stops the run: one clear message, nothing lost."""
 
+import errno
 import itertools
 import os
 import signal
@@ -10,11 +11,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import CAPITALS, Project
+from conftest import CAPITALS, SUITE, Project
 
+from harness.pytest_plugin import session
 from harness.records import Failure
 from harness.testing.endpoints import Fault, FaultyEndpoint
 
+BRITTLE = """\
+from harness.records import Score, record
+
+@record
+class Brittle:
+    def score(self, case, completion):
+        if case.id == "peru":
+            raise ValueError("too long")
+        return Score(value=1.0, reason="short")
+"""
 Make = Callable[[FaultyEndpoint], Project]
 
 
@@ -165,3 +177,31 @@ def test_sigkill_loses_no_answer_and_pays_none_twice(project_with: Make) -> None
     assert run.manifest.status == "complete"
     assert len(run.results) == 8
     assert project.requests <= 8 + 1, "only the request in flight may be asked again"
+
+
+def test_verdict_that_cannot_be_written_is_told_without_a_traceback(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full_disk(path: Path, text: str) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(session, "write_atomic", full_disk)
+    result = project.run()
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["harness: *No space left on device*verdict.json*"])
+    assert len(project.stored().results) == 8
+
+
+def test_scorer_that_breaks_is_an_error_of_its_own_case(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(project.pytester.path))
+    (project.pytester.path / "brittle.py").write_text(BRITTLE, encoding="utf-8")
+    project.suite(
+        "capitals", SUITE.format(role="info").split("gates:")[0].replace("exact_match", "'brittle:Brittle'")
+    )
+    result = project.run()
+    result.assert_outcomes(errors=1, passed=3)
+    result.stdout.fnmatch_lines(["E * ValueError: too long", "brittle.py:7: ValueError"])
+    assert "_pytest/runner.py" not in result.stdout.str(), "the traceback begins where the scorer was called"
+    assert len(project.stored().results) == 6, "the other cases' rows are kept"
