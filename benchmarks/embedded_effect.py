@@ -23,8 +23,9 @@ from pathlib import Path
 from statistics import mean
 
 from harness.evals import evaluate, find_suites, load_suite
-from harness.localserver.generation import Engine, GenerationRequest
-from harness.localserver.weights import ensure_weights
+from harness.localserver.generation.engine import Engine
+from harness.localserver.generation.requests import GenerationRequest
+from harness.localserver.model.weights import ensure_weights
 from harness.records import Completion, Failure, Message, Role, Sampling, Suite, record
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -79,7 +80,7 @@ class EngineModel:
         """One greedy answer."""
         request = GenerationRequest(
             adapter=self._adapter,
-            messages=tuple({key: str(value) for key, value in message.items()} for message in messages),
+            prompt=tuple({key: str(value) for key, value in message.items()} for message in messages),
             max_tokens=sampling.max_tokens or 64,
             temperature=0.0,
         )
@@ -139,7 +140,9 @@ def train(weights: Path, folder: Path, *, recipe: Recipe, share: float, seed: in
     }
     (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
     started = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "harness.localserver.trainer", str(folder)], check=True, cwd=ROOT)
+    subprocess.run(
+        [sys.executable, "-m", "harness.localserver.training.trainer", str(folder)], check=True, cwd=ROOT
+    )
     seconds = time.perf_counter() - started
     steps = [json.loads(line) for line in (folder / "metrics.jsonl").read_text("utf-8").splitlines()]
     return Tuned(

@@ -21,8 +21,9 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from harness.localserver.generation import Engine, GenerationRequest
-from harness.localserver.weights import ensure_weights
+from harness.localserver.generation.engine import Engine
+from harness.localserver.generation.requests import GenerationRequest
+from harness.localserver.model.weights import ensure_weights
 
 ROOT = Path(__file__).parent.parent
 TRAINING_TARGET_S = 45.0
@@ -106,7 +107,9 @@ def train(folder: Path, weights: Path, *, threads: int) -> int:
         "threads": threads,
     }
     (folder / "job.json").write_text(json.dumps(plan), encoding="utf-8")
-    subprocess.run([sys.executable, "-m", "harness.localserver.trainer", str(folder)], check=True, cwd=ROOT)
+    subprocess.run(
+        [sys.executable, "-m", "harness.localserver.training.trainer", str(folder)], check=True, cwd=ROOT
+    )
     outcome: dict[str, int] = json.loads((folder / "outcome.json").read_text(encoding="utf-8"))
     return outcome["trained_tokens"]
 
@@ -116,7 +119,7 @@ def answer(engine: Engine, adapter: Path | None, *, count: int) -> tuple[int, in
     futures = [
         engine.submit(
             GenerationRequest(
-                adapter=adapter, messages=tuple(messages[:-1]), max_tokens=ANSWER_TOKENS, temperature=0.0
+                adapter=adapter, prompt=tuple(messages[:-1]), max_tokens=ANSWER_TOKENS, temperature=0.0
             )
         )
         for messages in rows()[:count]

@@ -20,32 +20,22 @@ from importlib import metadata
 from pathlib import Path
 
 from harness.errors import HarnessError, UsageError
-from harness.localserver.inference import Engine
-from harness.localserver.processors import available_processors
-from harness.localserver.routes import create_app
-from harness.localserver.services import EmbeddedModel
+from harness.localserver.api.routes import create_app
+from harness.localserver.api.services import ServedModel
+from harness.localserver.generation.requests import Engine
+from harness.localserver.jobs.trainer_process import TrainerSetup
+from harness.localserver.model.processors import available_processors
+from harness.localserver.model.weights import ensure_weights, weights_digest
 from harness.localserver.serving import base_url, bound, check_alive, end_on_sigterm, serve, tell
-from harness.localserver.store import Store, open_store
-from harness.localserver.trainer_process import TrainerSetup
-from harness.localserver.weights import ensure_weights, weights_digest
+from harness.localserver.state.store import Store, open_store
 from harness.serial import digest, file_digest
 
 MODEL = "smollm2-135m-instruct"
 # The day its weights were published.
 MODEL_PUBLISHED = datetime(2024, 10, 31, tzinfo=timezone.utc)
-# The modules that decide what is answered. Their bytes are part of the fingerprint, so that no version number
+# The folders of the modules that decide what is answered. Their bytes are part of the fingerprint, so that no version number
 # has to be remembered when one of them changes.
-_ANSWERING = (
-    "adapters.py",
-    "batch.py",
-    "gguf_file.py",
-    "kv_cache.py",
-    "network.py",
-    "networks.py",
-    "prefill.py",
-    "sampling.py",
-    "tokenizer.py",
-)
+_ANSWERING = ("generation", "model")
 
 # Progress of the download is told at most this often, in bytes.
 PROGRESS_STEP = 2**20
@@ -133,7 +123,7 @@ def _serve(settings: Settings, store: Store, *, listener: socket.socket) -> None
         base=base,
         engine=_engine(weights, settings.threads),
         trainer=TrainerSetup(
-            command=(sys.executable, "-m", "harness.localserver.trainer"),
+            command=(sys.executable, "-m", "harness.localserver.training.trainer"),
             weights=weights,
             threads=settings.threads,
         ),
@@ -150,17 +140,18 @@ def _engine(weights: Path, threads: int) -> Callable[[], Engine]:
     def load() -> Engine:
         # Imported here because it imports torch, which takes seconds: the server is ready without it, and a
         # server that only trains never needs it.
-        from harness.localserver.generation import Engine as TorchEngine
+        from harness.localserver.generation.engine import Engine as TorchEngine
 
         return TorchEngine(weights, threads=threads)
 
     return load
 
 
-def _embedded_model(weights: Path) -> EmbeddedModel:
+def _embedded_model(weights: Path) -> ServedModel:
     found = weights_digest(weights)
-    code = {name: file_digest(Path(__file__).with_name(name)) for name in _ANSWERING}
-    return EmbeddedModel(
+    folders = [Path(__file__).with_name(name) for name in _ANSWERING]
+    code = {path.name: file_digest(path) for folder in folders for path in sorted(folder.glob("*.py"))}
+    return ServedModel(
         name=MODEL,
         created_at=int(MODEL_PUBLISHED.timestamp()),
         digest=found,

@@ -4,7 +4,7 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from harness.localserver.weights import SMOLLM2
+from harness.localserver.model.weights import SMOLLM2
 from tests.localserver.fakes import Server, running_server
 
 

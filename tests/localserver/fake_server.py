@@ -5,9 +5,9 @@ import contextlib
 import sys
 from pathlib import Path
 
-from harness.localserver.routes import create_app
+from harness.localserver.api.routes import create_app
 from harness.localserver.serving import base_url, bound, end_on_sigterm, serve, tell
-from harness.localserver.store import open_store
+from harness.localserver.state.store import open_store
 from tests.localserver.fakes import BASE, EchoEngine, trainer_setup
 
 

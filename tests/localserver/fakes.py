@@ -18,15 +18,15 @@ from openai import OpenAI
 from openai.types import FileObject
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
-from harness.localserver.inference import GenerationRequest, GenerationResult
-from harness.localserver.routes import create_app
-from harness.localserver.services import EmbeddedModel
-from harness.localserver.store import open_store
-from harness.localserver.trainer_process import TrainerSetup
+from harness.localserver.api.routes import create_app
+from harness.localserver.api.services import ServedModel
+from harness.localserver.generation.requests import GenerationRequest, GenerationResult
+from harness.localserver.jobs.trainer_process import TrainerSetup
+from harness.localserver.state.store import open_store
 
 T = TypeVar("T")
 
-BASE = EmbeddedModel(name="tiny-base", created_at=1_700_000_000, digest="d" * 64, fingerprint="fp_0123456789")
+BASE = ServedModel(name="tiny-base", created_at=1_700_000_000, digest="d" * 64, fingerprint="fp_0123456789")
 TRAINER = (sys.executable, str(Path(__file__).with_name("fake_trainer.py")))
 
 
@@ -65,13 +65,13 @@ class EchoEngine:
         if self._fails:
             future.set_exception(RuntimeError("the engine broke"))
             return
-        words = request.messages[-1]["content"].split()
+        words = request.prompt[-1]["content"].split()
         said = [*([request.adapter.name] if request.adapter else []), *words[: request.max_tokens]]
         future.set_result(
             GenerationResult(
                 text=" ".join(said),
                 finish_reason="stop" if len(words) <= request.max_tokens else "length",
-                prompt_tokens=self.count_prompt_tokens(request.messages),
+                prompt_tokens=self.count_prompt_tokens(request.prompt),
                 completion_tokens=len(said),
             )
         )

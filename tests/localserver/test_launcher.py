@@ -15,7 +15,7 @@ from openai import OpenAI
 from harness.errors import EndpointError
 from harness.localserver import LocalServer, start
 from harness.localserver.launcher import launch
-from harness.localserver.store import open_store
+from harness.localserver.state.store import open_store
 from tests.localserver import fake_trainer
 from tests.localserver.fakes import BASE, Server, running_server, training_rows, wait_for
 

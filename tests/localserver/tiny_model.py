@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from tokenizers import pre_tokenizers
 
-from harness.localserver.gguf_file import GgufFile
+from harness.localserver.model.gguf_file import GgufFile
 
 # As in the server. On a busy machine the two halves of one tiny product would wait for each other most of the time.
 torch.set_num_threads(1)

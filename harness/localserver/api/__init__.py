@@ -1,0 +1,1 @@
+"""The HTTP side: routes, what they read, and what they answer."""

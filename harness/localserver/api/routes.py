@@ -1,0 +1,113 @@
+"""The application: every route of the server, and what it answers where there is none."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from harness.errors import HarnessError
+from harness.localserver.api.completions import completion_routes
+from harness.localserver.api.edge import Edge
+from harness.localserver.api.files import file_routes
+from harness.localserver.api.fine_tuning import fine_tuning_routes
+from harness.localserver.api.inference import Inference
+from harness.localserver.api.models import model_routes
+from harness.localserver.api.services import ServedModel, Services
+from harness.localserver.api.uploads import MAX_UPLOAD_BYTES
+from harness.localserver.api.wire import ApiError
+from harness.localserver.generation.requests import Engine
+from harness.localserver.jobs.queue import JobQueue
+from harness.localserver.jobs.trainer_process import TrainerSetup
+from harness.localserver.state.store import Store
+
+
+def create_app(
+    store: Store,
+    *,
+    base: ServedModel,
+    engine: Callable[[], Engine],
+    trainer: TrainerSetup,
+    api_key: str | None = None,
+    max_upload_bytes: int = MAX_UPLOAD_BYTES,
+) -> ASGIApp:
+    """The server as an ASGI application.
+
+    Args:
+        store: Where files and jobs are kept; the caller closes it.
+        base: The untuned model.
+        engine: Makes the engine, on the first chat request and not before.
+        trainer: How jobs are trained.
+        api_key: Demanded of every request when given.
+        max_upload_bytes: The largest file taken.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        services = Services(
+            store=store,
+            jobs=JobQueue(store, trainer),
+            inference=Inference(engine),
+            base=base,
+            max_upload_bytes=max_upload_bytes,
+        )
+        app.state.services = services
+        services.jobs.resume()
+        try:
+            yield
+        finally:
+            await services.jobs.stop()
+            services.inference.close()
+
+    app = Starlette(
+        routes=[*file_routes(), *fine_tuning_routes(), *model_routes(), *completion_routes()],
+        lifespan=lifespan,
+        exception_handlers={
+            ApiError: _on_api_error,
+            HTTPException: _on_http_error,
+            HarnessError: _on_harness_error,
+            OSError: _on_disk_error,
+            Exception: _on_error,
+        },
+    )
+    app.router.redirect_slashes = False
+    return Edge(app, api_key=api_key)
+
+
+async def _on_api_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    return error.response()
+
+
+async def _on_harness_error(_: Request, error: Exception) -> Response:
+    """A fault a person can mend: its sentence is the answer."""
+    return ApiError(str(error), status=500, kind="server_error").response()
+
+
+async def _on_disk_error(_: Request, error: Exception) -> Response:
+    """The state folder cannot be read or written; what was asked for has not happened."""
+    assert isinstance(error, OSError)
+    message = f"The server's state folder failed it: {error.strerror or type(error).__name__}."
+    return ApiError(message, status=500, kind="server_error").response()
+
+
+async def _on_error(_: Request, error: Exception) -> Response:
+    """A fault nobody foresaw; the edge writes it to the log, under the id in the answer's header."""
+    name = type(error).__name__
+    message = f"The server had an error while processing your request ({name}). Its log says more."
+    return ApiError(message, status=500, kind="server_error").response()
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    """Unknown URL, or a method the URL does not take."""
+    assert isinstance(error, HTTPException)
+    place = f"{request.method} {request.url.path}"
+    if error.status_code == 405:
+        message = f"Not allowed to {request.method} on {request.url.path} (HINT: Perhaps you meant to use another method?)"
+        return ApiError(message, status=405, code="method_not_supported").response(error.headers)
+    if error.status_code == 404:
+        return ApiError(f"Invalid URL ({place})", status=404, code="unknown_url").response()
+    return ApiError(error.detail, status=error.status_code).response(error.headers)

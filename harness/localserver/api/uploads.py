@@ -1,0 +1,166 @@
+"""Reading a multipart upload: its file straight to disk, its fields in any order, within limits."""
+
+import asyncio
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from python_multipart import MultipartParser
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import parse_options_header
+from starlette.requests import Request
+
+from harness.localserver.api.wire import ApiError
+
+if TYPE_CHECKING:  # a type of theirs that exists for checkers only
+    from python_multipart.multipart import MultipartCallbacks
+
+# OpenAI's limit for one file.
+MAX_UPLOAD_BYTES = 512 * 2**20
+# Everything in a form that is not the file: names, purposes, headers.
+MAX_FIELD_BYTES = 64 * 2**10
+MAX_FIELDS = 20
+# What OpenAI's client sends for bytes without a name.
+DEFAULT_FILENAME = "upload"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """A form whose file is on disk: its name as the caller wrote it, and the other fields."""
+
+    filename: str | None
+    fields: dict[str, str]
+
+
+async def read_form(request: Request, part: Path, *, max_bytes: int) -> Form:
+    """Write the form's file to `part` as it arrives.
+
+    Raises:
+        ApiError: Not a multipart form, cut short, or larger than `max_bytes` (413).
+        OSError: The disk is full.
+    """
+    boundary = _boundary(request)
+    with part.open("wb") as file:
+        reader = _FormReader(file, max_bytes)
+        parser = MultipartParser(boundary, reader.callbacks())
+        fault: ApiError | None = None
+        async for chunk in request.stream():
+            if fault:
+                continue  # a client listens for the answer only once it has sent everything
+            try:
+                parser.write(chunk)
+            except FormParserError as error:
+                fault = _malformed(str(error))
+            except ApiError as error:
+                fault = error
+        if fault:
+            raise fault
+        if not reader.complete:
+            raise _malformed("the last boundary is missing")
+        file.flush()
+        await asyncio.to_thread(os.fsync, file.fileno())
+    return Form(filename=reader.filename, fields=reader.fields)
+
+
+def _boundary(request: Request) -> bytes:
+    kind, options = parse_options_header(request.headers.get("content-type"))
+    if kind != b"multipart/form-data":
+        raise ApiError(
+            f"Invalid content type: expected multipart/form-data, but got {kind.decode('latin-1')[:80] or 'none'}."
+        )
+    boundary = options.get(b"boundary")
+    if not boundary:
+        raise _malformed("the content type names no boundary")
+    return boundary
+
+
+def _malformed(reason: str) -> ApiError:
+    return ApiError(f"Could not parse multipart form: {reason[:200]}")
+
+
+class _FormReader:
+    """What has arrived of a form. The parser calls it; it writes the file and keeps the small fields."""
+
+    def __init__(self, file: BinaryIO, max_bytes: int) -> None:
+        self.filename: str | None = None
+        self.fields: dict[str, str] = {}
+        self.complete = False
+        self._file = file
+        self._max_bytes = max_bytes
+        self._written = 0
+        self._kept = 0
+        self._in_file = False
+        self._name = ""
+        self._value = bytearray()
+        self._header = bytearray()
+        self._header_value = bytearray()
+        self._disposition = b""
+
+    def callbacks(self) -> "MultipartCallbacks":
+        """What the parser is to call."""
+        return {
+            "on_part_begin": self._part_begin,
+            "on_header_field": self._header_field,
+            "on_header_value": self._header_text,
+            "on_header_end": self._header_end,
+            "on_headers_finished": self._headers_finished,
+            "on_part_data": self._part_data,
+            "on_part_end": self._part_end,
+            "on_end": self._end,
+        }
+
+    def _part_begin(self) -> None:
+        self._disposition = b""
+        self._in_file = False
+        self._value.clear()
+
+    def _header_field(self, data: bytes, start: int, end: int) -> None:
+        self._keep(self._header, data[start:end])
+
+    def _header_text(self, data: bytes, start: int, end: int) -> None:
+        self._keep(self._header_value, data[start:end])
+
+    def _header_end(self) -> None:
+        if self._header.lower() == b"content-disposition":
+            self._disposition = bytes(self._header_value)
+        self._header.clear()
+        self._header_value.clear()
+
+    def _headers_finished(self) -> None:
+        _, options = parse_options_header(self._disposition)
+        self._name = options.get(b"name", b"").decode("utf-8", "replace")
+        self._in_file = self._name == "file"
+        if self._in_file:
+            if self.filename is not None:
+                raise _malformed("more than one file")
+            self.filename = options.get(b"filename", b"").decode("utf-8", "replace") or DEFAULT_FILENAME
+
+    def _part_data(self, data: bytes, start: int, end: int) -> None:
+        if not self._in_file:
+            self._keep(self._value, data[start:end])
+            return
+        self._written += end - start
+        if self._written > self._max_bytes:
+            raise ApiError(
+                f"The file is larger than the limit of {self._max_bytes} bytes.",
+                status=413,
+                param="file",
+                code="file_too_large",
+            )
+        self._file.write(data[start:end])
+
+    def _part_end(self) -> None:
+        if not self._in_file:
+            self.fields[self._name] = self._value.decode("utf-8", "replace")
+            if len(self.fields) > MAX_FIELDS:
+                raise _malformed(f"more than {MAX_FIELDS} fields")
+
+    def _end(self) -> None:
+        self.complete = True
+
+    def _keep(self, buffer: bytearray, data: bytes) -> None:
+        self._kept += len(data)
+        if self._kept > MAX_FIELD_BYTES:
+            raise _malformed(f"more than {MAX_FIELD_BYTES} bytes beside the file")
+        buffer += data

@@ -1,0 +1,1 @@
+"""The model itself: its files, tokens, network and fine-tunes."""

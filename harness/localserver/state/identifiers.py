@@ -1,0 +1,30 @@
+"""Identifiers and names of what the server makes, in the forms OpenAI gives them, and the clock of their dates."""
+
+import secrets
+import string
+import time
+
+# The place in a model's name where OpenAI writes the organisation.
+ORGANIZATION_IN_NAMES = "local"
+
+_LETTERS = string.ascii_letters + string.digits
+
+
+def now() -> int:
+    """Unix time in whole seconds, the clock of every `created_at`."""
+    return int(time.time())
+
+
+def new_id(prefix: str, length: int = 24) -> str:
+    """A fresh identifier: the prefix and `length` random letters and digits."""
+    return prefix + "".join(secrets.choice(_LETTERS) for _ in range(length))
+
+
+def fine_tune_name(base: str, suffix: str | None) -> str:
+    """A fresh model name, `ft:<base>:local:<suffix>:<8 characters>`; the suffix is lower-cased."""
+    return f"ft:{base}:{ORGANIZATION_IN_NAMES}:{(suffix or '').lower()}:{new_id('', 8)}"
+
+
+def checkpoint_name(base: str, suffix: str | None, *, step: int) -> str:
+    """A fresh checkpoint name; its 8 characters are its own, not the final model's."""
+    return f"{fine_tune_name(base, suffix)}:ckpt-step-{step}"

@@ -1,0 +1,290 @@
+"""The server's memory on disk: uploaded files, jobs with their events, and the models jobs made.
+
+    <root>/schema.json                   the layout's number, refused when it is newer than ours
+    <root>/lock                          held while a server uses the folder
+    <root>/files/<id>.json, <id>.bytes   an uploaded file; without its .json it does not exist
+    <root>/jobs/<id>/record.json         a job, replaced in one step at every change
+    <root>/jobs/<id>/events.jsonl        what happened to it, oldest first, appended
+    <root>/jobs/<id>/attempt-<n>/        where the n-th start of the trainer works
+
+Every change is on disk before it is answered, so a server killed at any moment loses nothing it confirmed.
+Identifiers in requests are looked up in memory and never become part of a path.
+"""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from filelock import FileLock, Timeout
+
+from harness.errors import StorageError
+from harness.localserver.state.identifiers import new_id, now
+from harness.localserver.state.objects import Checkpoint, Event, StoredFile, StoredJob
+from harness.serial import ParseError, from_json, to_json, write_atomic
+
+_T = TypeVar("_T")
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Layout:
+    schema: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FineTune:
+    """A model a job made: its name, when, and the folder with its PEFT adapter."""
+
+    name: str
+    created_at: int
+    job_id: str
+    adapter: Path
+
+
+class Store:
+    """Everything the server keeps. One process, one thread; `open_store` makes it."""
+
+    def __init__(self, root: Path, lock: FileLock) -> None:
+        self._root = root
+        self._lock = lock
+        self._files = {file.id: file for file in _load_files(root / "files")}
+        self._jobs = {job.id: job for job in _load_jobs(root / "jobs")}
+        self._events: dict[str, list[Event]] = {}
+        stored: list[StoredFile | StoredJob] = [*self._files.values(), *self._jobs.values()]
+        self._numbers = {item.id: item.number for item in stored}
+        self._last = max(self._numbers.values(), default=0)
+
+    def close(self) -> None:
+        """Let another server use the folder."""
+        self._lock.release()
+
+    def next_number(self) -> int:
+        """The next place in the order in which things were stored."""
+        self._last += 1
+        return self._last
+
+    def number_of(self, identifier: str) -> int | None:
+        """The place of a file or a job, also of one deleted while this server runs: a cursor may name it."""
+        return self._numbers.get(identifier)
+
+    # --- files ---
+
+    @property
+    def uploads(self) -> Path:
+        """Where files are written before they exist; emptied when a server starts."""
+        return self._root / "uploads"
+
+    def files(self) -> list[StoredFile]:
+        """Every file, oldest first."""
+        return sorted(self._files.values(), key=lambda file: file.number)
+
+    def find_file(self, file_id: str) -> StoredFile | None:
+        """The file, or None when it was never uploaded or is deleted."""
+        return self._files.get(file_id)
+
+    def content_of(self, file: StoredFile) -> Path:
+        """Where the bytes of a file lie."""
+        return self._root / "files" / f"{file.id}.bytes"
+
+    def keep_upload(self, part: Path, *, filename: str, purpose: str) -> StoredFile:
+        """Turn a finished upload into a file; `part` is moved, not copied."""
+        file = self._new_file(new_id("file-", 22), part.stat().st_size, filename=filename, purpose=purpose)
+        part.replace(self.content_of(file))
+        return self._keep_file(file)
+
+    def keep_result(self, job: StoredJob, text: str) -> StoredFile:
+        """Store the table of a job's steps. The id follows from the job's, so that doing it twice is once."""
+        content = text.encode()
+        file_id = "file-" + job.id.removeprefix("ftjob-")[:22]
+        file = self._new_file(file_id, len(content), filename="step_metrics.csv", purpose="fine-tune-results")
+        write_atomic(self.content_of(file), text)
+        return self._keep_file(file)
+
+    def remove_file(self, file: StoredFile) -> None:
+        """Forget a file and its bytes."""
+        content = self.content_of(file)
+        content.with_suffix(".json").unlink(missing_ok=True)
+        content.unlink(missing_ok=True)
+        self._files.pop(file.id, None)
+
+    def _new_file(self, file_id: str, size: int, *, filename: str, purpose: str) -> StoredFile:
+        return StoredFile(
+            id=file_id,
+            number=self.next_number(),
+            created_at=now(),
+            filename=filename,
+            purpose=purpose,
+            bytes=size,
+        )
+
+    def _keep_file(self, file: StoredFile) -> StoredFile:
+        write_atomic(self.content_of(file).with_suffix(".json"), to_json(file))
+        self._files[file.id] = file
+        self._numbers[file.id] = file.number
+        return file
+
+    # --- jobs ---
+
+    def jobs(self) -> list[StoredJob]:
+        """Every job, oldest first."""
+        return sorted(self._jobs.values(), key=lambda job: job.number)
+
+    def find_job(self, job_id: str) -> StoredJob | None:
+        """The job, or None when there never was one."""
+        return self._jobs.get(job_id)
+
+    def job_folder(self, job: StoredJob) -> Path:
+        """The folder of a job."""
+        return self._root / "jobs" / job.id
+
+    def attempt_folder(self, job: StoredJob) -> Path:
+        """The folder in which the current start of the job's trainer works."""
+        return self.job_folder(job) / f"attempt-{job.attempt}"
+
+    def keep_job(self, job: StoredJob) -> StoredJob:
+        """Store a new job, or a job's new state."""
+        write_atomic(self.job_folder(job) / "record.json", to_json(job))
+        self._jobs[job.id] = job
+        self._numbers[job.id] = job.number
+        return job
+
+    def show_job(self, job: StoredJob) -> None:
+        """Answer with this state of a job although it cannot be stored; a restart goes back to the stored one."""
+        self._jobs[job.id] = job
+
+    def add_event(self, job: StoredJob, event: Event) -> None:
+        """Append to what happened to a job."""
+        self.events(job).append(event)
+        path = self.job_folder(job) / "events.jsonl"
+        with path.open("a+b") as file:
+            file.seek(0, os.SEEK_END)
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":  # a killed server left half a line behind
+                    file.write(b"\n")
+            file.write(to_json(event).encode("utf-8", "surrogatepass") + b"\n")
+
+    def events(self, job: StoredJob) -> list[Event]:
+        """What happened to a job, oldest first."""
+        if job.id not in self._events:
+            self._events[job.id] = list(_load_events(self.job_folder(job) / "events.jsonl"))
+        return self._events[job.id]
+
+    # --- models ---
+
+    def models(self) -> list[FineTune]:
+        """Every model jobs have made and nobody has deleted, oldest first."""
+        return [
+            self._fine_tune(job, checkpoint)
+            for job in self.jobs()
+            for checkpoint in job.checkpoints
+            if not checkpoint.deleted
+        ]
+
+    def find_model(self, name: str) -> FineTune | None:
+        """The fine-tuned model or checkpoint of that name."""
+        return next((model for model in self.models() if model.name == name), None)
+
+    def remove_model(self, model: FineTune) -> None:
+        """Delete a model's weights; the job keeps its name, as a record of what was made."""
+        job = self._jobs[model.job_id]
+        checkpoints = tuple(
+            replace(checkpoint, deleted=True) if checkpoint.model == model.name else checkpoint
+            for checkpoint in job.checkpoints
+        )
+        self.keep_job(replace(job, checkpoints=checkpoints))
+        shutil.rmtree(model.adapter, ignore_errors=True)
+
+    def _fine_tune(self, job: StoredJob, checkpoint: Checkpoint) -> FineTune:
+        adapter = self.attempt_folder(job) / "checkpoints" / f"step-{checkpoint.step}"
+        return FineTune(
+            name=checkpoint.model, created_at=checkpoint.created_at, job_id=job.id, adapter=adapter
+        )
+
+
+def open_store(root: Path) -> Store:
+    """Open the folder, or make it.
+
+    Raises:
+        StorageError: Another server uses it, it was written by a newer version, it cannot be written, or a
+            record in it is not readable.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(root / "lock")
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise StorageError(
+            f"{root}: another server uses this state folder",
+            remedy="stop it, or give this one a folder of its own",
+        ) from None
+    except OSError as error:
+        raise StorageError(
+            f"{root}: the state folder cannot be written: {error.strerror}",
+            remedy="choose another folder or free disk space",
+        ) from error
+    try:
+        return _opened(root, lock)
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _opened(root: Path, lock: FileLock) -> Store:
+    layout = root / "schema.json"
+    if layout.exists():
+        found = _read(_Layout, layout).schema
+        if found > SCHEMA:
+            raise StorageError(
+                f"{root}: written by a newer version (layout {found}, this version knows {SCHEMA})",
+                remedy="upgrade the harness, or use another state folder",
+            )
+    else:
+        write_atomic(layout, to_json(_Layout(schema=SCHEMA)))
+    shutil.rmtree(root / "uploads", ignore_errors=True)
+    for folder in ("uploads", "files", "jobs"):
+        (root / folder).mkdir(exist_ok=True)
+    return Store(root, lock)
+
+
+def _load_files(folder: Path) -> list[StoredFile]:
+    files = [_read(StoredFile, path) for path in folder.glob("file-*.json")]
+    known = {file.id for file in files}
+    for content in folder.glob("*.bytes"):
+        if content.stem not in known:  # its server was killed between the two steps of storing it
+            content.unlink()
+    return files
+
+
+def _load_jobs(folder: Path) -> list[StoredJob]:
+    return [_read(StoredJob, path) for path in folder.glob("ftjob-*/record.json")]
+
+
+def _load_events(path: Path) -> Iterator[Event]:
+    with contextlib.suppress(FileNotFoundError):
+        for line in path.read_bytes().splitlines():
+            with contextlib.suppress(ParseError):  # the half line of a killed server
+                yield from_json(Event, line)
+
+
+def _read(cls: type[_T], path: Path) -> _T:
+    try:
+        return from_json(cls, path.read_bytes())
+    except ParseError as error:
+        raise StorageError(
+            f"{path}: not a record this version can read: {error}",
+            remedy="upgrade the harness, or move the file away",
+        ) from None
+
+
+def upload_path(store: Store) -> Path:
+    """An empty file for the bytes of an upload, on the file system where it will stay."""
+    handle, name = tempfile.mkstemp(dir=store.uploads)
+    os.close(handle)
+    return Path(name)

@@ -1,0 +1,1 @@
+"""Teaching: rows, packs, low-rank changes and the trainer, a process of its own."""

@@ -1,0 +1,291 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import torch
+
+from harness.localserver.model.adapters import load_adapter
+from harness.localserver.model.gguf_file import GgufFile
+from harness.localserver.model.network import read_shape
+from harness.localserver.model.tokenizer import ChatTokenizer
+from harness.localserver.training.lesson import Lesson, read_rows
+from harness.localserver.training.lora import Student
+from harness.localserver.training.trainer import (
+    Schedule,
+    TrainingError,
+    TrainingPlan,
+    main,
+    read_plan,
+    train,
+    training_precision,
+)
+from tests.localserver.tiny_model import write_tiny_model
+
+WORDS = ["red", "green", "blue", "hello world"]
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny.gguf", context=256)
+
+
+def write_rows(path: Path, count: int, *, start: int = 0, **assistant: object) -> Path:
+    rows = [
+        {
+            "messages": [
+                {"role": "user", "content": f"{WORDS[index % 4]} {index}"},
+                {"role": "assistant", "content": WORDS[index % 4], **assistant},
+            ]
+        }
+        for index in range(start, start + count)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def plan(weights: Path, folder: Path, **changes: object) -> TrainingPlan:
+    folder.mkdir(exist_ok=True)
+    settings: dict[str, object] = {
+        "weights": str(weights),
+        "training_file": str(write_rows(folder / "train.jsonl", 10)),
+        "validation_file": str(write_rows(folder / "valid.jsonl", 6, start=100)),
+        "n_epochs": 3,
+        "batch_size": 4,
+        "learning_rate_multiplier": 1.0,
+        "seed": 1,
+        "threads": 2,
+    }
+    (folder / "job.json").write_text(json.dumps(settings | changes), encoding="utf-8")
+    return read_plan(folder)
+
+
+def metrics(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def outcome(folder: Path) -> dict[str, object]:
+    found: dict[str, object] = json.loads((folder / "outcome.json").read_text())
+    return found
+
+
+def schedule(rows: int = 10, n_epochs: int = 3, batch_size: int = 4) -> Schedule:
+    return Schedule(rows=rows, n_epochs=n_epochs, batch_size=batch_size, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("rows", "n_epochs", "batch_size", "steps", "ends"),
+    [
+        (10, 3, 4, 8, {3, 5, 8}),
+        (100, 3, 4, 75, {25, 50, 75}),
+        (10, 3, 1, 30, {10, 20, 30}),
+        (10, 4, 256, 1, {1}),
+        (59, 5, 7, 43, {9, 17, 26, 34, 43}),
+    ],
+)
+def test_batches_run_on_across_epochs(
+    rows: int, n_epochs: int, batch_size: int, steps: int, ends: frozenset[int]
+) -> None:
+    found = schedule(rows, n_epochs, batch_size)
+    batches = list(found.batches())
+    assert (found.steps, len(batches), found.epoch_ends()) == (steps, steps, ends)
+    assert {len(batch) for batch in batches[:-1]} <= {batch_size}
+    order = [index for batch in batches for index in batch]
+    for epoch in range(n_epochs):
+        assert sorted(order[epoch * rows : (epoch + 1) * rows]) == list(range(rows))
+
+
+def test_epochs_differ_in_order() -> None:
+    order = [index for batch in schedule().batches() for index in batch]
+    assert order[:10] != order[10:20]
+
+
+def test_rate_rises_and_falls() -> None:
+    found = schedule(100, 4, 4)
+    rates = [found.rate(step) for step in range(1, 101)]
+    assert rates[9] == 1.0
+    assert rates[:10] == sorted(rates[:10])
+    assert rates[9:] == sorted(rates[9:], reverse=True)
+    assert 0 < rates[-1] <= 1 / 90
+    assert 0 < rates[0] <= 0.1
+
+
+def test_rate_of_a_single_step_is_full() -> None:
+    assert schedule(4, 1, 4).rate(1) == 1.0
+
+
+@pytest.mark.parametrize(("rows", "steps"), [(100, range(1, 10)), (101, [1, 11, 21]), (1001, [1, 101, 201])])
+def test_validation_is_as_rare_as_the_job_is_long(rows: int, steps: object) -> None:
+    found = schedule(rows, 1, 1)
+    assert [step for step in range(1, 202) if found.validates(step)][: len(list(steps))] == list(steps)
+
+
+def test_training_lowers_the_loss_and_reports_every_step(tmp_path: Path, weights: Path) -> None:
+    tokens = train(plan(weights, tmp_path, n_epochs=8, learning_rate_multiplier=5.0), tmp_path)
+    lines = metrics(tmp_path)
+    assert [line["step"] for line in lines] == list(range(1, 21))
+    assert {line["total_steps"] for line in lines} == {20}
+    assert lines[-1]["full_valid_loss"] < 0.8 * lines[0]["valid_loss"]
+    assert all(0 <= line["train_mean_token_accuracy"] <= 1 for line in lines)
+    assert [line["step"] for line in lines if line["epoch_end"]] == [3, 5, 8, 10, 13, 15, 18, 20]
+    assert [line["step"] for line in lines if "full_valid_loss" in line] == [3, 5, 8, 10, 13, 15, 18, 20]
+    assert [line["seconds"] for line in lines] == sorted(line["seconds"] for line in lines)
+    assert tokens % 8 == 0
+    assert tokens > 0
+
+
+def test_every_epoch_leaves_an_adapter_and_they_differ(tmp_path: Path, weights: Path) -> None:
+    train(plan(weights, tmp_path), tmp_path)
+    folders = sorted((tmp_path / "checkpoints").iterdir())
+    assert [folder.name for folder in folders] == ["step-3", "step-5", "step-8"]
+    shape = read_shape(GgufFile(weights))
+    first, _, last = (load_adapter(folder, shape).layers[5]["mlp.down_proj"].up for folder in folders)
+    assert not torch.equal(first, last)
+
+
+def test_same_seed_gives_the_same_bits_on_one_thread_and_on_two(tmp_path: Path, weights: Path) -> None:
+    adapters = []
+    for name, threads in (("one", 1), ("two", 2), ("again", 2)):
+        train(plan(weights, tmp_path / name, threads=threads), tmp_path / name)
+        adapters.append(
+            (tmp_path / name / "checkpoints" / "step-8" / "adapter_model.safetensors").read_bytes()
+        )
+    assert adapters[0] == adapters[1] == adapters[2]
+
+
+def test_training_is_the_plain_loop(tmp_path: Path, weights: Path) -> None:
+    """AdamW at the schedule's rate on gradients cut to length 1, one step an epoch."""
+    job = plan(
+        weights, tmp_path, n_epochs=6, batch_size=10, learning_rate_multiplier=20.0, validation_file=None
+    )
+    train(job, tmp_path)
+    gguf = GgufFile(weights)
+    student = Student(gguf, seed=job.seed, dtype=training_precision(), device=torch.device("cpu"))
+    optimizer = torch.optim.AdamW([student.learned], lr=2e-3)
+    lengths = []
+    with ThreadPoolExecutor(1) as pool:
+        lesson = Lesson(read_rows(job.training_file, ChatTokenizer(gguf), context=256), student, pool)
+        for share in (1.0, 1.0, 0.8, 0.6, 0.4, 0.2):
+            _, student.learned.grad = lesson.gradient(range(10))
+            lengths.append(float(torch.nn.utils.clip_grad_norm_([student.learned], 1.0)))
+            optimizer.param_groups[0]["lr"] = 20 * 2e-3 * share
+            optimizer.step()
+    assert (
+        max(lengths) > 1.5 * min(lengths) > 1.5
+    )  # unlike each other, and cut: else cutting could not be told
+    found = load_adapter(tmp_path / "checkpoints" / "step-6", student.shape).layers[5]["self_attn.o_proj"]
+    expected = student.adapter().layers[5]["self_attn.o_proj"]
+    torch.testing.assert_close(found.up, expected.up, atol=1e-3, rtol=0)
+    torch.testing.assert_close(found.down, expected.down, atol=1e-3, rtol=0)
+
+
+def test_another_seed_gives_another_adapter(tmp_path: Path, weights: Path) -> None:
+    adapters = []
+    for seed in (1, 2):
+        train(plan(weights, tmp_path / str(seed), seed=seed), tmp_path / str(seed))
+        adapters.append(
+            (tmp_path / str(seed) / "checkpoints" / "step-8" / "adapter_model.safetensors").read_bytes()
+        )
+    assert adapters[0] != adapters[1]
+
+
+def test_validation_changes_nothing_about_training(tmp_path: Path, weights: Path) -> None:
+    train(plan(weights, tmp_path / "with"), tmp_path / "with")
+    train(plan(weights, tmp_path / "without", validation_file=None), tmp_path / "without")
+    with_valid, without = metrics(tmp_path / "with"), metrics(tmp_path / "without")
+    assert [line["train_loss"] for line in with_valid] == [line["train_loss"] for line in without]
+    assert not any("valid_loss" in line or "full_valid_loss" in line for line in without)
+
+
+def test_step_without_taught_tokens_has_no_loss(tmp_path: Path, weights: Path) -> None:
+    job = plan(weights, tmp_path, batch_size=1, n_epochs=1)
+    silent = write_rows(tmp_path / "silent.jsonl", 2, weight=0).read_text()
+    job.training_file.write_text(silent + job.training_file.read_text(), encoding="utf-8")
+    train(job, tmp_path)
+    losses = [line["train_loss"] for line in metrics(tmp_path)]
+    assert (len(losses), losses.count(None)) == (12, 2)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3])
+def test_step_without_taught_tokens_changes_nothing(tmp_path: Path, weights: Path, seed: int) -> None:
+    """Whichever of the two rows comes first, only one of them teaches."""
+    changes: dict[str, object] = {"batch_size": 1, "n_epochs": 1, "seed": seed, "validation_file": None}
+    adapters = []
+    for name, silent in (("alone", 0), ("beside", 1)):
+        job = plan(weights, tmp_path / name, **changes)
+        text = (
+            write_rows(job.training_file, 1).read_text()
+            + write_rows(tmp_path / "silent", silent, weight=0).read_text()
+        )
+        job.training_file.write_text(text, encoding="utf-8")
+        train(job, tmp_path / name)
+        (folder,) = (tmp_path / name / "checkpoints").iterdir()
+        adapters.append((folder / "adapter_model.safetensors").read_bytes())
+    assert adapters[0] == adapters[1]
+
+
+def test_trained_tokens_are_those_of_all_rows_in_all_epochs(tmp_path: Path, weights: Path) -> None:
+    once = train(plan(weights, tmp_path, n_epochs=1), tmp_path)
+    assert train(plan(weights, tmp_path, n_epochs=3), tmp_path) == 3 * once
+
+
+def test_row_beyond_the_context_is_cut(tmp_path: Path, weights: Path) -> None:
+    job = plan(weights, tmp_path, n_epochs=1, validation_file=None)
+    long = {"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y z " * 400}]}
+    job.training_file.write_text(json.dumps(long) + "\n", encoding="utf-8")
+    assert train(job, tmp_path) == 256
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"messages": [{"role": "user", "content": "a"}]}', "No example has assistant text to learn"),
+        ("{broken", "cannot be read as chat examples"),
+        ('{"prompt": "x"}', "cannot be read as chat examples"),
+    ],
+)
+def test_file_that_teaches_nothing_is_the_jobs_failure(
+    tmp_path: Path, weights: Path, content: str, message: str
+) -> None:
+    plan(weights, tmp_path).training_file.write_text(content, encoding="utf-8")
+    assert main(tmp_path) == 1
+    error = outcome(tmp_path)["error"]
+    assert isinstance(error, dict)
+    assert message in error["message"]
+    assert (error["code"], error["param"]) == ("invalid_training_file", "training_file")
+
+
+def test_absurd_rate_ends_in_words(tmp_path: Path, weights: Path) -> None:
+    with pytest.raises(TrainingError, match="no longer a number") as caught:
+        train(plan(weights, tmp_path, n_epochs=20, learning_rate_multiplier=1e30), tmp_path)
+    assert (caught.value.code, caught.value.param) == ("training_diverged", "learning_rate_multiplier")
+    assert all("NaN" not in line for line in (tmp_path / "metrics.jsonl").read_text().splitlines())
+
+
+def test_missing_weights_are_the_servers_failure(tmp_path: Path) -> None:
+    plan(tmp_path / "none.gguf", tmp_path)
+    assert main(tmp_path) == 1
+    assert outcome(tmp_path)["status"] == "failed"
+    assert "none.gguf" in str(outcome(tmp_path)["error"])
+
+
+def test_process_succeeds(tmp_path: Path, weights: Path) -> None:
+    plan(weights, tmp_path)
+    subprocess.run([sys.executable, "-m", "harness.localserver.training.trainer", str(tmp_path)], check=True)
+    tokens = train(plan(weights, tmp_path), tmp_path)
+    assert outcome(tmp_path) == {"status": "succeeded", "trained_tokens": tokens}
+
+
+def test_sigterm_ends_the_process_at_once(tmp_path: Path, weights: Path) -> None:
+    """The training file is a pipe that nobody writes to: the process is known to be at work when it opens it."""
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    plan(weights, tmp_path, training_file=str(tmp_path / "pipe.jsonl"))
+    command = [sys.executable, "-m", "harness.localserver.training.trainer", str(tmp_path)]
+    with subprocess.Popen(command) as process, (tmp_path / "pipe.jsonl").open("wb"):
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == 128 + signal.SIGTERM
+    assert not (tmp_path / "outcome.json").exists()
