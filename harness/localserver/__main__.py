@@ -21,7 +21,7 @@ from pathlib import Path
 
 from harness.errors import HarnessError, UsageError
 from harness.localserver.api.routes import create_app
-from harness.localserver.api.services import ServedModel
+from harness.localserver.api.services import ServedModel, Terms
 from harness.localserver.generation.requests import Engine
 from harness.localserver.jobs.trainer_process import TrainerSetup
 from harness.localserver.model.processors import available_processors
@@ -127,7 +127,7 @@ def _serve(settings: Settings, store: Store, *, listener: socket.socket) -> None
             weights=weights,
             threads=settings.threads,
         ),
-        api_key=settings.api_key,
+        terms=Terms(api_key=settings.api_key),
     )
 
     def on_ready() -> None:

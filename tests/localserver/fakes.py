@@ -19,7 +19,7 @@ from openai.types import FileObject
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
 from harness.localserver.api.routes import create_app
-from harness.localserver.api.services import ServedModel
+from harness.localserver.api.services import ServedModel, Terms
 from harness.localserver.generation.requests import GenerationRequest, GenerationResult
 from harness.localserver.jobs.trainer_process import TrainerSetup
 from harness.localserver.state.store import open_store
@@ -180,8 +180,7 @@ def running_server(
         base=BASE,
         engine=lambda: chosen,
         trainer=trainer or trainer_setup(),
-        api_key=api_key,
-        max_upload_bytes=max_upload_bytes,
+        terms=Terms(api_key=api_key, max_upload_bytes=max_upload_bytes),
     )
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(app, log_level="critical", lifespan="on", timeout_graceful_shutdown=2)

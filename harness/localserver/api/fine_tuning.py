@@ -148,7 +148,7 @@ def _new_job(body: Parameters, found: Services) -> StoredJob:
     if body.value("integrations"):
         raise unsupported("integrations", remedy="Follow the job's events instead.")
     model = body.required_text("model")
-    if model != found.base.name:
+    if not found.is_base(model):
         raise ApiError(
             f"Model {model[:200]} is not available for fine-tuning or does not exist.",
             param="model",
@@ -161,7 +161,8 @@ def _new_job(body: Parameters, found: Services) -> StoredJob:
         id=new_id("ftjob-"),
         number=found.store.next_number(),
         created_at=now(),
-        model=model,
+        model=found.base.name,
+        base_digest=found.base.digest,
         training_file=training_file or "",
         validation_file=_file_id(body, "validation_file", store=found.store),
         hyperparameters=_hyperparameters(body),

@@ -16,8 +16,7 @@ from harness.localserver.api.files import file_routes
 from harness.localserver.api.fine_tuning import fine_tuning_routes
 from harness.localserver.api.inference import Inference
 from harness.localserver.api.models import model_routes
-from harness.localserver.api.services import ServedModel, Services
-from harness.localserver.api.uploads import MAX_UPLOAD_BYTES
+from harness.localserver.api.services import ServedModel, Services, Terms
 from harness.localserver.api.wire import ApiError
 from harness.localserver.generation.requests import Engine
 from harness.localserver.jobs.queue import JobQueue
@@ -31,8 +30,7 @@ def create_app(
     base: ServedModel,
     engine: Callable[[], Engine],
     trainer: TrainerSetup,
-    api_key: str | None = None,
-    max_upload_bytes: int = MAX_UPLOAD_BYTES,
+    terms: Terms | None = None,
 ) -> ASGIApp:
     """The server as an ASGI application.
 
@@ -41,9 +39,9 @@ def create_app(
         base: The untuned model.
         engine: Makes the engine, on the first chat request and not before.
         trainer: How jobs are trained.
-        api_key: Demanded of every request when given.
-        max_upload_bytes: The largest file taken.
+        terms: The key it demands, what it takes and what it refuses.
     """
+    agreed = terms or Terms()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -52,7 +50,8 @@ def create_app(
             jobs=JobQueue(store, trainer),
             inference=Inference(engine),
             base=base,
-            max_upload_bytes=max_upload_bytes,
+            max_upload_bytes=agreed.max_upload_bytes,
+            training_closed=agreed.training_closed,
         )
         app.state.services = services
         services.jobs.resume()
@@ -74,7 +73,7 @@ def create_app(
         },
     )
     app.router.redirect_slashes = False
-    return Edge(app, api_key=api_key)
+    return Edge(app, api_key=agreed.api_key)
 
 
 async def _on_api_error(_: Request, error: Exception) -> Response:

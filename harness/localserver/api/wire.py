@@ -69,6 +69,16 @@ def unknown_model(name: str) -> ApiError:
     )
 
 
+def model_of_another_base(name: str, *, base: str, served: str) -> ApiError:
+    """404 for a fine-tune of a model that this server does not serve; it says which server would."""
+    return ApiError(
+        f"The model `{name}` was trained from `{base}`, but this server serves `{served}`. "
+        f"Start the server with the model `{base}` to use it.",
+        status=404,
+        code="model_not_found",
+    )
+
+
 def listing(data: Sequence[JsonObject], *, has_more: bool) -> JsonObject:
     """One page of a list."""
     return {"object": "list", "data": data, "has_more": has_more}

@@ -5,9 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from harness.localserver.model.weights import SMOLLM2
+
 Auto: TypeAlias = Literal["auto"]
 Status: TypeAlias = Literal["validating_files", "queued", "running", "succeeded", "failed", "cancelled"]
 Level: TypeAlias = Literal["info", "warn", "error"]
+
+# What jobs were trained from before their records said it: there was no other model.
+EMBEDDED_DIGEST = SMOLLM2.sha256[:16]
 
 FINISHED: frozenset[Status] = frozenset({"succeeded", "failed", "cancelled"})
 
@@ -55,7 +60,10 @@ class Checkpoint:
 
 @dataclass(frozen=True, kw_only=True)
 class StoredJob:
-    """A fine-tuning job. Its models are its checkpoints: they are stored nowhere else."""
+    """A fine-tuning job. Its models are its checkpoints: they are stored nowhere else.
+
+    `model` and `base_digest` are the name of the model it starts from, and the digest of its weights.
+    """
 
     id: str
     number: int
@@ -67,6 +75,7 @@ class StoredJob:
     seed: int
     suffix: str | None
     metadata: Mapping[str, str] | None
+    base_digest: str = EMBEDDED_DIGEST
     status: Status = "validating_files"
     error: Fault | None = None
     finished_at: int | None = None

@@ -15,7 +15,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 
 from harness.errors import StorageError
 from harness.localserver.state.identifiers import new_id, now
-from harness.localserver.state.objects import Checkpoint, Event, StoredFile, StoredJob
+from harness.localserver.state.objects import Event, StoredFile, StoredJob
 from harness.serial import ParseError, from_json, to_json, write_atomic
 
 _T = TypeVar("_T")
@@ -39,12 +39,14 @@ class _Layout:
 
 @dataclass(frozen=True, kw_only=True)
 class FineTune:
-    """A model a job made: its name, when, and the folder with its PEFT adapter."""
+    """A model a job made: its name, when, the folder with its PEFT adapter, and what it was trained from."""
 
     name: str
     created_at: int
     job_id: str
     adapter: Path
+    base: str
+    base_digest: str
 
 
 class Store:
@@ -141,11 +143,11 @@ class Store:
 
     def job_folder(self, job: StoredJob) -> Path:
         """The folder of a job."""
-        return self._root / "jobs" / job.id
+        return _job_folder(self._root, job)
 
     def attempt_folder(self, job: StoredJob) -> Path:
         """The folder in which the current start of the job's trainer works."""
-        return self.job_folder(job) / f"attempt-{job.attempt}"
+        return _attempt_folder(self._root, job)
 
     def keep_job(self, job: StoredJob) -> StoredJob:
         """Store a new job, or a job's new state."""
@@ -180,12 +182,7 @@ class Store:
 
     def models(self) -> list[FineTune]:
         """Every model jobs have made and nobody has deleted, oldest first."""
-        return [
-            self._fine_tune(job, checkpoint)
-            for job in self.jobs()
-            for checkpoint in job.checkpoints
-            if not checkpoint.deleted
-        ]
+        return _fine_tunes(self._root, self.jobs())
 
     def find_model(self, name: str) -> FineTune | None:
         """The fine-tuned model or checkpoint of that name."""
@@ -200,12 +197,6 @@ class Store:
         )
         self.keep_job(replace(job, checkpoints=checkpoints))
         shutil.rmtree(model.adapter, ignore_errors=True)
-
-    def _fine_tune(self, job: StoredJob, checkpoint: Checkpoint) -> FineTune:
-        adapter = self.attempt_folder(job) / "checkpoints" / f"step-{checkpoint.step}"
-        return FineTune(
-            name=checkpoint.model, created_at=checkpoint.created_at, job_id=job.id, adapter=adapter
-        )
 
 
 def open_store(root: Path) -> Store:
@@ -237,20 +228,62 @@ def open_store(root: Path) -> Store:
 
 
 def _opened(root: Path, lock: FileLock) -> Store:
-    layout = root / "schema.json"
-    if layout.exists():
-        found = _read(_Layout, layout).schema
-        if found > SCHEMA:
-            raise StorageError(
-                f"{root}: written by a newer version (layout {found}, this version knows {SCHEMA})",
-                remedy="upgrade the harness, or use another state folder",
-            )
-    else:
-        write_atomic(layout, to_json(_Layout(schema=SCHEMA)))
+    if not _check_layout(root):
+        write_atomic(root / "schema.json", to_json(_Layout(schema=SCHEMA)))
     shutil.rmtree(root / "uploads", ignore_errors=True)
     for folder in ("uploads", "files", "jobs"):
         (root / folder).mkdir(exist_ok=True)
     return Store(root, lock)
+
+
+def read_fine_tunes(root: Path) -> list[FineTune]:
+    """The models in a state folder, oldest first, also while a server uses it; empty where there is no such folder.
+
+    Raises:
+        StorageError: It was written by a newer version, or a record in it is not readable.
+    """
+    if not root.is_dir():
+        return []
+    _check_layout(root)
+    return _fine_tunes(root, sorted(_load_jobs(root / "jobs"), key=lambda job: job.number))
+
+
+def _fine_tunes(root: Path, jobs: Iterable[StoredJob]) -> list[FineTune]:
+    return [
+        FineTune(
+            name=checkpoint.model,
+            created_at=checkpoint.created_at,
+            job_id=job.id,
+            adapter=_attempt_folder(root, job) / "checkpoints" / f"step-{checkpoint.step}",
+            base=job.model,
+            base_digest=job.base_digest,
+        )
+        for job in jobs
+        for checkpoint in job.checkpoints
+        if not checkpoint.deleted
+    ]
+
+
+def _job_folder(root: Path, job: StoredJob) -> Path:
+    return root / "jobs" / job.id
+
+
+def _attempt_folder(root: Path, job: StoredJob) -> Path:
+    return _job_folder(root, job) / f"attempt-{job.attempt}"
+
+
+def _check_layout(root: Path) -> bool:
+    """Whether the folder has a layout, one that this version knows."""
+    path = root / "schema.json"
+    if not path.exists():
+        return False
+    found = _read(_Layout, path).schema
+    if found > SCHEMA:
+        raise StorageError(
+            f"{root}: written by a newer version (layout {found}, this version knows {SCHEMA})",
+            remedy="upgrade the harness, or use another state folder",
+        )
+    return True
 
 
 def _load_files(folder: Path) -> list[StoredFile]:
