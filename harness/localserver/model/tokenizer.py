@@ -34,20 +34,8 @@ class ChatTokenizer:
         tokens = gguf.texts("tokenizer.ggml.tokens")
         kinds = gguf.settings.get("tokenizer.ggml.token_type")
         assert isinstance(kinds, list)
-        merges = [
-            (left, right)
-            for left, _, right in (merge.partition(" ") for merge in gguf.texts("tokenizer.ggml.merges"))
-        ]
         ids = {token: index for index, token in enumerate(tokens)}
-        self._tokenizer = Tokenizer(models.BPE(vocab=ids, merges=merges))
-        # "smollm" in tokenizer.ggml.pre: every digit alone, then the byte-level split of GPT-2.
-        self._tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-            [
-                pre_tokenizers.Digits(individual_digits=True),
-                pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
-            ]
-        )
-        self._tokenizer.decoder = decoders.ByteLevel()
+        self._tokenizer = plain_text_tokenizer(gguf)
         self.control_ids = frozenset(index for index, kind in enumerate(kinds) if kind == _CONTROL)
         self.start_id, self.end_id = ids[_START], ids[_END]
         self._newline = self.encode_text("\n")
@@ -92,6 +80,25 @@ class ChatTokenizer:
         head = self._head(str(message.get("role", "user")))
         body = self.encode_text(_text_of(message.get("content")))
         return [*head, *body, self.end_id, *self._newline], range(len(head), len(head) + len(body) + 1)
+
+
+def plain_text_tokenizer(gguf: GgufFile) -> Tokenizer:
+    """The vocabulary of a file and how text is split for it; it knows no control token."""
+    merges = [
+        (left, right)
+        for left, _, right in (merge.partition(" ") for merge in gguf.texts("tokenizer.ggml.merges"))
+    ]
+    ids = {token: index for index, token in enumerate(gguf.texts("tokenizer.ggml.tokens"))}
+    tokenizer = Tokenizer(models.BPE(vocab=ids, merges=merges))
+    # "smollm" in tokenizer.ggml.pre: every digit alone, then the byte-level split of GPT-2.
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
 
 
 def _with_system(messages: Sequence[Mapping[str, object]]) -> list[Mapping[str, object]]:
