@@ -74,7 +74,12 @@ def test_message_is_named_by_its_place_in_the_row(file: Path) -> None:
 
 def test_assistant_that_only_calls_a_tool_needs_no_content(file: Path) -> None:
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-    row = {"messages": [{"role": "assistant", "tool_calls": [call]}, {"role": "tool", "content": "1"}]}
+    row = {
+        "messages": [
+            {"role": "assistant", "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "c", "content": "1"},
+        ]
+    }
     file.write_text(json.dumps(row))
     assert read_dataset(file).examples[0].form == "chat"
 

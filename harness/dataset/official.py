@@ -1,0 +1,162 @@
+"""What does OpenAI's own check script say of a file? Its counts in both editions, and where it would stop with an exception.
+
+Ported rule by rule from the script of the fine-tuning guide (2023) and of the cookbook's Chat_finetuning_data_prep notebook
+(2024), so that figures can be held against theirs. What is wrong with the rules themselves (a limit of 4,096 tokens for
+every model, quantiles .1 and .9 called p5 and p95, tools not counted) is kept; `check` has the rules of today.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+
+from harness.dataset.billing import default_epochs
+from harness.dataset.tokens import TOKENS_OF_REPLY_START, TOKENS_PER_MESSAGE, TOKENS_PER_NAME
+from harness.records import Json, record
+
+Edition = Literal["2023", "2024"]
+
+# The context of the first model that could be tuned; the script never learned of another.
+MAX_TOKENS = 4096
+_KEYS: Mapping[Edition, frozenset[str]] = {
+    "2023": frozenset({"role", "content", "name"}),
+    "2024": frozenset({"role", "content", "name", "function_call", "weight"}),
+}
+_ROLES: Mapping[Edition, frozenset[str]] = {
+    "2023": frozenset({"system", "user", "assistant"}),
+    "2024": frozenset({"system", "user", "assistant", "function"}),
+}
+# Text of which the script's tokenizer call says that it is a special token and raises.
+_SPECIAL = ("<|endoftext|>", "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>", "<|endofprompt|>")
+
+CountTokens = Callable[[str], int]
+
+
+@record
+class RowCounts:
+    """What the script counts in one row: messages, all tokens, the assistant's tokens, and roles it misses."""
+
+    messages: int
+    total: int
+    assistant: int
+    no_system: bool
+    no_user: bool
+
+
+@record
+class Distribution:
+    """The script's figures of a list; `p5` and `p95` are really its quantiles .1 and .9, as the script prints them."""
+
+    min: float
+    max: float
+    mean: float
+    median: float
+    p5: float
+    p95: float
+
+
+def format_errors(row: Json, *, edition: Edition) -> Counter[str]:
+    """The script's format errors of one row, by category.
+
+    Raises:
+        AttributeError, TypeError: Where the script does, on messages that are no list of objects.
+    """
+    errors: Counter[str] = Counter()
+    if not isinstance(row, dict):
+        errors["data_type"] += 1
+        return errors
+    messages = row.get("messages", None)
+    if not messages:
+        errors["missing_messages_list"] += 1
+        return errors
+    for message in messages:
+        if "role" not in message or "content" not in message:
+            errors["message_missing_key"] += 1
+        if any(key not in _KEYS[edition] for key in message):
+            errors["message_unrecognized_key"] += 1
+        if not _is_known(message.get("role", None), edition):
+            errors["unrecognized_role"] += 1
+        content = message.get("content", None)
+        called = message.get("function_call", None) if edition == "2024" else None
+        if (not content and not called) or not isinstance(content, str):
+            errors["missing_content"] += 1
+    if not any(message.get("role", None) == "assistant" for message in messages):
+        errors["example_missing_assistant_message"] += 1
+    return errors
+
+
+def _is_known(role: Json, edition: Edition) -> bool:
+    # The script looks the role up in a list, which compares even what cannot be hashed.
+    return any(role == known for known in _ROLES[edition])
+
+
+def count_row(row: Json, count: CountTokens) -> RowCounts:
+    """The script's counts of one row.
+
+    Raises:
+        AttributeError, KeyError, TypeError, ValueError: Where the script does: keys that are missing, values that are not
+            text, text that looks like a special token.
+    """
+    messages: Sequence[Mapping[str, Json]] = row["messages"]  # type: ignore[index]
+    total = TOKENS_OF_REPLY_START
+    assistant = 0
+    roles = {message["role"] for message in messages}
+    for message in messages:
+        total += TOKENS_PER_MESSAGE
+        for key, value in message.items():
+            total += _encoded(value, count) + (TOKENS_PER_NAME if key == "name" else 0)
+        if message["role"] == "assistant":
+            assistant += _encoded(message["content"], count)
+    return RowCounts(
+        messages=len(messages),
+        total=total,
+        assistant=assistant,
+        no_system="system" not in roles,
+        no_user="user" not in roles,
+    )
+
+
+def _encoded(value: Json, count: CountTokens) -> int:
+    if not isinstance(value, str):
+        raise TypeError(f"a bytes-like object is required, not {type(value).__name__!r}")
+    for special in _SPECIAL:
+        if special in value:
+            raise ValueError(f"Encountered text corresponding to disallowed special token {special!r}.")
+    return count(value)
+
+
+def distribution(values: Iterable[int]) -> Distribution:
+    """The script's figures of a list that is not empty."""
+    array = np.fromiter(values, dtype=np.int64)
+    return Distribution(
+        min=float(array.min()),
+        max=float(array.max()),
+        mean=float(array.mean()),
+        median=float(np.median(array)),
+        p5=float(np.quantile(array, 0.1)),
+        p95=float(np.quantile(array, 0.9)),
+    )
+
+
+@record
+class Estimate:
+    """What the script says the job will bill: tokens of one epoch, each row cut at the limit, and epochs."""
+
+    tokens: int
+    epochs: int
+    too_long: int
+
+    @property
+    def charged(self) -> int:
+        """Tokens of all epochs."""
+        return self.tokens * self.epochs
+
+
+def estimate(totals: Sequence[int], *, rows: int, limit: int = MAX_TOKENS) -> Estimate:
+    """The script's last lines, from the totals of all rows it counted."""
+    return Estimate(
+        tokens=sum(min(limit, total) for total in totals),
+        epochs=default_epochs(rows),
+        too_long=sum(total > limit for total in totals),
+    )

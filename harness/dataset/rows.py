@@ -1,0 +1,358 @@
+"""What is wrong with one row? Every mistake of it, in the official script's categories where it has one.
+
+The rules are those of OpenAI's API reference and of the errors its jobs were seen to fail with; the official
+check script's own, older rules are in `official`.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
+
+from harness.dataset.shapes import PREFERRED, ROLES, Form, extra_keys, foreign_source, form_of
+from harness.records import Json, record
+from harness.serial import nearest, shown
+
+Category = Literal[
+    # the official script's
+    "data_type",
+    "missing_messages_list",
+    "message_missing_key",
+    "message_unrecognized_key",
+    "unrecognized_role",
+    "missing_content",
+    "example_missing_assistant_message",
+    # what it does not look for
+    "unreadable_line",
+    "foreign_shape",
+    "mixed_forms",
+    "extra_key",
+    "wrong_type",
+    "wrong_weight",
+    "no_trained_message",
+    "wrong_part",
+    "wrong_tool_call",
+    "unmatched_tool_id",
+    "wrong_tools",
+    "wrong_preference",
+    "wrong_turn",
+]
+
+MESSAGE_KEYS = (
+    "role",
+    "content",
+    "name",
+    "weight",
+    "tool_calls",
+    "tool_call_id",
+    "function_call",
+    "refusal",
+)
+PART_TYPES = ("text", "image_url")
+
+
+@record
+class RowProblem:
+    """One mistake of a row; `message` counts from 1, as OpenAI's errors do, and is None when the row is meant.
+
+    `place` is the list it stands in: `messages`, `input.messages`, `preferred_output` ...
+    """
+
+    category: Category
+    what: str
+    remedy: str
+    message: int | None = None
+    place: str = "messages"
+
+    def sentence(self) -> str:
+        """What is wrong, with its place in the row before it."""
+        return f"{self.place}[{self.message - 1}]: {self.what}" if self.message else self.what
+
+
+def row_problems(row: Json) -> Iterator[RowProblem]:
+    """Everything wrong with a row of JSON, in the form its own keys say."""
+    if not isinstance(row, Mapping):
+        yield RowProblem(
+            category="data_type", what=f"not a JSON object: {shown(row)}", remedy='write {"messages": [...]}'
+        )
+        return
+    form = form_of(row)
+    if form is None:
+        yield _formless(row)
+        return
+    for key in extra_keys(row, form):
+        yield RowProblem(
+            category="extra_key",
+            what=f"contains an extra {shown(key)}",
+            remedy="remove it: a job refuses keys it does not know",
+        )
+    if form == "completion":
+        yield from _completion_problems(row)
+    elif form == "preference":
+        yield from _preference_problems(row)
+    else:
+        yield from _chat_problems(row, form)
+
+
+def _formless(row: Mapping[str, Json]) -> RowProblem:
+    source = foreign_source(row)
+    if source:
+        return RowProblem(
+            category="foreign_shape",
+            what=f"no messages: this is the shape of {_SHAPES[source]}",
+            remedy=f"convert the file: harness data convert IN OUT --from {source}",
+        )
+    known = ("messages", "prompt", "completion", "input", *PREFERRED)
+    near = [nearest(key, known) for key in row]
+    guess = next((hint for hint in near if hint.startswith("did you mean")), 'write {"messages": [...]}')
+    return RowProblem(category="missing_messages_list", what="no messages", remedy=guess)
+
+
+_SHAPES = {
+    "alpaca": "Alpaca or Dolly rows",
+    "chatlaw": "ChatLaw consultations",
+    "gemini": "Gemini contents",
+    "prompt-completion": "question and answer pairs",
+    "sharegpt": "ShareGPT or Hugging Face conversations",
+}
+
+
+# --- forms ----------------------------------------------------------------------------------------------------
+
+
+def _completion_problems(row: Mapping[str, Json]) -> Iterator[RowProblem]:
+    for name in ("prompt", "completion"):
+        value = row.get(name)
+        if not isinstance(value, str):
+            what = f"{name} is {shown(value)}" if name in row else f"no {name}"
+            yield RowProblem(category="wrong_type", what=what, remedy=f"{name} must be text", place=name)
+        elif name == "completion" and not value:
+            yield RowProblem(
+                category="missing_content",
+                what="the completion is empty",
+                remedy="there must be something to learn",
+                place=name,
+            )
+
+
+def _preference_problems(row: Mapping[str, Json]) -> Iterator[RowProblem]:
+    given = row["input"]
+    prompt = given.get("messages") if isinstance(given, Mapping) else None
+    yield from message_list_problems(prompt, place="input.messages")
+    if isinstance(prompt, list) and prompt and _role(prompt[-1]) == "assistant":
+        yield RowProblem(
+            category="wrong_turn",
+            what="the input ends with an assistant message",
+            remedy="end it with what both answers reply to",
+            message=len(prompt),
+            place="input.messages",
+        )
+    spelling = next((name for name in PREFERRED if name in row or f"non_{name}" in row), PREFERRED[0])
+    for name in (spelling, f"non_{spelling}"):
+        value = row.get(name)
+        yield from message_list_problems(value, place=name)
+        if isinstance(value, list) and value and (len(value) > 1 or _role(value[0]) != "assistant"):
+            yield RowProblem(
+                category="wrong_preference",
+                what=f"{name} has {len(value)} messages, the first by {shown(_role(value[0]))}",
+                remedy="give exactly one assistant message",
+                place=name,
+            )
+
+
+def _chat_problems(row: Mapping[str, Json], form: Form) -> Iterator[RowProblem]:
+    messages = row["messages"]
+    yield from message_list_problems(messages, place="messages")
+    if not isinstance(messages, list) or not messages:
+        return
+    if form == "chat":
+        yield from _answer_problems(messages)
+    yield from _tool_id_problems(messages)
+    tools = row.get("tools")
+    if tools is not None and not _are_tools(tools):
+        yield RowProblem(
+            category="wrong_tools",
+            what=f"tools is {shown(tools)}",
+            remedy='it must be a list of {"type": "function", "function": {"name": ..., "parameters": ...}}',
+        )
+
+
+def _answer_problems(messages: Sequence[Json]) -> Iterator[RowProblem]:
+    answers = [message for message in messages if _role(message) == "assistant"]
+    if not answers:
+        yield RowProblem(
+            category="example_missing_assistant_message",
+            what="messages: no assistant message to learn from",
+            remedy="end the conversation with the ideal answer",
+        )
+    elif all(isinstance(answer, Mapping) and answer.get("weight") == 0 for answer in answers):
+        yield RowProblem(
+            category="no_trained_message",
+            what="messages: no assistant message to learn from: every one has weight 0",
+            remedy="give the message that is to be learned weight 1, or none",
+        )
+
+
+def _are_tools(tools: Json) -> bool:
+    def named(tool: Json) -> bool:
+        function = tool.get("function") if isinstance(tool, Mapping) else None
+        return isinstance(function, Mapping) and isinstance(function.get("name"), str)
+
+    return isinstance(tools, list) and all(named(tool) for tool in tools)
+
+
+# --- messages -------------------------------------------------------------------------------------------------
+
+
+def message_list_problems(messages: Json, *, place: str) -> Iterator[RowProblem]:
+    """What is wrong with a list of messages, each message by itself."""
+    if not isinstance(messages, list) or not messages:
+        yield RowProblem(
+            category="missing_messages_list",
+            what=f"{place} is {shown(messages)}",
+            remedy="it must be a list of messages",
+            place=place,
+        )
+        return
+    for number, message in enumerate(messages, start=1):
+        for category, what, remedy in _message_problems(message):
+            yield RowProblem(category=category, what=what, remedy=remedy, message=number, place=place)
+
+
+_Problem = tuple[Category, str, str]
+
+
+def _message_problems(message: Json) -> Iterator[_Problem]:
+    if not isinstance(message, Mapping):
+        yield "data_type", f"{shown(message)} is not a message", 'write {"role": ..., "content": ...}'
+        return
+    role = message.get("role")
+    if "role" not in message:
+        yield "message_missing_key", "no role", f"add one: {', '.join(ROLES)}"
+    elif not isinstance(role, str) or role not in ROLES:
+        yield "unrecognized_role", f"unknown role {shown(role)}", nearest(str(role), ROLES)
+    for key in message:
+        if key not in MESSAGE_KEYS:
+            yield "message_unrecognized_key", f"unknown key {shown(key)}", nearest(key, MESSAGE_KEYS)
+    yield from _content_problems(message, role)
+    if "weight" in message:
+        yield from _weight_problems(message["weight"], role)
+    if (name := message.get("name")) is not None and not isinstance(name, str):
+        yield "wrong_type", f"name is {shown(name)}", "it must be text"
+    yield from _call_problems(message, role)
+
+
+def _content_problems(message: Mapping[str, Json], role: Json) -> Iterator[_Problem]:
+    content = message.get("content")
+    replaced = role == "assistant" and any(
+        message.get(key) for key in ("tool_calls", "function_call", "refusal")
+    )
+    if content is None:
+        if not replaced:
+            category: Category = "missing_content" if "content" in message else "message_missing_key"
+            yield category, "no content", "add the text"
+    elif isinstance(content, list):
+        if not content:
+            yield "missing_content", "content is an empty list", "add the text"
+        for part in content:
+            yield from _part_problems(part, role)
+    elif not isinstance(content, str):
+        yield "missing_content", f"content is {shown(content)}", "it must be text or a list of parts"
+
+
+def _part_problems(part: Json, role: Json) -> Iterator[_Problem]:
+    kind = part.get("type") if isinstance(part, Mapping) else None
+    if not isinstance(part, Mapping) or kind not in PART_TYPES:
+        yield "wrong_part", f"content has the part {shown(part)}", f"known types: {', '.join(PART_TYPES)}"
+    elif kind == "text" and not isinstance(part.get("text"), str):
+        yield "wrong_part", "a text part has no text", 'write {"type": "text", "text": ...}'
+    elif kind == "image_url":
+        image = part.get("image_url")
+        if not isinstance(image, Mapping) or not isinstance(image.get("url"), str):
+            yield (
+                "wrong_part",
+                "an image part has no URL",
+                'write {"type": "image_url", "image_url": {"url": ...}}',
+            )
+        elif role == "assistant":
+            yield "wrong_part", "an assistant message has an image", "models are not taught to make images"
+
+
+def _weight_problems(weight: Json, role: Json) -> Iterator[_Problem]:
+    if isinstance(weight, bool) or weight not in (0, 1):
+        yield "wrong_weight", f"weight is {shown(weight)}", "it must be 0 or 1"
+    elif role != "assistant":
+        yield (
+            "wrong_weight",
+            f"weight on a message by {shown(role)}",
+            "only an assistant's message is learned",
+        )
+
+
+def _call_problems(message: Mapping[str, Json], role: Json) -> Iterator[_Problem]:
+    calls, function = message.get("tool_calls"), message.get("function_call")
+    if (calls or function) and role != "assistant":
+        yield "wrong_tool_call", f"a call in a message by {shown(role)}", "only an assistant calls tools"
+    if calls is not None and not isinstance(calls, list):
+        yield "wrong_tool_call", f"tool_calls is {shown(calls)}", "it must be a list of calls"
+        calls = None
+    for call in calls or ():
+        called = call.get("function") if isinstance(call, Mapping) else None
+        if isinstance(call, Mapping) and not isinstance(call.get("id"), str):
+            yield (
+                "wrong_tool_call",
+                "a tool call has no id",
+                "give each call an id, and its result the same one",
+            )
+        yield from _function_problems(called, "a tool call's function")
+    if function is not None:
+        yield from _function_problems(function, "function_call")
+
+
+def _function_problems(called: Json, place: str) -> Iterator[_Problem]:
+    if not isinstance(called, Mapping) or not isinstance(called.get("name"), str):
+        yield "wrong_tool_call", f"{place} has no name", 'write {"name": ..., "arguments": "{...}"}'
+        return
+    arguments = called.get("arguments")
+    if not isinstance(arguments, str):
+        yield (
+            "wrong_tool_call",
+            f"the arguments of {shown(called['name'])} are {shown(arguments)}",
+            "arguments are a string of JSON, not JSON itself",
+        )
+        return
+    try:
+        json.loads(arguments)
+    except (ValueError, RecursionError) as error:
+        what = f"the arguments of {shown(called['name'])} are not JSON: {error}"
+        yield "wrong_tool_call", what, "write what the model is to write: one JSON object as a string"
+
+
+def _tool_id_problems(messages: Sequence[Json]) -> Iterator[RowProblem]:
+    """Results of tools without the call they answer; only whole messages are looked at here."""
+    open_ids: set[str] = set()
+    for number, message in enumerate(messages, start=1):
+        if not isinstance(message, Mapping):
+            continue
+        calls = message.get("tool_calls")
+        for call in calls if isinstance(calls, list) else ():
+            if isinstance(call, Mapping) and isinstance(call.get("id"), str):
+                open_ids.add(call["id"])
+        if message.get("role") != "tool":
+            continue
+        answered = message.get("tool_call_id")
+        if not isinstance(answered, str) or answered not in open_ids:
+            yield RowProblem(
+                category="unmatched_tool_id",
+                what=f"tool_call_id {shown(answered)} is of no earlier call",
+                remedy="give it the id of the call it answers"
+                + (f": {_listed(open_ids)}" if open_ids else ""),
+                message=number,
+            )
+
+
+def _listed(ids: set[str]) -> str:
+    return ", ".join(shown(name) for name in sorted(ids)[:3])
+
+
+def _role(message: Json) -> Json:
+    return message.get("role") if isinstance(message, Mapping) else None
