@@ -1,0 +1,1 @@
+"""Any Hugging Face causal language model, through transformers and peft (extra `hf`)."""
