@@ -24,6 +24,7 @@ from statistics import mean
 
 from harness.evals import evaluate, find_suites, load_suite
 from harness.localserver.generation.engine import Engine
+from harness.localserver.generation.lean import LeanBackend
 from harness.localserver.generation.requests import GenerationRequest
 from harness.localserver.model.weights import ensure_weights
 from harness.records import Completion, Failure, Message, Role, Sampling, Suite, record
@@ -94,7 +95,7 @@ def main() -> None:
     weights = ensure_weights()
     suites = [load_suite(path) for path in find_suites(ROOT / "suites")]
     suites = [suite for suite in suites if suite.name in METRICS]
-    engine = Engine(weights)
+    engine = Engine(LeanBackend(weights))
     try:
         print_heading()
         print_row("base", means(suites, EngineModel(engine, None)))

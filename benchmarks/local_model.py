@@ -22,6 +22,7 @@ from itertools import product
 from pathlib import Path
 
 from harness.localserver.generation.engine import Engine
+from harness.localserver.generation.lean import LeanBackend
 from harness.localserver.generation.requests import GenerationRequest
 from harness.localserver.model.weights import ensure_weights
 
@@ -166,7 +167,7 @@ def main() -> None:
             for name, adapter in (("base", None), ("fine-tune", last)):
                 # A new engine each time: what a first run pays, the loading of the model, is part of the target.
                 with timed(answering[name]):
-                    engine = Engine(weights, threads=options.threads)
+                    engine = Engine(LeanBackend(weights, threads=options.threads))
                     read, written = answer(engine, adapter, count=PROMPTS)
                     engine.close()
                 tokens[name] = read + written

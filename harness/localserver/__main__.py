@@ -141,8 +141,9 @@ def _engine(weights: Path, threads: int) -> Callable[[], Engine]:
         # Imported here because it imports torch, which takes seconds: the server is ready without it, and a
         # server that only trains never needs it.
         from harness.localserver.generation.engine import Engine as TorchEngine
+        from harness.localserver.generation.lean import LeanBackend
 
-        return TorchEngine(weights, threads=threads)
+        return TorchEngine(LeanBackend(weights, threads=threads))
 
     return load
 

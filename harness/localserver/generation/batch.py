@@ -1,35 +1,34 @@
 """Advances many answers together, one token a step."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from harness.localserver.generation.kv_cache import KvCache
-from harness.localserver.generation.prefill import Reader
-from harness.localserver.generation.sampling import Chooser, choose, chooser
-from harness.localserver.model.network import FEWEST_ROWS, Network, next_token_logits
-from harness.localserver.model.tokenizer import ChatTokenizer
-
-# More rows have no more work done at once on a processor (measured: the products run at full speed from 8 rows on).
-_MOST_ROWS = 32
-# Tokens all rows may come to together, 46 kB each in float32: 1.5 GB, if every answer is as long as it may be.
-_MOST_TOKENS = 32_768
-# Prompts are read this many tokens at a time, so that many long ones do not need their inner states all at once.
-_READ_TOKENS = 4096
+from harness.errors import HarnessError
+from harness.localserver.generation.constraints import Constraint
+from harness.localserver.generation.decoder import Decoder, Ids, Tokens
+from harness.localserver.generation.draft import Draft
+from harness.localserver.generation.probabilities import token_logprob
+from harness.localserver.generation.requests import Piece, TokenLogprob
+from harness.localserver.generation.sampling import Chooser, Manner, choose
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
-    """What to continue, and how: at most `max_tokens` tokens, ending before the first of the `stop` texts."""
+    """What to continue, and how: at most `max_tokens` tokens, ending before the first of the `stop` texts.
 
-    ids: tuple[int, ...]
+    `constraint` is this answer's own: it is used up by it.
+    """
+
+    ids: Ids
     max_tokens: int
-    temperature: float
-    top_p: float
-    seed: int
-    stop: tuple[str, ...]
+    manner: Manner
+    stop: tuple[str, ...] = ()
+    top_logprobs: int | None = None
+    constraint: Constraint | None = None
+    on_piece: Callable[[Piece], None] | None = None
 
     @property
     def most_tokens(self) -> int:
@@ -44,111 +43,109 @@ class Answer:
     text: str
     complete: bool
     tokens: int
+    cached_tokens: int
+    logprobs: tuple[TokenLogprob, ...] | None
 
 
-@dataclass(kw_only=True)
 class _Row:
-    key: int
-    prompt: Prompt
-    chooser: Chooser
-    logits: Tensor
-    written: list[int] = field(default_factory=list)
+    """One answer in progress."""
 
-    @property
-    def length(self) -> int:
-        """Tokens whose keys and values are stored."""
-        return len(self.prompt.ids) + len(self.written)
+    def __init__(self, key: int, prompt: Prompt, *, cached_tokens: int) -> None:
+        self.key = key
+        self.prompt = prompt
+        self.chooser = Chooser(prompt.manner, prompt.constraint)
+        self.is_wanted = True
+        self._cached_tokens = cached_tokens
+        self._draft = Draft(prompt.stop)
+        self._tokens = 0
+
+    def write(self, token: int, logits: Tensor, tokens: Tokens) -> Answer | HarnessError | None:
+        """Go on with a token that was chosen by these logits; returns how the answer ends if it does."""
+        constraint = self.prompt.constraint
+        if constraint and constraint.failure:
+            return constraint.failure
+        if token in tokens.control_ids:
+            return self._finished(complete=True)
+        self._tokens += 1
+        top = self.prompt.top_logprobs
+        logprob = None if top is None else token_logprob(logits, token, alternatives=top, tokens=tokens)
+        self._draft.write(tokens.token_bytes(token), logprob)
+        if self._draft.is_stopped or (constraint and constraint.is_fulfilled):
+            return self._finished(complete=True)
+        if self._tokens >= self.prompt.max_tokens:
+            return self._finished(complete=False)
+        self._tell()
+        return None
+
+    def _finished(self, *, complete: bool) -> Answer:
+        self._draft.finish()
+        self._tell()
+        return Answer(
+            text=self._draft.text,
+            complete=complete,
+            tokens=self._tokens,
+            cached_tokens=self._cached_tokens,
+            logprobs=None if self.prompt.top_logprobs is None else self._draft.logprobs,
+        )
+
+    def _tell(self) -> None:
+        if self.prompt.on_piece:
+            piece = self._draft.take()
+            if piece.text:
+                self.prompt.on_piece(piece)
 
 
 class Batch:
-    """Answers in progress, all of one network; no answer depends on which others are in progress."""
+    """Answers in progress, all of one decoder; no answer depends on which others are in progress."""
 
-    def __init__(self, network: Network, tokenizer: ChatTokenizer) -> None:
-        self.network = network
-        self._tokenizer = tokenizer
-        self._reader = Reader(network)
-        self._cache = KvCache(network.shape, like=network.norm)
+    def __init__(self, decoder: Decoder, tokens: Tokens) -> None:
+        self._decoder = decoder
+        self._tokens = tokens
         self._rows: list[_Row] = []
+        # Of the rows, in their order: (rows, vocabulary) laid end to end.
+        self._logits: list[Tensor] = []
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def fits(self, prompts: Sequence[Prompt]) -> bool:
         """Whether there is room for all of these too, should every answer become as long as it may."""
-        rows = len(self._rows) + len(prompts)
         longest = max(prompt.most_tokens for prompt in (*prompts, *(row.prompt for row in self._rows)))
-        return rows == 1 or (rows <= _MOST_ROWS and rows * longest <= _MOST_TOKENS)
+        return self._decoder.room_for([prompt.ids for prompt in prompts], longest=longest)
 
     def admit(self, prompts: Mapping[int, Prompt]) -> None:
         """Read prompts; their answers advance with the next step, under the keys given here."""
-        group: dict[int, Prompt] = {}
+        if not prompts:
+            return
+        self._logits.append(self._decoder.read([prompt.ids for prompt in prompts.values()]))
         for key, prompt in prompts.items():
-            if group and sum(len(other.ids) for other in group.values()) + len(prompt.ids) > _READ_TOKENS:
-                self._read(group)
-                group = {}
-            group[key] = prompt
-        if group:
-            self._read(group)
+            cached = self._decoder.cached_tokens(len(self._rows))
+            self._rows.append(_Row(key, prompt, cached_tokens=cached))
 
-    def step(self) -> dict[int, Answer]:
-        """Choose one token for every answer; returns those that this completes, by key."""
-        tokens = choose(torch.stack([row.logits for row in self._rows]), [row.chooser for row in self._rows])
-        answers: dict[int, Answer] = {}
+    def abandon(self, key: int) -> None:
+        """The answer under this key is not wanted any more: the next step drops it without a word."""
+        for row in self._rows:
+            if row.key == key:
+                row.is_wanted = False
+
+    def step(self) -> dict[int, Answer | HarnessError]:
+        """Choose one token for every answer; returns those that this ends, by key."""
+        logits = torch.cat(self._logits) if len(self._logits) > 1 else self._logits[0]
+        tokens = choose(logits, [row.chooser for row in self._rows])
+        ended: dict[int, Answer | HarnessError] = {}
         for index in reversed(range(len(self._rows))):
             row = self._rows[index]
-            answer = self._answer(row, tokens[index])
-            if answer:
-                answers[row.key] = answer
-                self._drop(index)
-                tokens[index] = tokens[-1]
-                tokens.pop()
-        if tokens:
-            self._advance(tokens)
-        else:
-            self._cache = KvCache(self.network.shape, like=self.network.norm)
-        return answers
+            end = row.write(tokens[index], logits[index], self._tokens) if row.is_wanted else None
+            if end:
+                ended[row.key] = end
+            if end or not row.is_wanted:
+                self._drop(index, tokens)
+        self._logits = [self._decoder.advance(tokens)] if tokens else []
+        return ended
 
-    def _read(self, prompts: Mapping[int, Prompt]) -> None:
-        self._cache.reserve(
-            rows=len(self._rows) + len(prompts), tokens=max(len(prompt.ids) for prompt in prompts.values())
-        )
-        readings = self._reader.read([prompt.ids for prompt in prompts.values()])
-        for (key, prompt), reading in zip(prompts.items(), readings, strict=True):
-            how = chooser(temperature=prompt.temperature, top_p=prompt.top_p, seed=prompt.seed)
-            self._cache.put(len(self._rows), reading.memory)
-            self._rows.append(_Row(key=key, prompt=prompt, chooser=how, logits=reading.logits))
-
-    def _answer(self, row: _Row, token: int) -> Answer | None:
-        """The answer if `token` ends it; else it is written."""
-        if token in self._tokenizer.control_ids:
-            return Answer(text=self._tokenizer.decode(row.written), complete=True, tokens=len(row.written))
-        row.written.append(token)
-        full = len(row.written) >= row.prompt.max_tokens
-        if not full and not row.prompt.stop:
-            return None
-        text = self._tokenizer.decode(row.written)
-        stops = [place for stop in row.prompt.stop if (place := text.find(stop)) >= 0]
-        if stops:
-            return Answer(text=text[: min(stops)], complete=True, tokens=len(row.written))
-        return Answer(text=text, complete=False, tokens=len(row.written)) if full else None
-
-    def _drop(self, index: int) -> None:
-        """Free a row: the last one takes its place."""
-        last = self._rows.pop()
-        if index < len(self._rows):
-            # The token just chosen is not stored yet.
-            self._cache.move(source=len(self._rows), target=index, tokens=last.length - 1)
-            self._rows[index] = last
-
-    def _advance(self, tokens: list[int]) -> None:
-        places = [row.length - 1 for row in self._rows]
-        self._cache.reserve(rows=len(places), tokens=max(places) + 1)
-        filling = max(0, FEWEST_ROWS - len(places))
-        logits = next_token_logits(
-            self.network,
-            tokens + tokens[:1] * filling,
-            positions=places + places[:1] * filling,
-            attention=self._cache.attention(places),
-        )
-        for row, row_logits in zip(self._rows, logits[: len(places)], strict=True):
-            row.logits = row_logits
+    def _drop(self, index: int, tokens: list[int]) -> None:
+        """Free a row and its token: the last one takes its place."""
+        self._decoder.drop(index)
+        self._rows[index], tokens[index] = self._rows[-1], tokens[-1]
+        self._rows.pop()
+        tokens.pop()

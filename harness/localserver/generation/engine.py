@@ -7,46 +7,39 @@ that do not depend on the others', and sampling draws from a generator of the re
 
 import random
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from itertools import count
 from pathlib import Path
+from weakref import WeakSet
 
 import torch
 
 from harness.errors import EndpointError, HarnessError, UsageError
 from harness.localserver.generation.batch import Answer, Batch, Prompt
-from harness.localserver.generation.requests import GenerationRequest, GenerationResult
+from harness.localserver.generation.constraints import Grammars
+from harness.localserver.generation.decoder import Backend, Decoder, Ids
+from harness.localserver.generation.requests import (
+    Conversation,
+    GenerationRequest,
+    GenerationResult,
+    Piece,
+)
+from harness.localserver.generation.sampling import Manner
 from harness.localserver.generation.waiting import Line, Waiting, closed
-from harness.localserver.model.gguf_file import GgufFile
-from harness.localserver.model.networks import Networks
-from harness.localserver.model.processors import crew
-from harness.localserver.model.tokenizer import ChatTokenizer
 
 
 class Engine:
-    """Answers requests; loads the model when the first one comes.
+    """Answers requests with a model and its fine-tunes, in batches, on as many threads as suit the model."""
 
-    Args:
-        weights: The model file.
-        threads: Processors to use; all this process may use by default.
-        device: "cpu" or "cuda"; where there is a GPU it is used by itself, in bfloat16. On a processor all is float32.
-
-    Raises:
-        StorageError: the model file cannot be read.
-    """
-
-    def __init__(self, weights: Path, *, threads: int | None = None, device: str | None = None) -> None:
-        gguf = GgufFile(weights)
-        place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        on_cpu = place.type == "cpu"
-        self._crew = crew(threads) if on_cpu else crew(threads, most_workers=1)
-        self._tokenizer = ChatTokenizer(gguf)
-        self._networks = Networks(gguf, dtype=torch.float32 if on_cpu else torch.bfloat16, device=place)
-        self._line = Line(workers=self._crew.workers)
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._grammars = Grammars(backend.tokens)
+        self._line = Line(workers=backend.workers)
+        self._abandoned: WeakSet[Future[GenerationResult]] = WeakSet()
         self._workers = [
             threading.Thread(target=self._work, args=(number,), name=f"generation-{number}", daemon=True)
-            for number in range(self._crew.workers)
+            for number in range(backend.workers)
         ]
         for worker in self._workers:
             worker.start()
@@ -54,22 +47,34 @@ class Engine:
     @property
     def context_length(self) -> int:
         """Tokens a prompt and its answer may have together."""
-        return self._networks.shape.context
+        return self._backend.context
 
-    def count_prompt_tokens(self, messages: Sequence[Mapping[str, object]]) -> int:
-        """Tokens the model reads before it answers these messages."""
-        return len(self._tokenizer.encode_prompt(messages))
+    def count_prompt_tokens(self, prompt: Conversation | str) -> int:
+        """Tokens the model reads before it answers.
 
-    def submit(self, request: GenerationRequest) -> "Future[GenerationResult]":
+        Raises:
+            UsageError: A message holds something other than text.
+        """
+        return len(self._ids(prompt))
+
+    def submit(
+        self, request: GenerationRequest, *, on_piece: Callable[[Piece], None] | None = None
+    ) -> "Future[GenerationResult]":
         """Queue a request; if its model is at fault, the futures of that model's requests fail and no others.
 
         Raises:
-            UsageError: the messages hold something other than text, or leave no room for an answer.
-            EndpointError: the engine is closed.
+            UsageError: The messages hold something other than text or leave no room for an answer, or the schema cannot be followed.
+            EndpointError: The engine is closed.
         """
         future: Future[GenerationResult] = Future()
-        self._line.join(Waiting(adapter=request.adapter, prompt=self._prompt(request), future=future))
+        prompt = self._prompt(request, on_piece)
+        self._line.join(Waiting(adapter=request.adapter, prompt=prompt, future=future))
         return future
+
+    def abandon(self, future: "Future[GenerationResult]") -> None:
+        """Nobody waits for this answer any more: cancelled if it was not begun, else failed after the current step."""
+        if not future.cancel():
+            self._abandoned.add(future)
 
     def close(self) -> None:
         """End the threads after their current step; requests without an answer fail."""
@@ -77,72 +82,95 @@ class Engine:
         for worker in self._workers:
             worker.join()
 
-    def _prompt(self, request: GenerationRequest) -> Prompt:
-        ids = tuple(self._tokenizer.encode_prompt(request.prompt))
+    def _ids(self, prompt: Conversation | str) -> Ids:
+        tokens = self._backend.tokens
+        if isinstance(prompt, str):
+            # An empty text is continued like the beginning of one: after the mark between two texts.
+            return tuple(tokens.encode_text(prompt)) or (tokens.end_id,)
+        return tuple(tokens.encode_prompt(prompt))
+
+    def _prompt(self, request: GenerationRequest, on_piece: Callable[[Piece], None] | None) -> Prompt:
+        ids = self._ids(request.prompt)
         room = self.context_length - len(ids)
         if room < 1:
             raise UsageError(
                 f"the prompt has {len(ids)} tokens; the model's context is {self.context_length}",
                 remedy="shorten the prompt",
             )
+        size = self._backend.tokens.size
+        if unknown := [token for token in request.logit_bias if not 0 <= token < size]:
+            raise UsageError(
+                f"logit_bias names token {unknown[0]}; the model's tokens are 0 to {size - 1}",
+                remedy="use the model's own token ids",
+            )
         return Prompt(
             ids=ids,
             max_tokens=min(request.max_tokens, room),
-            temperature=request.temperature,
-            top_p=request.top_p,
-            seed=random.SystemRandom().getrandbits(63) if request.seed is None else request.seed,
+            manner=Manner(
+                temperature=request.temperature,
+                top_p=request.top_p,
+                seed=random.SystemRandom().getrandbits(63) if request.seed is None else request.seed,
+                frequency_penalty=request.frequency_penalty,
+                presence_penalty=request.presence_penalty,
+                logit_bias=request.logit_bias,
+            ),
             stop=request.stop,
+            top_logprobs=request.top_logprobs,
+            constraint=None if request.schema is None else self._grammars.constraint(request.schema),
+            on_piece=on_piece,
         )
 
     def _work(self, worker: int) -> None:
-        torch.set_num_threads(self._crew.threads_each)
-        batch: Batch | None = None
+        torch.set_num_threads(self._backend.threads_each)
         while first := self._line.first(worker):
             try:
-                network = self._networks.network(first.adapter)
+                decoder = self._backend.decoder(first.adapter)
             except HarnessError as error:
                 _fail(self._line.withdraw(first.adapter), error)
-                continue
             except Exception as error:  # noqa: BLE001 - the edge of these requests, as in _serve
                 _fail(self._line.withdraw(first.adapter), _broken(error))
-                continue
-            if batch is None or batch.network is not network:
-                # A batch used again still knows how its prompts begin.
-                batch = Batch(network, self._tokenizer)
-            if not self._serve(worker, batch, first.adapter):
-                batch = None
+            else:
+                self._serve(worker, decoder, first.adapter)
 
-    def _serve(self, worker: int, batch: Batch, adapter: Path | None) -> bool:
-        """Answer what is waiting for a model until nothing is; False when the batch broke."""
+    def _serve(self, worker: int, decoder: Decoder, adapter: Path | None) -> None:
+        """Answer what is waiting for a model until nothing is."""
         rows: dict[int, Waiting] = {}
         numbers = count()
+        batch = Batch(decoder, self._backend.tokens)
         try:
             with torch.inference_mode():
                 while not self._line.is_closed:
                     taken = self._line.take(worker, adapter, at_work=bool(rows), fits=batch.fits)
                     admitted = {next(numbers): waiting for waiting in taken}
                     rows |= admitted
-                    if not rows:
-                        return True
                     batch.admit({key: waiting.prompt for key, waiting in admitted.items()})
-                    for key, answer in batch.step().items():
-                        _answer(rows.pop(key), answer)
+                    for key in [key for key, waiting in rows.items() if waiting.future in self._abandoned]:
+                        batch.abandon(key)
+                        rows.pop(key).future.set_exception(_unwanted())
+                    if not len(batch):
+                        return
+                    for key, end in batch.step().items():
+                        _settle(rows.pop(key), end)
         except Exception as error:  # noqa: BLE001 - these requests' edge: whatever it was, they are told, others go on
             for waiting in rows.values():
                 waiting.future.set_exception(_broken(error))
-            return False
+            return
         for waiting in rows.values():
             waiting.future.set_exception(closed())
-        return True
 
 
-def _answer(waiting: Waiting, answer: Answer) -> None:
+def _settle(waiting: Waiting, end: Answer | HarnessError) -> None:
+    if isinstance(end, HarnessError):
+        waiting.future.set_exception(end)
+        return
     waiting.future.set_result(
         GenerationResult(
-            text=answer.text,
-            finish_reason="stop" if answer.complete else "length",
+            text=end.text,
+            finish_reason="stop" if end.complete else "length",
             prompt_tokens=len(waiting.prompt.ids),
-            completion_tokens=answer.tokens,
+            completion_tokens=end.tokens,
+            logprobs=end.logprobs,
+            cached_tokens=end.cached_tokens,
         )
     )
 
@@ -155,3 +183,7 @@ def _fail(requests: Iterable[Waiting], error: HarnessError) -> None:
 
 def _broken(error: Exception) -> EndpointError:
     return EndpointError(f"the local model failed: {type(error).__name__}: {error}", remedy="ask again")
+
+
+def _unwanted() -> EndpointError:
+    return EndpointError("the request was abandoned", remedy="ask again")

@@ -5,18 +5,16 @@ used by all later prompts; whether it was does not change a bit of their answers
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
+from harness.localserver.generation.decoder import Ids
 from harness.localserver.generation.kv_cache import Memory, attend_in_blocks, whole_blocks
 from harness.localserver.model.network import SHAPE_STEP, Network, causal_bias, next_token_logits
 from harness.localserver.model.tokenizer import shared_beginning
-
-Ids: TypeAlias = tuple[int, ...]
 
 # Tokens a prompt computes itself, however much of it is known: a product with very few rows is rounded differently
 # (measured: with 2 queries and more, which are 6 rows, results are the same bits).
@@ -31,10 +29,14 @@ _KEPT_TOKENS = 4096
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """A prompt that has been read: its memory, and the logits (vocabulary,) after its last token."""
+    """A prompt that has been read: its memory, and the logits (vocabulary,) after its last token.
+
+    `known_tokens` of it were remembered from earlier prompts.
+    """
 
     memory: Memory
     logits: Tensor
+    known_tokens: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,14 +49,18 @@ class Reader:
     """Reads prompts for one network and remembers how they begin."""
 
     def __init__(self, network: Network) -> None:
-        self._network = network
+        self.network = network
         # The most recently used first.
         self._beginnings: list[_Beginning] = []
 
     def read(self, prompts: Sequence[Ids]) -> list[Reading]:
         """Read all prompts, each of at least one token."""
+        known = [self._known(prompt)[0] for prompt in prompts]
         self._read_beginnings(prompts)
-        readings = self._run(prompts)
+        readings = [
+            replace(reading, known_tokens=tokens)
+            for reading, tokens in zip(self._run(prompts), known, strict=True)
+        ]
         if len(prompts) == 1:
             # Whoever asks one by one asks alike, too.
             self._remember(prompts[0], readings[0].memory)
@@ -98,20 +104,20 @@ class Reader:
             if beginning:
                 self._beginnings.remove(beginning)
                 self._beginnings.insert(0, beginning)
-        attention = PromptAttention(known, [len(own) for own in owns], like=self._network.norm)
+        attention = PromptAttention(known, [len(own) for own in owns], like=self.network.norm)
         ids = [prompt[place] for prompt, own in zip(prompts, owns, strict=True) for place in own]
         places = [place for own in owns for place in own]
         filling = [0] * (-len(ids) % SHAPE_STEP)
         logits = next_token_logits(
-            self._network,
+            self.network,
             ids + filling,
             positions=places + filling,
             attention=attention,
             keep=attention.last_places(),
         )
         return [
-            Reading(memory=memory, logits=row)
-            for memory, row in zip(attention.memories(), logits, strict=True)
+            Reading(memory=memory, logits=row, known_tokens=own.start)
+            for memory, row, own in zip(attention.memories(), logits, owns, strict=True)
         ]
 
 

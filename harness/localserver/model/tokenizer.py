@@ -23,8 +23,20 @@ _CONTROL = 3
 _ROLE_NAMES = {"developer": "system"}
 
 
+def _bytes_of_letters() -> dict[str, int]:
+    """The byte each letter of a byte-level vocabulary stands for: printable bytes as themselves, the others from U+0100 on."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(0x100) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {
+        chr(0x100 + place): byte for place, byte in enumerate(others)
+    }
+
+
+_BYTES = _bytes_of_letters()
+
+
 class ChatTokenizer:
-    """Text to ids and back, with the model's own vocabulary.
+    """Text to ids and back, with the model's own vocabulary; it is the engine's `Tokens`.
 
     Text inside messages is split by the vocabulary's merges alone, which never produce a control token: whatever a
     user writes, `<|im_end|>` included, stays text.
@@ -39,6 +51,12 @@ class ChatTokenizer:
         self.control_ids = frozenset(index for index, kind in enumerate(kinds) if kind == _CONTROL)
         self.start_id, self.end_id = ids[_START], ids[_END]
         self._newline = self.encode_text("\n")
+        self._spellings = tokens
+
+    @property
+    def size(self) -> int:
+        """Ids in the vocabulary."""
+        return len(self._spellings)
 
     def encode_text(self, text: str) -> list[int]:
         """The ids of a piece of plain text; none of them is a control token."""
@@ -71,6 +89,16 @@ class ChatTokenizer:
         """The text of `ids`; control tokens have none, and half a character becomes U+FFFD."""
         text: str = self._tokenizer.decode([index for index in ids if index not in self.control_ids])
         return text
+
+    def token_bytes(self, token: int) -> bytes:
+        """The exact bytes of one token's text, empty for a control token."""
+        if token in self.control_ids:
+            return b""
+        spelling = self._spellings[token]
+        try:
+            return bytes(_BYTES[letter] for letter in spelling)
+        except KeyError:  # a token added by hand is spelled as it reads
+            return spelling.encode()
 
     def _head(self, role: str) -> list[int]:
         return [self.start_id, *self.encode_text(_ROLE_NAMES.get(role, role)), *self._newline]

@@ -4,13 +4,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.localserver.generation.sampling import choose, chooser
+from harness.localserver.generation.sampling import Chooser, Manner, choose
 
 LOGITS = torch.tensor([2.0, 1.0, 0.0, -1.0, -30.0])
 
 
+def chooser_of(*, temperature: float, top_p: float, seed: int) -> Chooser:
+    return Chooser(Manner(temperature=temperature, top_p=top_p, seed=seed))
+
+
 def drawn(count: int, *, temperature: float = 1.0, top_p: float = 1.0, seed: int = 0) -> list[int]:
-    how = chooser(temperature=temperature, top_p=top_p, seed=seed)
+    how = chooser_of(temperature=temperature, top_p=top_p, seed=seed)
     return [choose(LOGITS[None], [how])[0] for _ in range(count)]
 
 
@@ -19,7 +23,7 @@ def test_temperature_zero_takes_the_likeliest() -> None:
 
 
 def test_first_of_equals_is_taken() -> None:
-    how = chooser(temperature=0.0, top_p=1.0, seed=0)
+    how = chooser_of(temperature=0.0, top_p=1.0, seed=0)
     assert choose(torch.tensor([[1.0, 3.0, 3.0]]), [how]) == [1]
 
 
@@ -62,8 +66,8 @@ def test_seed_decides() -> None:
 
 @given(seed=st.integers(-(2**63), 2**63 - 1), others=st.integers(0, 5))
 def test_draw_does_not_depend_on_other_rows(seed: int, others: int) -> None:
-    alone = choose(LOGITS[None], [chooser(temperature=1.0, top_p=0.95, seed=seed)])
+    alone = choose(LOGITS[None], [chooser_of(temperature=1.0, top_p=0.95, seed=seed)])
     table = torch.cat((torch.zeros(others, 5), LOGITS[None]))
-    settings = [chooser(temperature=2.0, top_p=1.0, seed=number) for number in range(others)]
-    beside = choose(table, [*settings, chooser(temperature=1.0, top_p=0.95, seed=seed)])
+    settings = [chooser_of(temperature=2.0, top_p=1.0, seed=number) for number in range(others)]
+    beside = choose(table, [*settings, chooser_of(temperature=1.0, top_p=0.95, seed=seed)])
     assert beside[-1] == alone[0]

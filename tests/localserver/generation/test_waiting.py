@@ -6,13 +6,14 @@ import pytest
 
 from harness.errors import EndpointError
 from harness.localserver.generation.batch import Prompt
+from harness.localserver.generation.sampling import Manner
 from harness.localserver.generation.waiting import Line, Waiting
 
 TUNED = Path("tuned")
 
 
 def waiting(adapter: Path | None = None, *, since: float = 1e12) -> Waiting:
-    prompt = Prompt(ids=(1,), max_tokens=1, temperature=0.0, top_p=1.0, seed=0, stop=())
+    prompt = Prompt(ids=(1,), max_tokens=1, manner=Manner(temperature=0.0, top_p=1.0, seed=0))
     return Waiting(adapter=adapter, prompt=prompt, future=Future(), since=since)
 
 
