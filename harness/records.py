@@ -216,13 +216,15 @@ class Score:
     """A judgement: a value in 0..1 where 1 is always good, or None (unscored), and the reason.
 
     `answer` is what the scorer read out of the text; `measures` are further numbers it saw (a
-    refusal, a length), whose means are metrics of their own.
+    refusal, a length), whose means are metrics of their own. `broken` says that there is no value
+    because the scorer itself broke: the first line of the reason says how, its frames follow.
     """
 
     value: float | None
     reason: str
     answer: str | None = None
     measures: Mapping[str, float] = field(default_factory=dict)
+    broken: bool = False
 
 
 @record

@@ -2,15 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import replace
 
+from harness.evals.scoring import scored
 from harness.evals.suites import case_digest, messages_for
-from harness.protocols import JudgedScorer, Model, Scorer
-from harness.records import Case, Completion, Failure, Result, Role, Sampling, Score, Suite, record
-from harness.scorers import build
+from harness.protocols import Model
+from harness.records import Case, Completion, Result, Role, Suite, record
 
-# A judge's verdict should not change between two readings of the same answer.
-JUDGE_SAMPLING = Sampling(temperature=0.0, max_tokens=1024)
 ASKED_ROLES: tuple[Role, ...] = ("candidate", "base", "promoted")
 
 
@@ -43,10 +40,9 @@ async def ask(cell: Cell, model: Model, *, judge: Model | None = None) -> Result
     """Ask one cell and score the answer. The endpoint's trouble is a Failure in the Result, without scores."""
     messages = messages_for(cell.suite, cell.case, cell.role)
     outcome = await model.complete(messages, cell.suite.sampling, trial=cell.trial)
-    scores: dict[str, Score] = {}
+    scores = {}
     if isinstance(outcome, Completion):
-        for spec in cell.suite.scorers:
-            scores[spec.name] = bounded(await judged(build(spec), cell.case, outcome, judge))
+        scores = await scored(cell.suite, cell.case, outcome, judge)
     return Result(
         suite=cell.suite.name,
         case=cell.case.id,
@@ -57,27 +53,6 @@ async def ask(cell: Cell, model: Model, *, judge: Model | None = None) -> Result
         outcome=outcome,
         scores=scores,
     )
-
-
-def bounded(score: Score) -> Score:
-    """The score, or an unscored one when a scorer of somebody's own broke the rule of 0..1."""
-    if score.value is None or 0.0 <= score.value <= 1.0:
-        return score
-    return replace(score, value=None, reason=f"the scorer gave {score.value}, outside 0..1: {score.reason}")
-
-
-async def judged(
-    scorer: Scorer | JudgedScorer, case: Case, completion: Completion, judge: Model | None
-) -> Score:
-    """The scorer's Score; a judged scorer's question goes to the judge. Trouble with the judge is unscored."""
-    if isinstance(scorer, Scorer):
-        return scorer.score(case, completion)
-    if judge is None:
-        return Score(value=None, reason="no judge is configured: set `judge` or --judge")
-    reply = await judge.complete(scorer.question(case, completion), JUDGE_SAMPLING)
-    if isinstance(reply, Failure):
-        return Score(value=None, reason=f"the judge did not answer: {reply.message}")
-    return scorer.read(case, completion, reply)
 
 
 async def evaluate(

@@ -77,7 +77,7 @@ class SuiteItem(pytest.Item):
         return super().repr_failure(excinfo, style)
 
     def _traceback_filter(self, excinfo: ExceptionInfo[BaseException]) -> Traceback:
-        """A scorer's traceback begins where it was called: pytest's own frames say nothing."""
+        """A model's own bug is shown from where it was asked: pytest's frames say nothing."""
         return excinfo.traceback.cut(path=Path(runner.__file__))
 
 
@@ -101,7 +101,7 @@ class CaseItem(SuiteItem):
         return self.path, max(0, self.case.line - 1), f"{self.suite.name}: {self.case.id}"
 
     def setup(self) -> None:
-        """Wait for this case's own answers; the endpoint's trouble is an error of the set-up."""
+        """Wait for this case's own answers; the endpoint's trouble and a scorer's are errors of the set-up."""
         self.skip_if_needed()
         self.results = harness_session(self.config).results(self.suite, self.case)
         failures = [(row.role, row.outcome) for row in self.results if isinstance(row.outcome, Failure)]
@@ -110,6 +110,17 @@ class CaseItem(SuiteItem):
             own = [(role, why) for role, why in failures if why.kind != "not_asked"] or failures
             lines = dict.fromkeys(f"{role}: {why.message}" for role, why in own)
             pytest.fail("\n".join(lines), pytrace=False)
+        if faults := self._faults():
+            pytest.fail("\n".join(faults), pytrace=False)
+
+    def _faults(self) -> list[str]:
+        """How scorers of this case broke, each with the roles whose answers it broke on."""
+        roles: dict[str, dict[str, None]] = {}
+        for row in self.results:
+            for score in row.scores.values():
+                if score.broken:
+                    roles.setdefault(score.reason, {})[row.role] = None
+        return [f"{what}\n(judging {', '.join(found)})" for what, found in roles.items()]
 
     def runtest(self) -> None:
         """Classify the case; only a required one can fail.

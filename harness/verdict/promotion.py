@@ -1,5 +1,6 @@
 """Does it ship? Every suite, all guards together and the declared gates become one verdict."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -218,6 +219,7 @@ def _doubts(
             )
         present = [role for role in roles if role in answered]
         yield from _unanswered(suite, rows.get(suite.name, {}), selected=selected, roles=present)
+        yield from _unjudged(suite, rows.get(suite.name, {}))
     yield from _fragile(run, reference=reference, verdict=verdict)
 
 
@@ -235,6 +237,22 @@ def _unanswered(
                 reason=f"the run stopped before {count(stopped, 'case')} of {suite.name} were put to {role}",
                 remedy="run it again: answers already received are kept",
             )
+
+
+def _unjudged(suite: Suite, rows: Mapping[Role, Sequence[Result]]) -> Iterator[Doubt]:
+    """Answers a scorer broke on are unscored; which ones those are is no chance, so they are no small matter."""
+    broken = Counter(
+        score.reason.partition("\n")[0]
+        for results in rows.values()
+        for row in results
+        for score in row.scores.values()
+        if score.broken
+    )
+    for how, number in broken.items():
+        yield Doubt(
+            reason=f"a scorer of {suite.name} broke on {count(number, 'answer')}, left unscored by it: {how}",
+            remedy=f"mend the scorers of {suite.name} and run again: answers already received are kept",
+        )
 
 
 def _not_asked(result: Result) -> bool:

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from eval_samples import Echo, suite
 
 from harness.evals import evaluate
-from harness.evals.runner import bounded
 from harness.protocols import Model
-from harness.records import Completion, Failure, Result, Role, Score
+from harness.records import Completion, Failure, Result, Role
 
 
 def run(
@@ -39,15 +38,6 @@ def test_concurrency_is_bounded() -> None:
     model = Echo()
     run({"candidate": model}, size=20, concurrency=4)
     assert model.most_at_once == 4
-
-
-def test_value_outside_0_to_1_is_unscored_with_the_reason() -> None:
-    score = bounded(Score(value=7.5, reason="generous"))
-    assert score.value is None
-    assert "7.5" in score.reason
-    assert bounded(Score(value=float("nan"), reason="?")).value is None
-    kept = Score(value=0.5, reason="half")
-    assert bounded(kept) is kept
 
 
 def test_judge_is_not_asked_the_cases() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import UsageError
-from harness.records import Failure, Gate, Result, Suite, SuiteRole
+from harness.records import Failure, Gate, Result, Score, Suite, SuiteRole
 from harness.verdict import SuiteScores, decide, judge_suite, verdict_of
 from tests.verdict.samples import answer, answers, failure, run_of, scores, suite_of
 
@@ -456,6 +456,19 @@ def test_one_lost_answer_of_the_reference_does_not_undo_a_clear_gain() -> None:
     rows = [*won()[:39], failure(SUITE, 19, role="base")]
     assert isinstance(rows[-1].outcome, Failure)
     assert verdict_of(run_of(SUITE, results=rows)).outcome == "promote"
+
+
+def test_an_answer_a_scorer_broke_on_keeps_from_promoting() -> None:
+    broke = {
+        "label": Score(value=None, reason="label raised KeyError: 'x'\nlabel.py:3: in score", broken=True)
+    }
+    rows = [answer(SUITE, 0, scores=broke), *won()[1:]]
+    verdict = verdict_of(run_of(SUITE, results=rows))
+    assert verdict.suites["routing"].decision == "pass"
+    assert verdict.outcome == "undecided"
+    said = "a scorer of routing broke on 1 answer, left unscored by it: label raised KeyError: 'x'"
+    assert verdict.reasons[0] == said
+    assert verdict.next_steps[0].startswith("mend the scorers of routing")
 
 
 def test_the_runs_own_alpha_is_used() -> None:
