@@ -4,17 +4,38 @@ Billed tokens of a chat row are its messages' tokens (3 + role + content each) p
 real jobs whose `trained_tokens` are public. Validation is free.
 """
 
-from harness.dataset.cost import price_of
-from harness.dataset.examples import Dataset
-from harness.dataset.tokens import count_message_tokens
+from collections.abc import Mapping
 
-# A prompt's count ends with the three tokens that open the reply; a training row ends with one.
+from harness.dataset.cost import price_of
+from harness.dataset.examples import Dataset, Example
+from harness.dataset.model_names import base_of
+from harness.dataset.shapes import PREFERRED
+from harness.dataset.tallies import RowTokens
+from harness.dataset.tokens import count_answer_tokens, count_message_tokens
+
+# A prompt's count ends with the three tokens that open the reply, as the official script's of a row does; a job bills
+# one closing token there.
 PROMPT_OVER_ROW = 2
 # Epochs OpenAI chooses by itself, from its cookbook's data preparation: three, more for small files,
 # fewer for large ones. It holds in every real job found.
 TARGET_EPOCHS, MIN_TARGET_EXAMPLES, MAX_TARGET_EXAMPLES = 3, 100, 25_000
 MAX_DEFAULT_EPOCHS = 25
 TOKENS_PER_PRICE = 1_000_000
+# The batch OpenAI chooses by itself, as Azure's guide words it and real jobs show: 0.2 percent of the examples.
+BATCH_PER_MILLE, MIN_BATCH, MAX_BATCH = 2, 1, 256
+# The learning-rate multipliers `auto` became in real jobs, by the beginning of the model's name (2024-04 to 2025-05).
+_MULTIPLIERS = (("gpt-3.5-turbo", 2.0), ("gpt-4o-mini", 1.8), ("gpt-4.1-nano", 1.0))
+
+
+def default_batch_size(examples: int) -> int:
+    """The batch size of a job that leaves it to the provider."""
+    return min(MAX_BATCH, max(MIN_BATCH, examples * BATCH_PER_MILLE // 1000))
+
+
+def default_multiplier(model: str) -> float | None:
+    """The learning-rate multiplier of a job that leaves it to the provider; None where no real job is known."""
+    name = base_of(model)
+    return next((value for start, value in _MULTIPLIERS if name.startswith(start)), None)
 
 
 def default_epochs(examples: int) -> int:
@@ -26,11 +47,25 @@ def default_epochs(examples: int) -> int:
     return TARGET_EPOCHS
 
 
+def row_tokens(example: Example, *, model: str) -> RowTokens:
+    """The tokens of one row; of a preference pair both answers count, of which the preferred one is learned."""
+    script = count_message_tokens(example.messages, model=model)
+    if example.form == "preference":
+        spelling = next(name for name in PREFERRED if name in example.row)
+        rejected = example.row[f"non_{spelling}"]
+        assert isinstance(rejected, list), "an example's row has been checked"
+        messages = [message for message in rejected if isinstance(message, Mapping)]
+        script += count_message_tokens(messages, model=model)
+    return RowTokens(
+        script=script,
+        billed=script - PROMPT_OVER_ROW,
+        answers=count_answer_tokens(example.messages, model=model),
+    )
+
+
 def billed_tokens(dataset: Dataset, *, model: str) -> int:
     """Tokens billed for one epoch."""
-    return sum(
-        count_message_tokens(example.messages, model=model) - PROMPT_OVER_ROW for example in dataset.examples
-    )
+    return sum(row_tokens(example, model=model).billed for example in dataset.examples)
 
 
 def training_cost_usd(dataset: Dataset, *, model: str, epochs: int | None) -> float | None:

@@ -250,6 +250,8 @@ def _content_problems(message: Mapping[str, Json], role: Json) -> Iterator[_Prob
         if not replaced:
             category: Category = "missing_content" if "content" in message else "message_missing_key"
             yield category, "no content", "add the text"
+    elif content == "" and role == "assistant" and not replaced and message.get("weight") != 0:
+        yield "missing_content", "an empty answer", "write the ideal answer, or give the message weight 0"
     elif isinstance(content, list):
         if not content:
             yield "missing_content", "content is an empty list", "add the text"

@@ -78,6 +78,17 @@ def count_message_tokens(messages: Iterable[Message], *, model: str) -> int:
     return TOKENS_OF_REPLY_START + sum(_message_tokens(message, encoding) for message in messages)
 
 
+def count_answer_tokens(messages: Iterable[Message], *, model: str) -> int:
+    """Tokens of the text assistants wrote in messages that are learned: those whose weight is not 0."""
+    encoding = encoding_for(model)
+    return sum(
+        count_tokens(text, encoding=encoding)
+        for message in messages
+        if message.get("role") == "assistant" and message.get("weight") != 0
+        for text in _texts(message.get("content"))
+    )
+
+
 def _message_tokens(message: Message, encoding: str) -> int:
     tokens = TOKENS_PER_MESSAGE + count_tokens(str(message.get("role", "")), encoding=encoding)
     tokens += sum(count_tokens(text, encoding=encoding) for text in _texts(message.get("content")))

@@ -1,0 +1,127 @@
+"""`check_dataset`: a training file read once, every tally fed, and what they say put together."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.dataset.billing import (
+    TOKENS_PER_PRICE,
+    default_batch_size,
+    default_epochs,
+    default_multiplier,
+    row_tokens,
+)
+from harness.dataset.cost import price_of
+from harness.dataset.examples import example_of
+from harness.dataset.findings import Finding
+from harness.dataset.formats import FormatTally
+from harness.dataset.lengths import LengthTally
+from harness.dataset.limits import example_limit
+from harness.dataset.lines import Line, Progress, read_lines
+from harness.dataset.report import DatasetReport, TrainingCost
+from harness.dataset.rows import row_problems
+from harness.dataset.tallies import SeenRow, Setting, Tally
+from harness.dataset.tokens import encoding_for
+from harness.serial import file_digest
+
+# The checks of the data itself, in the order their findings are told: one line for each.
+QUALITY: Mapping[str, Callable[[], Tally]] = {}
+
+
+@dataclass(kw_only=True)
+class Tallies:
+    """Every check's memory of one file, or of a part of it."""
+
+    formats: FormatTally = field(default_factory=FormatTally)
+    lengths: LengthTally = field(default_factory=LengthTally)
+    quality: dict[str, Tally] = field(
+        default_factory=lambda: {name: make() for name, make in QUALITY.items()}
+    )
+
+    def add(self, row: SeenRow) -> None:
+        """Give a row to each."""
+        for tally in self._all():
+            tally.add(row)
+
+    def merge(self, later: "Tallies") -> None:
+        """Take in the tallies of the part that follows."""
+        for tally, other in zip(self._all(), later._all(), strict=True):
+            tally.merge(other)
+
+    def _all(self) -> Iterator[Tally]:
+        yield self.formats
+        yield self.lengths
+        yield from self.quality.values()
+
+
+def check_dataset(
+    path: Path, *, model: str, valid: Path | None = None, progress: Progress | None = None
+) -> DatasetReport:
+    """Check a training file, and its validation file, for a job on `model`.
+
+    Raises:
+        UsageError: A file is not there or cannot be read.
+    """
+    setting = Setting(model=model, example_limit=example_limit(model))
+    tallies = Tallies()
+    for line in read_lines(path, progress=progress):
+        tallies.add(seen(line, model=model))
+    return _report(path, tallies, setting, valid=check_dataset(valid, model=model) if valid else None)
+
+
+def seen(line: Line, *, model: str) -> SeenRow:
+    """A line with everything tallies ask of it."""
+    problems = () if line.fault else tuple(row_problems(line.row))
+    if line.fault or problems:
+        return SeenRow(line=line, problems=problems)
+    example = example_of(line.number, line.row)
+    return SeenRow(line=line, example=example, tokens=row_tokens(example, model=model))
+
+
+def _report(path: Path, tallies: Tallies, setting: Setting, *, valid: DatasetReport | None) -> DatasetReport:
+    formats, lengths = tallies.formats, tallies.lengths
+    examples = len(lengths.lines)
+    billed = lengths.billed_tokens(limit=setting.example_limit)
+    epochs = default_epochs(examples)
+    warnings: list[Finding] = [*formats.findings(setting), *lengths.findings(setting)]
+    return DatasetReport(
+        path=path,
+        digest=file_digest(path),
+        model=setting.model,
+        encoding=encoding_for(setting.model),
+        form=formats.form,
+        rows=formats.rows,
+        examples=examples,
+        errors=tuple(formats.errors),
+        error_counts=dict(formats.counts),
+        warnings=tuple(warnings),
+        findings=tuple(found for tally in tallies.quality.values() for found in tally.findings(setting)),
+        tokens=lengths.distributions(),
+        script_tokens=sum(lengths.script),
+        billed_tokens=billed,
+        example_limit=setting.example_limit,
+        epochs=epochs,
+        batch_size=default_batch_size(examples),
+        learning_rate_multiplier=default_multiplier(setting.model),
+        cost=_cost(lengths, setting.model, billed=billed * epochs),
+        valid=valid,
+    )
+
+
+def _cost(lengths: LengthTally, model: str, *, billed: int) -> TrainingCost:
+    base, tuned = price_of(model), price_of(f"ft:{model}:a::b")
+    rows = max(1, len(lengths.lines))
+    answer = sum(lengths.answers) / rows
+    prompt = sum(lengths.billed) / rows - answer
+    thousand = [
+        None
+        if price is None or price.input is None or price.output is None
+        else 1000 * (prompt * price.input + answer * price.output) / TOKENS_PER_PRICE
+        for price in (base, tuned)
+    ]
+    return TrainingCost(
+        training_usd=None if base is None or base.train is None else billed * base.train / TOKENS_PER_PRICE,
+        per_1000_cases_base_usd=thousand[0],
+        per_1000_cases_tuned_usd=thousand[1],
+        as_of=base.as_of if base else None,
+    )

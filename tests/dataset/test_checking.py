@@ -1,0 +1,113 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.dataset.checking import Tallies, check_dataset, seen
+from harness.dataset.lines import read_lines
+
+TRAINING = Path(__file__).parents[3] / "shared" / "data" / "training"
+
+
+def chat(user: str, answer: str, **extra: object) -> dict[str, object]:
+    messages = [{"role": "user", "content": user}, {"role": "assistant", "content": answer}]
+    return {"messages": messages, **extra}
+
+
+def written(path: Path, *rows: object) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def test_a_good_file_is_fit_and_priced(tmp_path: Path) -> None:
+    rows = [chat(f"question {number}", "yes") for number in range(20)]
+    report = check_dataset(written(tmp_path / "train.jsonl", *rows), model="gpt-4o-mini-2024-07-18")
+    assert report.is_fit
+    assert (report.form, report.rows, report.examples, report.epochs, report.batch_size) == (
+        "chat",
+        20,
+        20,
+        5,
+        1,
+    )
+    assert report.learning_rate_multiplier == 1.8
+    assert report.script_tokens == report.billed_tokens + 2 * 20
+    assert report.cost.training_usd == pytest.approx(report.billed_tokens * 5 * 3.0 / 1e6)
+    base, tuned = report.cost.per_1000_cases_base_usd, report.cost.per_1000_cases_tuned_usd
+    assert base is not None
+    assert tuned == pytest.approx(2 * base)
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "billed", "epochs"),
+    [  # jobs whose trained_tokens are public
+        ("chatlaw_seed_fine_tuning.jsonl", "gpt-3.5-turbo-0613", 5220, 5),
+    ],
+)
+def test_billed_tokens_are_those_of_the_real_job(name: str, model: str, billed: int, epochs: int) -> None:
+    if not (TRAINING / name).exists():
+        pytest.skip("the shared training files are not beside the checkout")
+    report = check_dataset(TRAINING / name, model=model)
+    assert (report.billed_tokens, report.epochs) == (billed, epochs)
+
+
+def test_every_mistake_has_its_line_and_category(tmp_path: Path) -> None:
+    rows = [chat("a", "b", weight=1), [1], {"instruction": "x", "output": "y"}, chat("a", "b")]
+    report = check_dataset(written(tmp_path / "train.jsonl", *rows), model="gpt-4o-mini")
+    assert [(error.line, error.category) for error in report.errors] == [
+        (1, "extra_key"),
+        (2, "data_type"),
+        (3, "foreign_shape"),
+    ]
+    assert "--from alpaca" in report.errors[2].remedy
+    assert not report.is_fit
+    assert [warning.name for warning in report.warnings] == ["too_few_examples"]
+
+
+def test_forms_do_not_mix(tmp_path: Path) -> None:
+    rows = [chat("a", "b")] * 11 + [{"prompt": "a", "completion": "b"}]
+    report = check_dataset(written(tmp_path / "train.jsonl", *rows), model="gpt-4o-mini")
+    (mixed,) = report.warnings
+    assert (mixed.name, mixed.level, mixed.lines) == ("mixed_forms", "error", (12,))
+
+
+def test_rows_beyond_the_models_limit_are_cut_before_they_are_billed(tmp_path: Path) -> None:
+    rows = [chat("a", "b")] * 10 + [chat("word " * 5000, "b")]
+    report = check_dataset(written(tmp_path / "train.jsonl", *rows), model="gpt-3.5-turbo-0613")
+    (long,) = report.warnings
+    assert (long.name, long.lines) == ("too_long", (11,))
+    assert report.script_tokens - report.billed_tokens > long.figures["lost"] > 0  # type: ignore[operator]
+    newer = check_dataset(tmp_path / "train.jsonl", model="gpt-4o-mini-2024-07-18")
+    assert newer.warnings == ()
+
+
+def test_parts_merged_are_the_whole(tmp_path: Path) -> None:
+    rows = [chat("a", "b"), [1], {"prompt": "a", "completion": "b"}, chat("longer question", "c"), "x"]
+    lines = list(read_lines(written(tmp_path / "train.jsonl", *rows)))
+    whole, first, second = Tallies(), Tallies(), Tallies()
+    for number, line in enumerate(lines):
+        row = seen(line, model="gpt-4o-mini")
+        whole.add(row)
+        (first if number < 2 else second).add(row)
+    first.merge(second)
+    assert first.formats.errors == whole.formats.errors
+    assert first.formats.counts == whole.formats.counts
+    assert first.formats.forms == whole.formats.forms
+    assert first.lengths.distributions() == whole.lengths.distributions()
+    assert first.lengths.lines == whole.lengths.lines
+
+
+def test_validation_file_is_checked_too(tmp_path: Path) -> None:
+    train = written(tmp_path / "train.jsonl", *[chat(f"q{n}", "b") for n in range(10)])
+    report = check_dataset(
+        train, model="gpt-4o-mini", valid=written(tmp_path / "valid.jsonl", {"messages": 5})
+    )
+    assert report.valid is not None
+    assert report.valid.error_counts == {"missing_messages_list": 1}
+    assert not report.is_fit
+
+
+def test_nothing_to_train_on_costs_nothing(tmp_path: Path) -> None:
+    report = check_dataset(written(tmp_path / "train.jsonl"), model="gpt-4o-mini")
+    assert (report.rows, report.billed_tokens, report.tokens, report.form) == (0, 0, {}, None)
+    assert not report.is_fit
