@@ -91,12 +91,16 @@ class Case:
 
 @record
 class ScorerSpec:
-    """One entry of a suite's `scorers`: the type, the name its metric goes by, its settings."""
+    """One entry of a suite's `scorers`: the type, the name its metric goes by, its settings.
+
+    `code` is the digest of a scorer of somebody's own; empty for one that is built in.
+    """
 
     type: str
     name: str
     weight: float = 1.0
     settings: Mapping[str, Json] = field(default_factory=dict)
+    code: str = ""
 
 
 @record

@@ -1,5 +1,6 @@
 """Suites asked of models: loading them, running them, storing what came back."""
 
+from harness.evals.digests import case_digest, code_digest
 from harness.evals.estimates import (
     Count,
     RoleEstimate,
@@ -21,7 +22,7 @@ from harness.evals.store import (
     open_run,
     resumable,
 )
-from harness.evals.suites import SUFFIX, case_digest, find_suites, load_suite, messages_for
+from harness.evals.suites import SUFFIX, find_suites, load_suite, messages_for
 
 __all__ = [
     "CURVE",
@@ -39,6 +40,7 @@ __all__ = [
     "case_digest",
     "cells_of",
     "check_budget",
+    "code_digest",
     "continued",
     "estimate",
     "estimate_lines",

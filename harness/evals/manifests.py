@@ -3,7 +3,7 @@
 import contextlib
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -16,11 +16,15 @@ PACKAGES = ("finetune-harness", "openai", "pytest")
 
 @record
 class Plan:
-    """What a session is about to ask of whom: two sessions with equal plans are the same run."""
+    """What a session is about to ask of whom: two sessions with equal plans are the same run.
+
+    `code` holds digests of the tests written in Python that ask and score beside the suites, by file.
+    """
 
     suites: tuple[Suite, ...]
     selected: Mapping[str, Sequence[Case]]
     models: Mapping[Role, ModelFacts]
+    code: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ids(self) -> dict[str, tuple[str, ...]]:
@@ -38,6 +42,7 @@ class Plan:
                     for suite in self.suites
                 },
                 "models": {str(role): to_plain(facts) for role, facts in self.models.items()},
+                "code": dict(self.code),
             }
         )
 

@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 
+from harness.evals.digests import case_digest
 from harness.evals.scoring import scored
-from harness.evals.suites import case_digest, messages_for
+from harness.evals.suites import messages_for
 from harness.protocols import Model
 from harness.records import Case, Completion, Result, Role, Suite, record
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from harness.errors import StorageError
-from harness.records import Completion, Manifest, Result, Run, RunStatus
+from harness.records import Completion, Failure, Json, Manifest, Result, Run, RunStatus
 from harness.serial import ParseError, from_json, to_json, write_atomic
 
 SCHEMA = 1
@@ -39,8 +39,8 @@ def new_run_id(slug: str, created: str) -> str:
 class RunWriter:
     """The one writer of a run's folder. Holds its lock until `finish` or `close`.
 
-    Rows go to the file as they arrive, each flushed; a row whose cell already has an answer in an
-    earlier part of the same run is not written twice.
+    Rows go to the file as they arrive, each flushed. What an earlier part of the same run wrote already is
+    not written twice; an answer from then that is scored otherwise now is written with what it cost then.
     """
 
     def __init__(self, reports: Path, manifest: Manifest) -> None:
@@ -50,7 +50,7 @@ class RunWriter:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(self.path / LOCK, timeout=0)
             self._lock.acquire()
-            self._answered = {_key(row) for row in _kept_rows(self.path / RESULTS) if _answered(row)}
+            self._answered = {_key(row): row for row in _kept_rows(self.path / RESULTS) if _answered(row)}
             self._file = (self.path / RESULTS).open("a", encoding="utf-8", newline="\n")
             write_atomic(self.path / MANIFEST, to_json(manifest, indent=1))
         except Timeout:
@@ -66,15 +66,19 @@ class RunWriter:
         Raises:
             StorageError: The disk is full or the folder is gone; what was written before stays.
         """
-        if _key(result) in self._answered:
-            return
+        known = self._answered.get(_key(result))
+        if known is not None:
+            if not _answered(result) or (_said(known) == _said(result) and known.scores == result.scores):
+                return
+            if _said(known) == _said(result):
+                result = replace(result, outcome=known.outcome)
         try:
             self._file.write(to_json(result) + "\n")
             self._file.flush()
         except OSError as error:
             raise _storage_error(self.path, error) from None
         if _answered(result):
-            self._answered.add(_key(result))
+            self._answered[_key(result)] = result
 
     def finish(
         self, status: RunStatus, *, reason: str | None = None, manifest: Manifest | None = None
@@ -200,6 +204,14 @@ def _key(row: Result) -> tuple[str, str, str, int]:
 
 def _answered(row: Result) -> bool:
     return isinstance(row.outcome, Completion)
+
+
+def _said(row: Result) -> tuple[Json, ...]:
+    """What was answered, without what it cost and how it came."""
+    answer = row.outcome
+    if isinstance(answer, Failure):
+        return (answer.message,)
+    return answer.text, answer.refusal, answer.tool_calls, answer.finish_reason
 
 
 def _storage_error(path: Path, error: OSError) -> StorageError:

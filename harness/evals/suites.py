@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.errors import Mistake, SuiteError
+from harness.evals.digests import code_digest, suite_digest
 from harness.protocols import CheckedScorer
 from harness.records import Case, Gate, Json, Message, Role, Sampling, ScorerSpec, Suite, SuiteRole, record
 from harness.scorers import build, metric_names
@@ -19,12 +20,10 @@ from harness.serial import (
     LineError,
     ParseError,
     Problem,
-    digest,
     nearest,
     parse,
     read_json_lines,
     read_yaml,
-    to_plain,
 )
 
 SUFFIX = ".suite.yaml"
@@ -161,7 +160,7 @@ class _Loader:
             try:
                 spec = scorer_spec(raw)
                 build(spec)
-                specs.append(spec)
+                specs.append(replace(spec, code=code_digest(spec.type)))
             except ParseError as error:
                 for problem in error.problems:
                     self._problem(replace_path(problem, ("scorers", index)))
@@ -335,33 +334,6 @@ def read_csv_cases(text: str) -> tuple[list[tuple[int, object]], list[Mistake]]:
     except csv.Error as error:
         return rows, [Mistake(reader.line_num, f"not valid CSV: {error}")]
     return rows, []
-
-
-def suite_digest(suite: Suite) -> str:
-    """What makes two suites the same to a reader of results: all but their place and description."""
-    plain = to_plain(replace(suite, path="", description="", digest=""))
-    for case in plain["cases"]:
-        case.pop("line")
-    return digest(plain)
-
-
-def case_digest(suite: Suite, case: Case) -> str:
-    """Identity of a case across runs: what is asked, what is expected, how it is judged.
-
-    An edited prompt is another case, whatever its id; a role's own prompt is part of what is asked.
-    """
-    return digest(
-        {
-            "asked": [to_plain_messages(case.messages), suite.system, dict(suite.prompts)],
-            "expected": case.expected,
-            "scorers": [to_plain(spec) for spec in suite.scorers],
-        }
-    )
-
-
-def to_plain_messages(messages: Sequence[Message]) -> list[dict[str, Json]]:
-    """Messages as plain dictionaries."""
-    return [dict(message) for message in messages]
 
 
 def messages_for(suite: Suite, case: Case, role: Role) -> tuple[Message, ...]:

@@ -176,27 +176,27 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session")
-def candidate(pytestconfig: pytest.Config) -> object:
+def candidate(request: pytest.FixtureRequest) -> object:
     """The candidate model, for suites written in Python: `candidate.ask("...")`."""
-    return harness_session(pytestconfig).asker("candidate")
+    return harness_session(request.config).asker("candidate", items=request.session.items)
 
 
 @pytest.fixture(scope="session")
-def base(pytestconfig: pytest.Config) -> object:
+def base(request: pytest.FixtureRequest) -> object:
     """The base model; skips when the run has none."""
-    return harness_session(pytestconfig).asker("base")
+    return harness_session(request.config).asker("base", items=request.session.items)
 
 
 @pytest.fixture(scope="session")
-def promoted(pytestconfig: pytest.Config) -> object:
+def promoted(request: pytest.FixtureRequest) -> object:
     """The model now in production; skips when the run has none."""
-    return harness_session(pytestconfig).asker("promoted")
+    return harness_session(request.config).asker("promoted", items=request.session.items)
 
 
 @pytest.fixture(scope="session")
-def judge(pytestconfig: pytest.Config) -> object:
+def judge(request: pytest.FixtureRequest) -> object:
     """The judge model; skips when the run has none."""
-    return harness_session(pytestconfig).asker("judge")
+    return harness_session(request.config).asker("judge", items=request.session.items)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """What a session asks of whom: its suites, the selected cases, the seats, and what that will cost."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from harness.evals import (
 from harness.lineup import Lineup, Seat, lacking
 from harness.models import AnswerCache, answer_key
 from harness.records import Case, Manifest, Role, Suite
+from harness.serial import file_digest
 
 ASKED: tuple[Role, ...] = ("candidate", "base", "promoted")
 
@@ -38,6 +39,7 @@ class Questions:
         self.suites: dict[str, Suite] = {}
         self.selected: Mapping[str, tuple[Case, ...]] = {}
         self.seats: Mapping[Role, Seat] = {}
+        self.code: Mapping[str, str] = {}
 
     @property
     def roles(self) -> tuple[Role, ...]:
@@ -73,6 +75,15 @@ class Questions:
             for suite in self.suites.values()
         }
         self.selected = {name: cases for name, cases in chosen.items() if cases}
+
+    def note_code(self, node_ids: Iterable[str], *, root: Path) -> None:
+        """Take note of the Python files behind node ids: who edits one of them asks for another run."""
+        files = {node_id.partition("::")[0] for node_id in node_ids}
+        self.code = {
+            file: file_digest(root / file)
+            for file in sorted(files)
+            if file.endswith(".py") and (root / file).is_file()
+        }
 
     def cases(self, suite: Suite) -> tuple[Case, ...]:
         """The selected cases of a suite; none when it is skipped."""
@@ -137,6 +148,7 @@ class Questions:
             suites=suites,
             selected={suite.name: self.cases(suite) for suite in suites if not needs[suite.name]},
             models={role: seat.facts() for role, seat in self.seats.items()},
+            code=self.code,
         )
         manifest = new_manifest(
             plan,

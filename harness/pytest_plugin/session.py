@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -95,6 +95,7 @@ class HarnessSession:
     def begin(self, items: Sequence[pytest.Item]) -> bool | None:
         """Prepare everything before the first item; True ends the session there (`--estimate`)."""
         self.questions.selected = selected_cases(items)
+        self._note_code(item.nodeid for item in items)
         judged = [item for item in items if isinstance(item, SuiteItem)]
         with as_pytest_errors():
             if self.config.option.harness_estimate:
@@ -125,8 +126,12 @@ class HarnessSession:
         if self._writer is not None or self._lineup is None:
             return
         self.questions.select_ids(set(ids))
+        self._note_code(ids)
         with as_pytest_errors():
             self._open_run(asks=False)
+
+    def _note_code(self, node_ids: Iterable[str]) -> None:
+        self.questions.note_code(node_ids, root=self.config.rootpath)
 
     def _prepare(self) -> None:
         context = prepared(self.settings, self.environment, teller=self.teller)
@@ -224,11 +229,12 @@ class HarnessSession:
 
     # --- suites in Python -----------------------------------------------------------------------------
 
-    def asker(self, role: Role) -> Asker:
-        """The model of a role for a test function; skips when the run has none."""
+    def asker(self, role: Role, *, items: Sequence[pytest.Item]) -> Asker:
+        """The model of a role for the tests among a session's items; skips when the run has none."""
         if not self.questions.seats:
             with as_pytest_errors():
                 if self._worker_input is None:
+                    self._note_code(item.nodeid for item in items)
                     self._prepare()
                     self._open_run()
                 elif "harness" in self._worker_input:

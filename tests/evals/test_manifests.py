@@ -47,8 +47,17 @@ def test_equal_questions_to_equal_models_are_one_plan() -> None:
         plan(candidate=replace(FACTS, model="ft:m:acme::other")),
         plan(candidate=replace(FACTS, endpoint="elsewhere")),
         plan(loaded(), loaded("more")),
+        replace(plan(), code={"suites/test_dry.py": "d3"}),
     ],
-    ids=["edited suite", "more trials", "fewer cases", "other model", "other endpoint", "another suite"],
+    ids=[
+        "edited suite",
+        "more trials",
+        "fewer cases",
+        "other model",
+        "other endpoint",
+        "another suite",
+        "tests in Python",
+    ],
 )
 def test_whatever_changes_the_questions_makes_another_plan(other: Plan) -> None:
     assert other.digest != plan().digest

@@ -7,7 +7,7 @@ from eval_samples import suite
 
 from harness.errors import StorageError
 from harness.evals import Plan, RunWriter, list_runs, new_manifest, open_run, resumable
-from harness.records import Completion, Failure, Manifest, ModelFacts, Result, Usage
+from harness.records import Completion, Failure, Manifest, ModelFacts, Result, Score, Usage
 
 
 def manifest(root: Path) -> Manifest:
@@ -57,15 +57,48 @@ def test_row_cut_off_by_a_crash_is_dropped_and_the_file_mended(tmp_path: Path) -
     assert [result.case for result in again.finish("complete").results] == ["n0", "n1"]
 
 
-def test_answered_cell_is_not_written_twice(tmp_path: Path) -> None:
+def texts(path: Path) -> list[str]:
+    return [row.outcome.text for row in open_run(path).results if isinstance(row.outcome, Completion)]
+
+
+def test_answer_that_is_stored_is_not_written_twice(tmp_path: Path) -> None:
+    writer = RunWriter(tmp_path, manifest(tmp_path))
+    writer.append(row("n0", "first"))
+    writer.close()
+    again = RunWriter(tmp_path, writer.manifest)
+    again.append(row("n0", "first"))
+    again.append(row("n0", None))
+    again.finish("complete")
+    assert len((writer.path / "results.jsonl").read_text(encoding="utf-8").splitlines()) == 1
+    assert texts(writer.path) == ["first"]
+
+
+def test_answer_that_came_anew_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
     writer = RunWriter(tmp_path, manifest(tmp_path))
     writer.append(row("n0", "first"))
     writer.close()
     again = RunWriter(tmp_path, writer.manifest)
     again.append(row("n0", "second"))
-    run = again.finish("complete")
-    assert len((writer.path / "results.jsonl").read_text(encoding="utf-8").splitlines()) == 1
-    assert [r.outcome.text for r in run.results if isinstance(r.outcome, Completion)] == ["first"]
+    again.finish("complete")
+    assert texts(writer.path) == ["second"], "the one the session judged"
+
+
+def test_answer_that_is_scored_otherwise_now_is_stored_so_with_what_it_cost(tmp_path: Path) -> None:
+    def scored(value: float, *, cached: bool) -> Result:
+        paid = row("n0", "first")
+        assert isinstance(paid.outcome, Completion)
+        scores = {"own": Score(value=value, reason="?")}
+        return replace(paid, outcome=replace(paid.outcome, cached=cached), scores=scores)
+
+    writer = RunWriter(tmp_path, manifest(tmp_path))
+    writer.append(scored(0.0, cached=False))
+    writer.close()
+    again = RunWriter(tmp_path, writer.manifest)
+    again.append(scored(1.0, cached=True))
+    (result,) = again.finish("complete").results
+    assert result.scores["own"].value == 1.0
+    assert isinstance(result.outcome, Completion)
+    assert not result.outcome.cached
 
 
 def test_answer_replaces_an_earlier_failure(tmp_path: Path) -> None:

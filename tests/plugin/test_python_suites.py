@@ -1,4 +1,5 @@
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,16 @@ def test_text_in_place_of_an_answer_is_told(python_suite: Project) -> None:
     test.write_text("def test_it(score):\n    score('Lima', {'type': 'exact_match'})\n", encoding="utf-8")
     result = python_suite.run()
     result.stdout.fnmatch_lines(["*not an answer (give what candidate.ask(...) returned)*"])
+
+
+def test_editing_a_python_suite_makes_another_run(python_suite: Project) -> None:
+    test = python_suite.pytester.path / "suites" / "test_dry.py"
+    text = test.read_text(encoding="utf-8") + "\n\ndef test_broken():\n    raise AssertionError\n"
+    test.write_text(text, encoding="utf-8")
+    python_suite.run("-x")
+    first = python_suite.stored().manifest
+    assert first.status == "interrupted"
+    test.write_text(text.replace('expected="Lima"', 'expected="Lyma"'), encoding="utf-8")
+    sys.modules.pop("test_dry", None)
+    python_suite.run("-x", "-k", "peru or broken or judge")
+    assert python_suite.stored().manifest.plan != first.plan

@@ -232,3 +232,19 @@ def test_answers_a_scorer_broke_on_are_kept_unscored_and_the_verdict_says_so(bri
     stored = json.loads((run.path / "verdict.json").read_text(encoding="utf-8"))
     assert json.loads(to_json(verdict_of(run))) == stored, "the gate command says the same"
     assert said in stored["reasons"]
+
+
+def test_editing_a_scorer_judges_the_same_answers_anew_without_asking(
+    brittle: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brittle.run("-x", "--concurrency", "1")
+    first = brittle.stored()
+    assert first.manifest.status == "interrupted"
+    mended = BRITTLE.replace('raise ValueError("too long")', "pass")
+    (brittle.pytester.path / "brittle.py").write_text(mended, encoding="utf-8")
+    monkeypatch.delitem(sys.modules, "brittle", raising=False)
+    brittle.run("--concurrency", "1")
+    run = brittle.stored()
+    assert run.manifest.id != first.manifest.id, "another scorer makes another run"
+    assert {row.scores["brittle:Brittle"].value for row in run.results} == {1.0}
+    assert brittle.requests <= 8 + 1, "only the request in flight may be asked again"
