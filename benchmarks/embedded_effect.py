@@ -130,7 +130,8 @@ def train(weights: Path, folder: Path, *, recipe: Recipe, share: float, seed: in
     training_file = folder / "training.jsonl"
     training_file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     job = {
-        "weights": str(weights),
+        "model": str(weights),
+        "method": "supervised",
         "training_file": str(training_file),
         "validation_file": str(SUPPORT / "valid.jsonl"),
         "n_epochs": recipe.epochs,

@@ -98,7 +98,8 @@ def train(folder: Path, weights: Path, *, threads: int) -> int:
     lines = [json.dumps({"messages": messages}) for messages in rows()]
     (folder / "train.jsonl").write_text("\n".join(lines), encoding="utf-8")
     plan = {
-        "weights": str(weights),
+        "model": str(weights),
+        "method": "supervised",
         "training_file": str(folder / "train.jsonl"),
         "validation_file": None,
         "n_epochs": EPOCHS,

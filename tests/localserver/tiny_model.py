@@ -82,6 +82,8 @@ def write_tiny_model(path: Path, *, seed: int = 0, context: int = 4096) -> Path:
         "llama.attention.head_count_kv": KV_HEADS,
         "llama.rope.freq_base": 10_000.0,
         "llama.attention.layer_norm_rms_epsilon": 1e-5,
+        "tokenizer.ggml.model": "gpt2",
+        "tokenizer.ggml.pre": "smollm",
         "tokenizer.ggml.tokens": vocabulary,
         "tokenizer.ggml.token_type": [3] * len(CONTROL) + [1] * (len(vocabulary) - len(CONTROL)),
         "tokenizer.ggml.merges": MERGES,

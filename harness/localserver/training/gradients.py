@@ -77,40 +77,39 @@ def changed_product(rows: Tensor, frozen: FrozenPair, change: Change) -> Tensor:
     return cast("Tensor", _ChangedProduct.apply(rows, change.down, change.up, matrix))  # type: ignore[no-untyped-call]
 
 
-class _AnswerLoss(torch.autograd.Function):
+class _AnswerLosses(torch.autograd.Function):
     @staticmethod
     def forward(ctx: _Context, states: Tensor, labels: Tensor, head: FrozenPair) -> tuple[Tensor, Tensor]:
-        loss = states.new_zeros((), dtype=torch.float64)
-        right = labels.new_zeros(())
-        gradients = []
+        losses, rights, gradients = [], [], []
         for start in range(0, len(states), _LOSS_ROWS):
             wanted = labels[start : start + _LOSS_ROWS, None]
             logits = head.forward(_filled(states[start : start + _LOSS_ROWS]))[: len(wanted)].float()
-            right += (logits.argmax(dim=-1, keepdim=True) == wanted).sum()
+            rights.append(logits.argmax(dim=-1) == wanted[:, 0])
             chosen = logits.gather(1, wanted)
             highest = logits.amax(dim=-1, keepdim=True)
             shares = logits.sub_(highest).exp_()
             total = shares.sum(dim=-1, keepdim=True)
-            loss += (total.log() + highest - chosen).sum(dtype=torch.float64)
+            losses.append((total.log() + highest - chosen)[:, 0])
             if ctx.needs_input_grad[0]:
                 shares.div_(total).scatter_add_(1, wanted, shares.new_full(wanted.shape, -1.0))
                 gradients.append(head.backward(_filled(shares.to(states.dtype)))[: len(wanted)])
         ctx.save_for_backward(*gradients)
+        right = torch.cat(rights)
         ctx.mark_non_differentiable(right)
-        return loss, right
+        return torch.cat(losses), right
 
     @staticmethod
     def backward(ctx: _Context, gradient: Tensor, _right: Tensor) -> tuple[Tensor, None, None]:
         states = torch.cat(ctx.saved_tensors)
-        return states * gradient.to(states.dtype), None, None
+        return (states.float() * gradient[:, None]).to(states.dtype), None, None
 
 
-def answer_loss(states: Tensor, labels: Tensor, head: FrozenPair) -> tuple[Tensor, Tensor]:
-    """The sum of cross-entropies in nats, and how many likeliest tokens are right.
+def answer_losses(states: Tensor, labels: Tensor, head: FrozenPair) -> tuple[Tensor, Tensor]:
+    """Each answer's cross-entropy in nats, in float32 and differentiable, and whether it was the likeliest token.
 
-    `states` is (answers, width), normalised and ready for the head; `labels` is (answers,). The sum is float64 and differentiable.
+    `states` is (answers, width), normalised and ready for the head; `labels` and both results are (answers,).
     """
-    return cast("tuple[Tensor, Tensor]", _AnswerLoss.apply(states, labels, head))  # type: ignore[no-untyped-call]
+    return cast("tuple[Tensor, Tensor]", _AnswerLosses.apply(states, labels, head))  # type: ignore[no-untyped-call]
 
 
 def _filled(rows: Tensor) -> Tensor:

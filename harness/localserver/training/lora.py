@@ -38,10 +38,11 @@ from harness.localserver.model.network import (
 from harness.localserver.training.gradients import (
     Change,
     FrozenPair,
-    answer_loss,
+    answer_losses,
     changed_product,
     freeze_pair,
 )
+from harness.localserver.training.objectives import Judge, Measure
 from harness.localserver.training.packing import Pack, attention_of
 
 # The recipe. The share is the smallest that keeps extraction tasks: held-out scores of 0.65 with the upper third of the
@@ -75,23 +76,6 @@ class _Learned:
     down: Change
 
 
-@dataclass(frozen=True, kw_only=True)
-class Measure:
-    """What a set of answers cost: the sum of cross-entropies in nats, the tokens predicted right, and all tokens."""
-
-    loss_sum: float = 0.0
-    right: int = 0
-    count: int = 0
-
-    def __add__(self, other: "Measure") -> "Measure":
-        """Both sets together."""
-        return Measure(
-            loss_sum=self.loss_sum + other.loss_sum,
-            right=self.right + other.right,
-            count=self.count + other.count,
-        )
-
-
 class Student:
     """A network in training; `learned` is a flat float32 vector of everything that changes."""
 
@@ -111,6 +95,11 @@ class Student:
         self._factor_shapes = [shape for _ in self._upper for shape in _factor_shapes(self.shape)]
         self.learned = _first_factors(self._factor_shapes, seed=seed).to(device)
 
+    @property
+    def state_bytes(self) -> int:
+        """Bytes of one token's hidden state."""
+        return self.shape.width * self._place[1].itemsize
+
     @torch.no_grad()
     def lower_states(self, pack: Pack, inputs: Sequence[Sequence[int]]) -> list[Tensor]:
         """What enters the first taught layer, as (inputs, width) for each member of `pack`; `inputs` are their ids."""
@@ -123,15 +112,23 @@ class Student:
         return pack.scatter(hidden)
 
     @torch.no_grad()
-    def measure(self, pack: Pack, states: Sequence[Tensor]) -> Measure:
-        """The loss of a pack, from its members' lower states; nothing is learned."""
-        measure, _ = self._answers(pack, pack.gather(states), list(self._factors()))
+    def untaught_losses(self, pack: Pack, states: Sequence[Tensor]) -> Tensor:
+        """The cross-entropy of each answer (answers,) of a pack, in nats, before anything was learned."""
+        losses, _ = self._answers(
+            pack, pack.gather(states), list(self._factors(torch.zeros_like(self.learned)))
+        )
+        return losses
+
+    @torch.no_grad()
+    def measure(self, pack: Pack, states: Sequence[Tensor], *, judge: Judge) -> Measure:
+        """What a pack costs, from its members' lower states; nothing is learned."""
+        measure, _ = judge(*self._answers(pack, pack.gather(states), list(self._factors(self.learned))))
         return measure
 
-    def gradient(self, pack: Pack, states: Sequence[Tensor]) -> tuple[Measure, Tensor]:
-        """The loss of a pack and the gradient of its sum, flat as `learned` is."""
-        factors = [factor.requires_grad_() for factor in self._factors()]
-        measure, loss = self._answers(pack, pack.gather(states), factors)
+    def gradient(self, pack: Pack, states: Sequence[Tensor], *, judge: Judge) -> tuple[Measure, Tensor]:
+        """What a pack costs and the gradient of the sum of its losses, flat as `learned` is."""
+        factors = [factor.requires_grad_() for factor in self._factors(self.learned.detach())]
+        measure, loss = judge(*self._answers(pack, pack.gather(states), factors))
         gradients = torch.autograd.grad(loss, factors)
         return measure, torch.cat([gradient.flatten() for gradient in gradients]).float()
 
@@ -146,9 +143,9 @@ class Student:
             layers={index: _by_module(changes, self.shape) for index, changes in layers},
         )
 
-    def _factors(self) -> Iterator[Tensor]:
-        """The learned factors in the network's precision."""
-        return _shaped(self.learned.detach().to(self._place[1]), self._factor_shapes)
+    def _factors(self, flat: Tensor) -> Iterator[Tensor]:
+        """Learned factors in the network's precision."""
+        return _shaped(flat.to(self._place[1]), self._factor_shapes)
 
     def _changes(self, factors: Sequence[Tensor]) -> list[_Learned]:
         pairs = [
@@ -168,8 +165,8 @@ class Student:
         rotation = rotation_at(pack.positions.to(device), self.shape, dtype=dtype)
         return Pass(shape=self.shape, rotation=rotation, attention=attention_of(pack, like=self._norm))
 
-    def _answers(self, pack: Pack, hidden: Tensor, factors: Sequence[Tensor]) -> tuple[Measure, Tensor]:
-        """The measure of a pack, and its loss as something to differentiate."""
+    def _answers(self, pack: Pack, hidden: Tensor, factors: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """See `answer_losses`."""
         within = self._pass(pack)
         # Several rows may be asked about one shared token, which the last layer need compute only once.
         asked, answers = torch.unique(pack.places, return_inverse=True)
@@ -187,8 +184,7 @@ class Student:
             else:
                 hidden = step(hidden)
         states = normalise(hidden, self._norm, epsilon=self.shape.epsilon)[answers.to(hidden.device)]
-        loss, right = answer_loss(states, pack.labels.to(hidden.device), self._head)
-        return Measure(loss_sum=float(loss.detach()), right=int(right), count=len(pack.labels)), loss
+        return answer_losses(states, pack.labels.to(hidden.device), self._head)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,9 +1,10 @@
 """Trains one fine-tune in a process of its own: `python -m harness.localserver.training.trainer JOB_DIR`.
 
 Reads `job.json`. Writes `metrics.jsonl`, a line for every step as it happens; `checkpoints/step-N/`, an adapter, at the end
-of each epoch; and last `outcome.json`. A step is `batch_size` rows, and batches run on across epochs, as OpenAI's
-do. A row longer than the model's context is cut there. The same seed gives the same adapter, bit for bit, on the same
-kind of processor.
+of each epoch and before the line of that step; `state/step-N/`, what is needed to go on, after the line of that step, at the
+end of each epoch, every few minutes and when paused; and last `outcome.json`. A file named `pause` ends it after the current
+step. The same seed and threads give the same adapter, bit for bit, on the same kind of processor, however often the job was
+paused or killed in between.
 """
 
 import json
@@ -11,259 +12,155 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil, isfinite
+from itertools import islice
+from math import isfinite
 from pathlib import Path
 from types import FrameType
+from typing import TextIO
 
-import torch
+from harness.errors import HarnessError, StorageError
+from harness.localserver.training.learner import Figures, Learner
+from harness.localserver.training.opening import open_learner
+from harness.localserver.training.plan import Method, TrainingError, TrainingPlan, read_plan
+from harness.localserver.training.saved_state import check_state, job_digest, keep_state
+from harness.localserver.training.schedule import Schedule
 
-from harness.errors import HarnessError
-from harness.localserver.model.adapters import save_adapter
-from harness.localserver.model.gguf_file import GgufFile
-from harness.localserver.model.processors import crew
-from harness.localserver.model.tokenizer import ChatTokenizer
-from harness.localserver.training.lesson import Lesson, read_rows
-from harness.localserver.training.lora import Measure, Student
-from harness.localserver.training.packing import Row
-
-# The recipe: the learning rate at a multiplier of 1.0, the share of steps over which it rises before it falls in a straight
-# line, and the length a gradient is cut to. Measured over three seeds on three tasks of 50 and 100 rows.
-RATE = 2e-3
-WARM_UP_SHARE = 0.1
-LONGEST_GRADIENT = 1.0
-# Steps of a job up to which, and how often, a batch of the validation rows is measured besides the epochs' ends.
-_VALIDATION_CADENCES = ((100, 1), (1000, 10), (sys.maxsize, 100))
-
-
-class TrainingError(HarnessError):
-    """The job cannot be trained; `code` and `param` are said of it as OpenAI says them of a failed job."""
-
-    def __init__(self, problem: str, *, code: str, param: str | None, remedy: str = "") -> None:
-        super().__init__(problem, remedy=remedy)
-        self.code = code
-        self.param = param
+# The learning rate at a multiplier of 1.0, measured over three seeds on three tasks of 50 and 100 rows.
+RATES: Mapping[Method, float] = {"supervised": 2e-3, "dpo": 2e-4}
+# A killed job loses no more than this, in seconds.
+STATE_EVERY_S = 300.0
+PAUSE = "pause"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingPlan:
-    """What is asked for in `job.json`; `threads` None means all processors this process may use."""
+class Ending:
+    """How far a training came: to its end with `trained_tokens`, or to a pause after `step`, where they are None."""
 
-    weights: Path
-    training_file: Path
-    validation_file: Path | None
-    n_epochs: int
-    batch_size: int
-    learning_rate_multiplier: float
-    seed: int
-    threads: int | None
+    step: int
+    trained_tokens: int | None
 
-
-@dataclass(frozen=True, kw_only=True)
-class Schedule:
-    """Which rows are learned at which step; an epoch's order is drawn anew from the seed."""
-
-    rows: int
-    n_epochs: int
-    batch_size: int
-    seed: int
-
-    @property
-    def steps(self) -> int:
-        """Steps in all."""
-        return ceil(self.rows * self.n_epochs / self.batch_size)
-
-    def epoch_ends(self) -> frozenset[int]:
-        """The steps, counted from 1, in which the last row of an epoch is learned."""
-        return frozenset(ceil(self.rows * epoch / self.batch_size) for epoch in range(1, self.n_epochs + 1))
-
-    def batches(self) -> Iterator[list[int]]:
-        """The indices of each step's rows; the last step may have fewer."""
-        generator = torch.Generator().manual_seed(self.seed)
-        batch: list[int] = []
-        for _ in range(self.n_epochs):
-            for index in torch.randperm(self.rows, generator=generator).tolist():
-                batch.append(index)
-                if len(batch) == self.batch_size:
-                    yield batch
-                    batch = []
-        if batch:
-            yield batch
-
-    def rate(self, step: int) -> float:
-        """The share of the full learning rate at a step: up over the warm-up, then down towards zero."""
-        rising = max(1, round(self.steps * WARM_UP_SHARE))
-        return min(step / rising, (self.steps - step + 1) / max(1, self.steps - rising))
-
-    def validates(self, step: int) -> bool:
-        """Whether a batch of the validation rows is measured at this step, as often as OpenAI does."""
-        cadence = next(every for longest, every in _VALIDATION_CADENCES if self.steps <= longest)
-        return (step - 1) % cadence == 0
+    def outcome(self) -> dict[str, object]:
+        """As `outcome.json` says it."""
+        if self.trained_tokens is None:
+            return {"status": "paused", "step": self.step}
+        return {"status": "succeeded", "trained_tokens": self.trained_tokens}
 
 
 class Training:
-    """One job at work."""
+    """One job at work on a learner."""
 
-    def __init__(self, plan: TrainingPlan, folder: Path, pool: Executor) -> None:
+    def __init__(self, plan: TrainingPlan, folder: Path, learner: Learner) -> None:
         self._plan = plan
         self._folder = folder
-        self._started = time.perf_counter()
-        gguf = GgufFile(plan.weights)
-        tokenizer = ChatTokenizer(gguf)
-        self._student = Student(gguf, seed=plan.seed, dtype=training_precision(), device=torch.device("cpu"))
-        context = self._student.shape.context
-        rows = _rows("training_file", plan.training_file, tokenizer, context)
-        exam_rows = (
-            _rows("validation_file", plan.validation_file, tokenizer, context) if plan.validation_file else []
-        )
-        self._lesson = Lesson(rows, self._student, pool)
-        self._exam = Lesson(exam_rows, self._student, pool)
-        self._optimizer = torch.optim.AdamW([self._student.learned], lr=RATE)
+        self._learner = learner
+        self._started = self._saved = time.monotonic()
+        self._job = job_digest(plan)
         self._schedule = Schedule(
-            rows=len(rows), n_epochs=plan.n_epochs, batch_size=plan.batch_size, seed=plan.seed
+            rows=learner.rows, n_epochs=plan.n_epochs, batch_size=plan.batch_size, seed=plan.seed
         )
+        self._ends = self._schedule.epoch_ends()
 
-    @property
-    def trained_tokens(self) -> int:
-        """Tokens of all rows, once for every epoch."""
-        return sum(row.tokens for row in self._lesson.rows) * self._plan.n_epochs
-
-    def run(self) -> None:
-        """Take every step; checkpoints are written before the line that announces them."""
-        ends = self._schedule.epoch_ends()
+    def run(self) -> Ending:
+        """Take the steps that are left, or those up to a pause."""
+        done = self._restore(self._plan.resume_from) if self._plan.resume_from else 0
         with (self._folder / "metrics.jsonl").open("w", encoding="utf-8") as metrics:
-            for step, batch in enumerate(self._schedule.batches(), start=1):
-                figures = {**self._learn(step, batch), **self._examine(step, at_end=step in ends)}
-                if step in ends:
-                    save_adapter(self._student.adapter(), self._folder / "checkpoints" / f"step-{step}")
-                line = {
-                    "step": step,
-                    "total_steps": self._schedule.steps,
-                    **figures,
-                    "epoch_end": step in ends,
-                    "seconds": time.perf_counter() - self._started,
-                }
-                metrics.write(json.dumps(line, allow_nan=False) + "\n")
-                metrics.flush()
+            for step, batch in islice(enumerate(self._schedule.batches(), start=1), done, None):
+                self._take(step, batch, metrics)
+                # After the line of the step: a job that goes on from this state will not write it again.
+                paused = step < self._schedule.steps and (self._folder / PAUSE).exists()
+                if paused or step in self._ends or time.monotonic() - self._saved >= STATE_EVERY_S:
+                    self._keep_state(step)
+                if paused:
+                    return Ending(step=step, trained_tokens=None)
+        return Ending(step=self._schedule.steps, trained_tokens=self._learner.tokens * self._plan.n_epochs)
 
-    def _learn(self, step: int, batch: list[int]) -> Mapping[str, float | None]:
-        measure, gradient = self._lesson.gradient(batch)
-        length = float(gradient.norm())
-        if not isfinite(measure.loss_sum) or not isfinite(length):
-            raise TrainingError(
-                f"The training loss is no longer a number at step {step}.",
-                remedy="Lower learning_rate_multiplier.",
-                code="training_diverged",
-                param="learning_rate_multiplier",
-            )
-        if measure.count:  # else there is nothing to learn, and momentum alone must not change anything
-            for group in self._optimizer.param_groups:
-                group["lr"] = RATE * self._plan.learning_rate_multiplier * self._schedule.rate(step)
-            self._student.learned.grad = gradient * (LONGEST_GRADIENT / max(length, LONGEST_GRADIENT))
-            self._optimizer.step()
-        return _figures("train", measure)
+    def _take(self, step: int, batch: list[int], metrics: TextIO) -> None:
+        at_end = step in self._ends
+        rate = RATES[self._plan.method] * self._plan.learning_rate_multiplier * self._schedule.rate(step)
+        learned = _named("train", self._learner.learn(batch, rate=rate))
+        examined = self._examine(step, at_end=at_end)
+        if at_end:
+            self._learner.save(self._folder / "checkpoints" / f"step-{step}")
+        line = {
+            "step": step,
+            "total_steps": self._schedule.steps,
+            **learned,
+            **examined,
+            "epoch_end": at_end,
+            "seconds": time.monotonic() - self._started,
+        }
+        metrics.write(json.dumps(line, allow_nan=False) + "\n")
+        metrics.flush()
 
     def _examine(self, step: int, *, at_end: bool) -> Mapping[str, float | None]:
-        count = len(self._exam.rows)
+        count = self._learner.exam_rows
         figures: dict[str, float | None] = {}
         if count and self._schedule.validates(step):
-            # The next rows in file order, from the first again after the last: nothing is drawn, so nothing else shifts.
-            first = (step - 1) * self._plan.batch_size
-            turn = {(first + offset) % count for offset in range(self._plan.batch_size)}
-            figures |= _figures("valid", self._exam.measure(sorted(turn)))
+            figures |= _named("valid", self._learner.examine(self._schedule.exam(step, rows=count)))
         if count and at_end:
-            figures |= _figures("full_valid", self._exam.measure(range(count)))
+            figures |= _named("full_valid", self._learner.examine(range(count)))
         return figures
 
+    def _keep_state(self, step: int) -> None:
+        keep_state(self._folder / "state", step=step, job=self._job, write=self._learner.save_state)
+        self._saved = time.monotonic()
 
-def training_precision() -> torch.dtype:
-    """bfloat16 where the processor multiplies it natively and so twice as fast, else float32."""
-    capabilities = torch.cpu.get_capabilities()
-    return (
-        torch.bfloat16 if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else torch.float32
-    )
-
-
-def train(plan: TrainingPlan, folder: Path) -> int:
-    """Train to the end; returns the tokens trained.
-
-    Raises:
-        TrainingError: the rows or the hyperparameters are at fault.
-        HarnessError: the weights cannot be read.
-        OSError: a file cannot be read or written.
-    """
-    processors = crew(plan.threads)
-
-    def claim() -> None:
-        torch.set_num_threads(processors.threads_each)
-
-    claim()
-    with ThreadPoolExecutor(processors.workers, thread_name_prefix="training", initializer=claim) as pool:
-        training = Training(plan, folder, pool)
-        training.run()
-    return training.trained_tokens
+    def _restore(self, state: Path) -> int:
+        try:
+            step = check_state(state, job=self._job)
+            self._learner.restore_state(state)
+        except StorageError as error:
+            raise TrainingError(
+                error.problem, code="state_unreadable", param=None, remedy="create the job again"
+            ) from error
+        return step
 
 
-def _rows(param: str, path: Path, tokenizer: ChatTokenizer, context: int) -> list[Row]:
-    code = f"invalid_{param}"
-    try:
-        rows = read_rows(path, tokenizer, context=context)
-    except (HarnessError, ValueError, KeyError, TypeError) as error:
-        raise TrainingError(
-            f"The file cannot be read as chat examples: {error}", code=code, param=param
-        ) from error
-    if not any(row.places for row in rows):
-        raise TrainingError(
-            f"No example has assistant text to learn within the model's context of {context} tokens.",
-            code=code,
-            param=param,
-        )
-    return rows
-
-
-def _figures(kind: str, measure: Measure) -> dict[str, float | None]:
-    """A measure under OpenAI's names; nothing where no answer token was in the batch."""
-    if not measure.count or not isfinite(measure.loss_sum):
-        return {f"{kind}_loss": None, f"{kind}_mean_token_accuracy": None}
+def _named(kind: str, figures: Figures) -> dict[str, float | None]:
+    """Figures under OpenAI's names; infinities and NaN, which JSON lacks, as None."""
     return {
-        f"{kind}_loss": measure.loss_sum / measure.count,
-        f"{kind}_mean_token_accuracy": measure.right / measure.count,
+        f"{kind}_{name}": value if value is not None and isfinite(value) else None
+        for name, value in figures.items()
     }
 
 
-def read_plan(folder: Path) -> TrainingPlan:
-    """The plan in a job's folder."""
-    raw = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-    validation, threads = raw.get("validation_file"), raw.get("threads")
-    return TrainingPlan(
-        weights=Path(raw["weights"]),
-        training_file=Path(raw["training_file"]),
-        validation_file=Path(validation) if validation else None,
-        n_epochs=int(raw["n_epochs"]),
-        batch_size=int(raw["batch_size"]),
-        learning_rate_multiplier=float(raw["learning_rate_multiplier"]),
-        seed=int(raw["seed"]),
-        threads=int(threads) if threads else None,
-    )
+def train(plan: TrainingPlan, folder: Path) -> Ending:
+    """Train to the end, or to a pause.
+
+    Raises:
+        TrainingError: The rows, the hyperparameters or the state to resume from are at fault.
+        HarnessError: The model cannot be read.
+        OSError: A file cannot be read or written.
+    """
+    with open_learner(plan) as learner:
+        return Training(plan, folder, learner).run()
 
 
 def main(folder: Path) -> int:
-    """Train the job in `folder`; the exit status is 0 when it succeeded."""
+    """Train the job in `folder`; the exit status is 1 when it failed."""
     signal.signal(signal.SIGTERM, _leave)
-    outcome: dict[str, object]
     try:
-        outcome = {"status": "succeeded", "trained_tokens": train(read_plan(folder), folder)}
+        outcome = train(read_plan(folder), folder).outcome()
     except TrainingError as error:
         outcome = _failure(str(error), code=error.code, param=error.param)
-    except (HarnessError, OSError, MemoryError, RuntimeError, ValueError, KeyError) as error:
+    except (
+        HarnessError,
+        OSError,
+        MemoryError,
+        RuntimeError,
+        ValueError,
+        KeyError,
+        TypeError,
+        ImportError,
+    ) as error:
         # Torch reports memory it did not get as a RuntimeError.
         outcome = _failure(f"{type(error).__name__}: {error}", code="server_error", param=None)
     part = folder / "outcome.json.part"
     part.write_text(json.dumps(outcome), encoding="utf-8")
     part.replace(folder / "outcome.json")
-    return 0 if outcome["status"] == "succeeded" else 1
+    return 1 if outcome["status"] == "failed" else 0
 
 
 def _failure(message: str, *, code: str, param: str | None) -> dict[str, object]:

@@ -1,7 +1,7 @@
 import torch
 from torch.nn import functional
 
-from harness.localserver.training.gradients import Change, answer_loss, changed_product, freeze_pair
+from harness.localserver.training.gradients import Change, answer_losses, changed_product, freeze_pair
 
 
 def random_change(rank: int, inputs: int, outputs: int) -> Change:
@@ -31,35 +31,38 @@ def test_rows_that_need_no_gradient_get_none() -> None:
     assert [gradient.shape for gradient in gradients] == [(4, 32), (4, 48)]
 
 
-def test_loss_and_its_gradient_are_those_of_cross_entropy() -> None:
+def test_losses_and_their_gradient_are_those_of_cross_entropy() -> None:
     """More answers than are held at a time, and a count no step divides."""
     head, labels = torch.randn(300, 32), torch.randint(300, (201,))
     states = torch.randn(201, 32, requires_grad=True)
-    loss, right = answer_loss(states, labels, freeze_pair(head))
+    losses, right = answer_losses(states, labels, freeze_pair(head))
     logits = states @ head.T
-    expected = functional.cross_entropy(logits, labels, reduction="sum")
-    torch.testing.assert_close(loss.float(), expected, atol=1e-3, rtol=1e-5)
-    assert int(right) == int((logits.argmax(dim=-1) == labels).sum())
-    (mine,) = torch.autograd.grad(3 * loss, states)
-    (theirs,) = torch.autograd.grad(3 * expected, states)
+    expected = functional.cross_entropy(logits, labels, reduction="none")
+    torch.testing.assert_close(losses, expected, atol=1e-4, rtol=1e-5)
+    assert torch.equal(right, logits.argmax(dim=-1) == labels)
+    shares = torch.randn(201)
+    (mine,) = torch.autograd.grad((shares * losses).sum(), states)
+    (theirs,) = torch.autograd.grad((shares * expected).sum(), states)
     torch.testing.assert_close(mine, theirs, atol=1e-3, rtol=1e-4)
 
 
 def test_right_answers_are_counted() -> None:
     head = torch.eye(8)
-    _, right = answer_loss(10 * torch.eye(8), torch.tensor([0, 1, 2, 3, 0, 0, 0, 0]), freeze_pair(head))
-    assert int(right) == 4
+    _, right = answer_losses(10 * torch.eye(8), torch.tensor([0, 1, 2, 3, 0, 0, 0, 0]), freeze_pair(head))
+    assert right.tolist() == [True] * 4 + [False] * 4
 
 
 def test_large_logits_do_not_overflow() -> None:
     states = torch.tensor([[1e4, -1e4]] * 3, requires_grad=True)
-    loss, _ = answer_loss(states, torch.tensor([0, 0, 1]), freeze_pair(torch.eye(2)))
-    assert float(loss.detach()) == 2e4
-    (gradient,) = torch.autograd.grad(loss, states)
+    losses, _ = answer_losses(states, torch.tensor([0, 0, 1]), freeze_pair(torch.eye(2)))
+    assert losses.tolist() == [0, 0, 2e4]
+    (gradient,) = torch.autograd.grad(losses.sum(), states)
     assert gradient.tolist() == [[0.0, 0.0], [0.0, 0.0], [1.0, -1.0]]
 
 
 def test_measuring_needs_no_gradient() -> None:
     with torch.no_grad():
-        loss, _ = answer_loss(torch.randn(5, 32), torch.randint(300, (5,)), freeze_pair(torch.randn(300, 32)))
-    assert not loss.requires_grad
+        losses, _ = answer_losses(
+            torch.randn(5, 32), torch.randint(300, (5,)), freeze_pair(torch.randn(300, 32))
+        )
+    assert not losses.requires_grad

@@ -6,8 +6,9 @@ import torch
 
 from harness.localserver.model.adapters import Adapter
 from harness.localserver.model.gguf_file import GgufFile
-from harness.localserver.training.lora import Measure, Student
-from harness.localserver.training.packing import Row, pack_rows
+from harness.localserver.training.lora import Student
+from harness.localserver.training.objectives import Measure, imitation
+from harness.localserver.training.packing import Pack, Row, divide, pack_rows
 from tests.localserver.tiny_model import (
     HEADS,
     KV_HEADS,
@@ -49,14 +50,23 @@ def new_student(gguf: GgufFile, *, changed: bool = True) -> Student:
     return student
 
 
+def packed(rows: Sequence[Row]) -> Pack:
+    (members,) = divide(rows, range(len(rows)))
+    return pack_rows(rows, members)
+
+
+def states_of(student: Student, pack: Pack, rows: Sequence[Row]) -> list[torch.Tensor]:
+    return student.lower_states(pack, [rows[index].inputs for index in pack.members])
+
+
 def measured(student: Student, rows: Sequence[Row]) -> Measure:
-    (pack,) = pack_rows(rows, range(len(rows)))
-    return student.measure(pack, student.lower_states(pack, [rows[index].inputs for index in pack.members]))
+    pack = packed(rows)
+    return student.measure(pack, states_of(student, pack, rows), judge=imitation)
 
 
 def gradient_of(student: Student, rows: Sequence[Row]) -> tuple[Measure, torch.Tensor]:
-    (pack,) = pack_rows(rows, range(len(rows)))
-    return student.gradient(pack, student.lower_states(pack, [rows[index].inputs for index in pack.members]))
+    pack = packed(rows)
+    return student.gradient(pack, states_of(student, pack, rows), judge=imitation)
 
 
 def interleaved(change: FloatArray, heads: int) -> FloatArray:

@@ -13,19 +13,16 @@ from harness.localserver.model.adapters import load_adapter
 from harness.localserver.model.gguf_file import GgufFile
 from harness.localserver.model.network import read_shape
 from harness.localserver.model.tokenizer import ChatTokenizer
-from harness.localserver.training.lesson import Lesson, read_rows
+from harness.localserver.training.device import training_precision
+from harness.localserver.training.examples import Taught
+from harness.localserver.training.lesson import Lesson
 from harness.localserver.training.lora import Student
-from harness.localserver.training.trainer import (
-    Schedule,
-    TrainingError,
-    TrainingPlan,
-    main,
-    read_plan,
-    train,
-    training_precision,
-)
+from harness.localserver.training.packing import Row, row_of
+from harness.localserver.training.plan import TrainingError, TrainingPlan, read_plan
+from harness.localserver.training.trainer import main, train
 from tests.localserver.tiny_model import write_tiny_model
 
+CPU = torch.device("cpu")
 WORDS = ["red", "green", "blue", "hello world"]
 
 
@@ -51,9 +48,12 @@ def write_rows(path: Path, count: int, *, start: int = 0, **assistant: object) -
 def plan(weights: Path, folder: Path, **changes: object) -> TrainingPlan:
     folder.mkdir(exist_ok=True)
     settings: dict[str, object] = {
-        "weights": str(weights),
+        "model": str(weights),
         "training_file": str(write_rows(folder / "train.jsonl", 10)),
         "validation_file": str(write_rows(folder / "valid.jsonl", 6, start=100)),
+        "method": "supervised",
+        "beta": None,
+        "resume_from": None,
         "n_epochs": 3,
         "batch_size": 4,
         "learning_rate_multiplier": 1.0,
@@ -62,6 +62,17 @@ def plan(weights: Path, folder: Path, **changes: object) -> TrainingPlan:
     }
     (folder / "job.json").write_text(json.dumps(settings | changes), encoding="utf-8")
     return read_plan(folder)
+
+
+def trained(job: TrainingPlan, folder: Path) -> int:
+    """Train to the end; returns the tokens trained."""
+    ending = train(job, folder)
+    assert ending.trained_tokens is not None
+    return ending.trained_tokens
+
+
+def adapter(folder: Path, step: int) -> bytes:
+    return (folder / "checkpoints" / f"step-{step}" / "adapter_model.safetensors").read_bytes()
 
 
 def metrics(folder: Path) -> list[dict[str, float]]:
@@ -73,59 +84,8 @@ def outcome(folder: Path) -> dict[str, object]:
     return found
 
 
-def schedule(rows: int = 10, n_epochs: int = 3, batch_size: int = 4) -> Schedule:
-    return Schedule(rows=rows, n_epochs=n_epochs, batch_size=batch_size, seed=0)
-
-
-@pytest.mark.parametrize(
-    ("rows", "n_epochs", "batch_size", "steps", "ends"),
-    [
-        (10, 3, 4, 8, {3, 5, 8}),
-        (100, 3, 4, 75, {25, 50, 75}),
-        (10, 3, 1, 30, {10, 20, 30}),
-        (10, 4, 256, 1, {1}),
-        (59, 5, 7, 43, {9, 17, 26, 34, 43}),
-    ],
-)
-def test_batches_run_on_across_epochs(
-    rows: int, n_epochs: int, batch_size: int, steps: int, ends: frozenset[int]
-) -> None:
-    found = schedule(rows, n_epochs, batch_size)
-    batches = list(found.batches())
-    assert (found.steps, len(batches), found.epoch_ends()) == (steps, steps, ends)
-    assert {len(batch) for batch in batches[:-1]} <= {batch_size}
-    order = [index for batch in batches for index in batch]
-    for epoch in range(n_epochs):
-        assert sorted(order[epoch * rows : (epoch + 1) * rows]) == list(range(rows))
-
-
-def test_epochs_differ_in_order() -> None:
-    order = [index for batch in schedule().batches() for index in batch]
-    assert order[:10] != order[10:20]
-
-
-def test_rate_rises_and_falls() -> None:
-    found = schedule(100, 4, 4)
-    rates = [found.rate(step) for step in range(1, 101)]
-    assert rates[9] == 1.0
-    assert rates[:10] == sorted(rates[:10])
-    assert rates[9:] == sorted(rates[9:], reverse=True)
-    assert 0 < rates[-1] <= 1 / 90
-    assert 0 < rates[0] <= 0.1
-
-
-def test_rate_of_a_single_step_is_full() -> None:
-    assert schedule(4, 1, 4).rate(1) == 1.0
-
-
-@pytest.mark.parametrize(("rows", "steps"), [(100, range(1, 10)), (101, [1, 11, 21]), (1001, [1, 101, 201])])
-def test_validation_is_as_rare_as_the_job_is_long(rows: int, steps: object) -> None:
-    found = schedule(rows, 1, 1)
-    assert [step for step in range(1, 202) if found.validates(step)][: len(list(steps))] == list(steps)
-
-
 def test_training_lowers_the_loss_and_reports_every_step(tmp_path: Path, weights: Path) -> None:
-    tokens = train(plan(weights, tmp_path, n_epochs=8, learning_rate_multiplier=5.0), tmp_path)
+    tokens = trained(plan(weights, tmp_path, n_epochs=8, learning_rate_multiplier=5.0), tmp_path)
     lines = metrics(tmp_path)
     assert [line["step"] for line in lines] == list(range(1, 21))
     assert {line["total_steps"] for line in lines} == {20}
@@ -151,10 +111,15 @@ def test_same_seed_gives_the_same_bits_on_one_thread_and_on_two(tmp_path: Path, 
     adapters = []
     for name, threads in (("one", 1), ("two", 2), ("again", 2)):
         train(plan(weights, tmp_path / name, threads=threads), tmp_path / name)
-        adapters.append(
-            (tmp_path / name / "checkpoints" / "step-8" / "adapter_model.safetensors").read_bytes()
-        )
+        adapters.append(adapter(tmp_path / name, 8))
     assert adapters[0] == adapters[1] == adapters[2]
+
+
+def rows_of(job: TrainingPlan, gguf: GgufFile) -> list[Row]:
+    tokenizer = ChatTokenizer(gguf)
+    conversations = [json.loads(line)["messages"] for line in job.training_file.read_text().splitlines()]
+    encoded = [tokenizer.encode_training(messages) for messages in conversations]
+    return [row_of(Taught(ids=ids, mask=mask), context=256) for ids, mask in encoded]
 
 
 def test_training_is_the_plain_loop(tmp_path: Path, weights: Path) -> None:
@@ -164,11 +129,11 @@ def test_training_is_the_plain_loop(tmp_path: Path, weights: Path) -> None:
     )
     train(job, tmp_path)
     gguf = GgufFile(weights)
-    student = Student(gguf, seed=job.seed, dtype=training_precision(), device=torch.device("cpu"))
+    student = Student(gguf, seed=job.seed, dtype=training_precision(CPU), device=CPU)
     optimizer = torch.optim.AdamW([student.learned], lr=2e-3)
     lengths = []
     with ThreadPoolExecutor(1) as pool:
-        lesson = Lesson(read_rows(job.training_file, ChatTokenizer(gguf), context=256), student, pool)
+        lesson = Lesson(rows_of(job, gguf), student, pool)
         for share in (1.0, 1.0, 0.8, 0.6, 0.4, 0.2):
             _, student.learned.grad = lesson.gradient(range(10))
             lengths.append(float(torch.nn.utils.clip_grad_norm_([student.learned], 1.0)))
@@ -187,9 +152,7 @@ def test_another_seed_gives_another_adapter(tmp_path: Path, weights: Path) -> No
     adapters = []
     for seed in (1, 2):
         train(plan(weights, tmp_path / str(seed), seed=seed), tmp_path / str(seed))
-        adapters.append(
-            (tmp_path / str(seed) / "checkpoints" / "step-8" / "adapter_model.safetensors").read_bytes()
-        )
+        adapters.append(adapter(tmp_path / str(seed), 8))
     assert adapters[0] != adapters[1]
 
 
@@ -229,23 +192,23 @@ def test_step_without_taught_tokens_changes_nothing(tmp_path: Path, weights: Pat
 
 
 def test_trained_tokens_are_those_of_all_rows_in_all_epochs(tmp_path: Path, weights: Path) -> None:
-    once = train(plan(weights, tmp_path, n_epochs=1), tmp_path)
-    assert train(plan(weights, tmp_path, n_epochs=3), tmp_path) == 3 * once
+    once = trained(plan(weights, tmp_path, n_epochs=1), tmp_path)
+    assert trained(plan(weights, tmp_path, n_epochs=3), tmp_path) == 3 * once
 
 
 def test_row_beyond_the_context_is_cut(tmp_path: Path, weights: Path) -> None:
     job = plan(weights, tmp_path, n_epochs=1, validation_file=None)
     long = {"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y z " * 400}]}
     job.training_file.write_text(json.dumps(long) + "\n", encoding="utf-8")
-    assert train(job, tmp_path) == 256
+    assert trained(job, tmp_path) == 256
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"messages": [{"role": "user", "content": "a"}]}', "No example has assistant text to learn"),
-        ("{broken", "cannot be read as chat examples"),
-        ('{"prompt": "x"}', "cannot be read as chat examples"),
+        ('{"messages": [{"role": "user", "content": "a"}]}', "No example has text to learn"),
+        ("{broken", "cannot be read as training examples"),
+        ('{"prompt": "x"}', "cannot be read as training examples"),
     ],
 )
 def test_file_that_teaches_nothing_is_the_jobs_failure(
@@ -276,7 +239,7 @@ def test_missing_weights_are_the_servers_failure(tmp_path: Path) -> None:
 def test_process_succeeds(tmp_path: Path, weights: Path) -> None:
     plan(weights, tmp_path)
     subprocess.run([sys.executable, "-m", "harness.localserver.training.trainer", str(tmp_path)], check=True)
-    tokens = train(plan(weights, tmp_path), tmp_path)
+    tokens = trained(plan(weights, tmp_path), tmp_path)
     assert outcome(tmp_path) == {"status": "succeeded", "trained_tokens": tokens}
 
 
