@@ -18,70 +18,17 @@ from harness.localserver.training.examples import Taught
 from harness.localserver.training.lesson import Lesson
 from harness.localserver.training.lora import Student
 from harness.localserver.training.packing import Row, row_of
-from harness.localserver.training.plan import TrainingError, TrainingPlan, read_plan
+from harness.localserver.training.plan import TrainingError, TrainingPlan
 from harness.localserver.training.trainer import main, train
 from tests.localserver.tiny_model import write_tiny_model
+from tests.localserver.training.jobs import adapter, metrics, outcome, plan, trained, write_rows
 
 CPU = torch.device("cpu")
-WORDS = ["red", "green", "blue", "hello world"]
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny.gguf", context=256)
-
-
-def write_rows(path: Path, count: int, *, start: int = 0, **assistant: object) -> Path:
-    rows = [
-        {
-            "messages": [
-                {"role": "user", "content": f"{WORDS[index % 4]} {index}"},
-                {"role": "assistant", "content": WORDS[index % 4], **assistant},
-            ]
-        }
-        for index in range(start, start + count)
-    ]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
-
-
-def plan(weights: Path, folder: Path, **changes: object) -> TrainingPlan:
-    folder.mkdir(exist_ok=True)
-    settings: dict[str, object] = {
-        "model": str(weights),
-        "training_file": str(write_rows(folder / "train.jsonl", 10)),
-        "validation_file": str(write_rows(folder / "valid.jsonl", 6, start=100)),
-        "method": "supervised",
-        "beta": None,
-        "resume_from": None,
-        "n_epochs": 3,
-        "batch_size": 4,
-        "learning_rate_multiplier": 1.0,
-        "seed": 1,
-        "threads": 2,
-    }
-    (folder / "job.json").write_text(json.dumps(settings | changes), encoding="utf-8")
-    return read_plan(folder)
-
-
-def trained(job: TrainingPlan, folder: Path) -> int:
-    """Train to the end; returns the tokens trained."""
-    ending = train(job, folder)
-    assert ending.trained_tokens is not None
-    return ending.trained_tokens
-
-
-def adapter(folder: Path, step: int) -> bytes:
-    return (folder / "checkpoints" / f"step-{step}" / "adapter_model.safetensors").read_bytes()
-
-
-def metrics(folder: Path) -> list[dict[str, float]]:
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-
-
-def outcome(folder: Path) -> dict[str, object]:
-    found: dict[str, object] = json.loads((folder / "outcome.json").read_text())
-    return found
 
 
 def test_training_lowers_the_loss_and_reports_every_step(tmp_path: Path, weights: Path) -> None:
