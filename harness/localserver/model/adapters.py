@@ -22,7 +22,7 @@ from harness.localserver.model.network import LayerWeights, NetworkShape
 PUBLISHED_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
 CONFIG_NAME = "adapter_config.json"
-_TENSORS = "adapter_model.safetensors"
+TENSORS_NAME = "adapter_model.safetensors"
 _KEY = "base_model.model.model.layers.{layer}.{module}.lora_{factor}.weight"
 
 ATTENTION_INPUT = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
@@ -75,7 +75,7 @@ def save_adapter(adapter: Adapter, folder: Path) -> None:
         for module, factors in modules.items()
         for letter, tensor in (("A", factors.down), ("B", factors.up))
     }
-    save_file(tensors, part / _TENSORS, metadata={"format": "pt"})
+    save_file(tensors, part / TENSORS_NAME, metadata={"format": "pt"})
     (part / CONFIG_NAME).write_text(json.dumps(_peft_config(adapter), indent=2) + "\n", encoding="utf-8")
     # What an earlier start of the same job left there is replaced.
     shutil.rmtree(folder, ignore_errors=True)
@@ -107,7 +107,7 @@ def load_adapter(folder: Path, shape: NetworkShape) -> Adapter:
     """
     try:
         config = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
-        tensors = load_file(folder / _TENSORS)
+        tensors = load_file(folder / TENSORS_NAME)
         rank, alpha = int(config["r"]), float(config["lora_alpha"])
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise StorageError(
