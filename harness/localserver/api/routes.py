@@ -10,13 +10,14 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from harness.errors import HarnessError
-from harness.localserver.api.completions import completion_routes
+from harness.localserver.api.chat import chat_routes
 from harness.localserver.api.edge import Edge
 from harness.localserver.api.files import file_routes
 from harness.localserver.api.fine_tuning import fine_tuning_routes
 from harness.localserver.api.inference import Inference
 from harness.localserver.api.models import model_routes
 from harness.localserver.api.services import ServedModel, Services, Terms
+from harness.localserver.api.text_completions import text_routes
 from harness.localserver.api.wire import ApiError
 from harness.localserver.generation.requests import Engine
 from harness.localserver.jobs.queue import JobQueue
@@ -47,14 +48,14 @@ def create_app(
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         services = Services(
             store=store,
-            jobs=JobQueue(store, trainer),
+            jobs=JobQueue(store, trainer, base_digest=base.digest),
             inference=Inference(engine),
             base=base,
             max_upload_bytes=agreed.max_upload_bytes,
             training_closed=agreed.training_closed,
         )
         app.state.services = services
-        services.jobs.resume()
+        services.jobs.start()
         try:
             yield
         finally:
@@ -62,7 +63,7 @@ def create_app(
             services.inference.close()
 
     app = Starlette(
-        routes=[*file_routes(), *fine_tuning_routes(), *model_routes(), *completion_routes()],
+        routes=[*file_routes(), *fine_tuning_routes(), *model_routes(), *chat_routes(), *text_routes()],
         lifespan=lifespan,
         exception_handlers={
             ApiError: _on_api_error,

@@ -38,14 +38,18 @@ class ApiError(Exception):
         self.kind = kind
 
     def response(self, headers: Mapping[str, str] | None = None) -> JSONResponse:
-        """The error envelope; all four keys are always there."""
+        """The error as an answer."""
+        return JSONResponse(self.envelope(), status_code=self.status, headers=headers)
+
+    def envelope(self) -> JsonObject:
+        """The error as JSON; all four keys are always there."""
         error: JsonObject = {
             "message": self.message,
             "type": self.kind,
             "param": self.param,
             "code": self.code,
         }
-        return JSONResponse({"error": error}, status_code=self.status, headers=headers)
+        return {"error": error}
 
 
 def unknown_file(file_id: str) -> ApiError:
@@ -102,19 +106,15 @@ def file_object(file: StoredFile) -> JsonObject:
         "filename": file.filename,
         "bytes": file.bytes,
         "created_at": file.created_at,
-        "expires_at": None,
+        "expires_at": file.expires_at,
         "status": "processed",
         "status_details": None,
     }
 
 
 def job_object(job: StoredJob, *, estimated_finish: int | None) -> JsonObject:
-    """A fine-tuning job, in its method form and with the older `hyperparameters` beside it."""
-    hyperparameters: JsonObject = {
-        "n_epochs": job.hyperparameters.n_epochs,
-        "batch_size": job.hyperparameters.batch_size,
-        "learning_rate_multiplier": job.hyperparameters.learning_rate_multiplier,
-    }
+    """A fine-tuning job; the older `hyperparameters` are null unless it is a supervised one, as OpenAI's are."""
+    hyperparameters = _hyperparameters(job)
     error: JsonObject | None = (
         {"code": job.error.code, "message": job.error.message, "param": job.error.param}
         if job.error
@@ -132,7 +132,7 @@ def job_object(job: StoredJob, *, estimated_finish: int | None) -> JsonObject:
         "status": job.status,
         "validation_file": job.validation_file,
         "training_file": job.training_file,
-        "hyperparameters": hyperparameters,
+        "hyperparameters": hyperparameters if job.method == "supervised" else None,
         "trained_tokens": job.trained_tokens,
         "error": error,
         "user_provided_suffix": job.suffix,
@@ -143,8 +143,18 @@ def job_object(job: StoredJob, *, estimated_finish: int | None) -> JsonObject:
         "usage_metrics": None,
         "shared_with_openai": False,
         "eval_id": None,
-        "method": {"type": "supervised", "supervised": {"hyperparameters": hyperparameters}},
+        "method": {"type": job.method, job.method: {"hyperparameters": hyperparameters}},
     }
+
+
+def _hyperparameters(job: StoredJob) -> JsonObject:
+    chosen = job.hyperparameters
+    shared: JsonObject = {
+        "n_epochs": chosen.n_epochs,
+        "batch_size": chosen.batch_size,
+        "learning_rate_multiplier": chosen.learning_rate_multiplier,
+    }
+    return shared | {"beta": chosen.beta} if job.method == "dpo" else shared
 
 
 def event_object(event: Event) -> JsonObject:

@@ -21,6 +21,9 @@ MAX_BATCH = 256
 
 LEARNING_RATE_MULTIPLIER = 1.0
 
+# The value of OpenAI's guide to DPO, and of the paper's main experiments (Rafailov et al. 2023).
+BETA = 0.1
+
 
 def resolved(asked: Hyperparameters, *, examples: int) -> Hyperparameters:
     """The same hyperparameters with a number for every `auto`."""
@@ -30,6 +33,7 @@ def resolved(asked: Hyperparameters, *, examples: int) -> Hyperparameters:
         learning_rate_multiplier=LEARNING_RATE_MULTIPLIER
         if asked.learning_rate_multiplier == "auto"
         else asked.learning_rate_multiplier,
+        beta=BETA if asked.beta == "auto" else asked.beta,
     )
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import time
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, fields
@@ -15,6 +16,8 @@ from harness.localserver.jobs import tether
 from harness.localserver.state.objects import Fault, StoredJob, TrainingStep
 from harness.serial import canonical, write_atomic
 
+# The file whose appearance asks a trainer to pause.
+PAUSE = "pause"
 # What a shell, and the tether, make of SIGKILL.
 _KILLED = 128 + signal.SIGKILL
 _STEP_FIELDS = tuple(item.name for item in fields(TrainingStep))
@@ -25,10 +28,11 @@ class TrainerSetup:
     """How jobs are trained here.
 
     Attributes:
-        command: The trainer; the folder of the job is added as its last argument.
-        weights: The base model's weights.
+        command: The trainer; the folder of the attempt is added as its last argument.
+        weights: The base model: a GGUF file, or the folder of a Hugging Face model.
         threads: Processor threads one training may use.
-        grace_s: Seconds a trainer has to end after SIGTERM before it is killed.
+        grace_s: Seconds a trainer has to end: after SIGTERM, and to save its state when the server stops. A launcher
+            gives the server ten seconds in all.
         poll_s: Seconds between two looks at the metrics.
     """
 
@@ -41,9 +45,10 @@ class TrainerSetup:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a training ended: with tokens trained, or with a fault."""
+    """How a training ended: with tokens trained, paused with its state saved, or with a fault."""
 
     trained_tokens: int = 0
+    paused: bool = False
     fault: Fault | None = None
 
 
@@ -54,6 +59,7 @@ class Trainer:
         self._process = process
         self._folder = folder
         self._setup = setup
+        self._deadline: float | None = None
 
     async def steps(self) -> AsyncIterator[TrainingStep]:
         """Every step as it is measured, until the process has ended."""
@@ -67,22 +73,43 @@ class Trainer:
                     yield step
                 if ended:
                     return
-                await asyncio.wait({ending}, timeout=self._setup.poll_s)
+                await self._await(ending)
         finally:
             ending.cancel()
 
-    async def stop(self) -> None:
-        """End the process if it runs: SIGTERM, then SIGKILL to all of its group."""
-        if self._process.returncode is not None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            self._process.terminate()
+    def pause(self, *, in_a_hurry: bool = False) -> None:
+        """Ask the trainer to save its state after the current step and end; in a hurry, it is killed after the grace."""
         try:
-            await asyncio.wait_for(self._process.wait(), self._setup.grace_s)
-        except asyncio.TimeoutError:
+            (self._folder / PAUSE).touch()
+        except OSError:  # a full disk: there is nothing to save then
+            self.end()
+        if in_a_hurry:
+            self._limit()
+
+    def end(self) -> None:
+        """Tell the process to end at once; after the grace it is killed, with all of its group."""
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.terminate()
+            self._limit()
+
+    async def stop(self) -> None:
+        """End the process if it still runs, and wait until it is gone."""
+        self.end()
+        ending = asyncio.ensure_future(self._process.wait())
+        while not ending.done():
+            await self._await(ending)
+
+    async def _await(self, ending: "asyncio.Future[int]") -> None:
+        """Wait for the end, but not for long; kill the process when its time is over."""
+        await asyncio.wait({ending}, timeout=self._setup.poll_s)
+        late = self._deadline is not None and time.monotonic() > self._deadline
+        if late and not ending.done():
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-            await self._process.wait()
+
+    def _limit(self) -> None:
+        self._deadline = self._deadline or time.monotonic() + self._setup.grace_s
 
     def fault(self) -> Fault:
         """What to say of a trainer that ended without an outcome."""
@@ -97,14 +124,17 @@ class Trainer:
         )
 
 
-async def start_trainer(job: StoredJob, setup: TrainerSetup, *, folder: Path) -> Trainer:
+async def start_trainer(
+    job: StoredJob, setup: TrainerSetup, *, folder: Path, resume_from: Path | None
+) -> Trainer:
     """Start the trainer on a job whose files are prepared in the folder above.
 
     Raises:
         OSError: The folder cannot be written, or the trainer's program is not there.
     """
     folder.mkdir(exist_ok=True)
-    write_atomic(folder / "job.json", canonical(_specification(job, setup, folder=folder)))
+    specification = _specification(job, setup, rows=folder.parent, resume_from=resume_from)
+    write_atomic(folder / "job.json", canonical(specification))
     with (folder / "trainer.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -121,16 +151,22 @@ async def start_trainer(job: StoredJob, setup: TrainerSetup, *, folder: Path) ->
     return Trainer(process, setup, folder=folder)
 
 
-def _specification(job: StoredJob, setup: TrainerSetup, *, folder: Path) -> Mapping[str, object]:
+def _specification(
+    job: StoredJob, setup: TrainerSetup, *, rows: Path, resume_from: Path | None
+) -> Mapping[str, object]:
+    chosen = job.hyperparameters
     return {
-        "weights": str(setup.weights),
-        "training_file": str(folder.parent / "training.jsonl"),
-        "validation_file": str(folder.parent / "validation.jsonl") if job.validation_file else None,
-        "n_epochs": job.hyperparameters.n_epochs,
-        "batch_size": job.hyperparameters.batch_size,
-        "learning_rate_multiplier": job.hyperparameters.learning_rate_multiplier,
+        "model": str(setup.weights),
+        "training_file": str(rows / "training.jsonl"),
+        "validation_file": str(rows / "validation.jsonl") if job.validation_file else None,
+        "method": job.method,
+        "beta": chosen.beta if job.method == "dpo" else None,
+        "n_epochs": chosen.n_epochs,
+        "batch_size": chosen.batch_size,
+        "learning_rate_multiplier": chosen.learning_rate_multiplier,
         "seed": job.seed,
         "threads": setup.threads,
+        "resume_from": str(resume_from) if resume_from else None,
     }
 
 
@@ -158,15 +194,11 @@ def read_outcome(folder: Path) -> Outcome | None:
         said = json.loads((folder / "outcome.json").read_bytes())
     except (FileNotFoundError, ValueError):
         return None
+    if said["status"] == "paused":
+        return Outcome(paused=True)
     if said["status"] == "succeeded":
         return Outcome(trained_tokens=int(said["trained_tokens"]))
     error = said["error"]
     return Outcome(
         fault=Fault(code=str(error["code"]), message=str(error["message"]), param=error.get("param"))
     )
-
-
-def checkpoint_steps(folder: Path) -> list[int]:
-    """The steps at which the trainer saved the adapter, in order."""
-    found = (folder / "checkpoints").glob("step-*")
-    return sorted(int(path.name.removeprefix("step-")) for path in found if path.is_dir())

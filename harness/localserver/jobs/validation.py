@@ -1,103 +1,155 @@
-"""Reading a training file: every row as the trainer takes it, or OpenAI's words for what is wrong.
+"""Can this file be trained on? Its rows as the trainer takes them, or OpenAI's words for why not.
 
 Problems of content are not errors of the upload or of the job's creation: the job fails with them.
-Texts and codes follow real jobs; those of rules that only this server has name the limit plainly.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal, TypeAlias
 
-from harness.localserver.state.objects import Fault
+from harness.localserver.jobs.faults import JobError
+from harness.localserver.jobs.rows import (
+    LEADING_KEYS,
+    SHAPE_NAMES,
+    RowError,
+    Shape,
+    missing,
+    read_row,
+    shape_of,
+)
+from harness.localserver.state.objects import Fault, MethodType
+
+FileRole: TypeAlias = Literal["training", "validation"]
 
 # OpenAI's lower limit for a training file. A validation file only has to hold something.
 MIN_EXAMPLES = 10
 # A longer line is no training example but an accident: it is a hundred times the model's context.
 MAX_LINE_BYTES = 4 * 2**20
-# A key or a role of a broken file is quoted in its error, but not at any length.
-MAX_WHAT = 500
-
-ROLES = ("system", "developer", "user", "assistant", "function", "tool")
-_MESSAGE_KEYS = frozenset(
-    {"role", "content", "name", "weight", "refusal", "tool_calls", "tool_call_id", "function_call"}
-)
-# Parts of OpenAI's format that the local model has no way to be trained on.
-_UNTRAINABLE_ROW_KEYS = ("tools", "functions", "parallel_tool_calls")
-_UNTRAINABLE_MESSAGE_KEYS = ("tool_calls", "tool_call_id", "function_call", "refusal")
+# Examples named in a warning.
+MAX_NAMED = 10
 
 _BOM = b"\xef\xbb\xbf"
+_UNEXPECTED = "Unexpected file format, expected either prompt/completion pairs or chat messages."
 
 
-class DataError(Exception):
-    """A file cannot be trained on."""
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What a file is read for.
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
+    Attributes:
+        file_id: How messages name it.
+        role: What it is to the job.
+        method: How the job trains.
+        shape: The shape its rows must have because the training file's have it; None when any will do.
+    """
+
+    file_id: str
+    role: FileRole
+    method: MethodType
+    shape: Shape | None = None
 
 
-def prepare(source: Path, target: Path, *, role: str) -> int:
-    """Check a file and write its rows to `target` in the plain form the trainer reads.
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A file that can be trained on; `warnings` are worth telling and stop nothing."""
 
-    Blank lines and a byte order mark are dropped, content given in parts becomes one text, and `developer`
-    becomes `system`, the name the local model knows.
+    shape: Shape
+    examples: int
+    warnings: tuple[str, ...] = ()
 
-    Args:
-        source: The uploaded file.
-        target: Where to write; one JSON object a line, `{"messages": [{"role", "content", "weight"?}]}`.
-        role: `training` or `validation`.
 
-    Returns:
-        The number of examples.
+def prepare(source: Path, target: Path, *, wanted: Wanted) -> Prepared:
+    """Check a file and write its rows, one JSON object a line, in the plain form of `read_row`.
+
+    Blank lines and a byte order mark are dropped. The first row with a key of some shape decides the shape of all.
 
     Raises:
-        DataError: The first thing that is wrong.
+        JobError: The first thing that is wrong.
     """
-    count = 0
+    reading = _Reading(wanted)
     try:
         with source.open("rb") as rows, target.open("w", encoding="utf-8", newline="\n") as prepared:
-            for number, line in _examples(rows):
-                prepared.write(json.dumps({"messages": _messages(line, number)}) + "\n")
-                count = number
+            for number, row in _examples(rows):
+                line = reading.take(row, f"Example {number}", number)
+                if line is not None:
+                    prepared.write(json.dumps(line) + "\n")
     except FileNotFoundError:
-        raise _invalid(role, "The file was deleted before the job could read it.") from None
-    except _RowError as error:
-        raise _file_error(role, error) from None
-    needed = MIN_EXAMPLES if role == "training" else 1
-    if count < needed:
-        raise DataError(
-            "invalid_n_examples",
-            f"{role.capitalize()} file has {count} example(s), but must have at least {needed} examples",
+        raise _unreadable(wanted, "The file was deleted before the job could read it.") from None
+    except RowError as error:
+        raise _row_fault(wanted, error) from None
+    return reading.done()
+
+
+class _Reading:
+    """What is known of a file so far."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self._wanted = wanted
+        self._shape: Shape | None = None
+        self._count = 0
+        self._shapeless: str | None = None
+        self._identical: list[int] = []
+
+    def take(self, row: Mapping[str, object], place: str, number: int) -> dict[str, object] | None:
+        """The row as the trainer reads it; None while no row has said what shape the file has."""
+        self._count = number
+        shape = self._shape or self._recognised(row, place)
+        if shape is None:
+            return None
+        if self._shapeless:
+            raise missing(self._shapeless, LEADING_KEYS[shape])
+        line = read_row(row, shape, place=place)
+        if shape == "preference" and line["preferred"] == line["rejected"]:
+            self._identical.append(number)
+        return line
+
+    def done(self) -> Prepared:
+        """The verdict on the whole file."""
+        needed = MIN_EXAMPLES if self._wanted.role == "training" else 1
+        if self._count and not self._shape:
+            raise _unreadable(self._wanted, _UNEXPECTED)
+        if self._count < needed or not self._shape:
+            name = self._wanted.role.capitalize()
+            message = f"{name} file has {self._count} example(s), but must have at least {needed} examples"
+            raise _fault(self._wanted, "invalid_n_examples", message)
+        return Prepared(shape=self._shape, examples=self._count, warnings=self._warnings())
+
+    def _recognised(self, row: Mapping[str, object], place: str) -> Shape | None:
+        shape = shape_of(row)
+        if shape is None:
+            if self._wanted.method == "dpo":
+                raise missing(place, LEADING_KEYS["preference"])
+            self._shapeless = self._shapeless or place
+            return None
+        self._check(shape)
+        self._shape = shape
+        return shape
+
+    def _check(self, shape: Shape) -> None:
+        wanted = self._wanted
+        said = f"Invalid file format. Input file {wanted.file_id} is in the {SHAPE_NAMES[shape]} format, but the "
+        if (shape == "preference") != (wanted.method == "dpo"):
+            fitting = "dpo" if shape == "preference" else "supervised"
+            raise _unreadable(
+                wanted,
+                f"{said}specified fine-tuning job is not using '{fitting}' as the training method "
+                f"(provided method={wanted.method}). ",
+            )
+        if wanted.shape and shape != wanted.shape:
+            raise _unreadable(wanted, f"{said}training file is in the {SHAPE_NAMES[wanted.shape]} format.")
+
+    def _warnings(self) -> tuple[str, ...]:
+        if not self._identical:
+            return ()
+        named = ", ".join(str(number) for number in self._identical[:MAX_NAMED])
+        more = ", ..." if len(self._identical) > MAX_NAMED else ""
+        warning = (
+            f"{len(self._identical)} example(s) of the {self._wanted.role} file have the same preferred and "
+            f"non-preferred output, which teaches nothing: {named}{more}"
         )
-    return count
-
-
-def fault_of(error: DataError, *, role: str) -> Fault:
-    """The job's `error` for a file that cannot be used."""
-    return Fault(code=error.code, message=error.message, param=f"{role}_file")
-
-
-class _RowError(Exception):
-    """What is wrong with one row; `extra` when it only has a key too many, which OpenAI words differently."""
-
-    def __init__(self, what: str, *, extra: bool = False) -> None:
-        super().__init__(what if len(what) <= MAX_WHAT else what[:MAX_WHAT] + "...")
-        self.extra = extra
-
-
-def _file_error(role: str, error: _RowError) -> DataError:
-    if error.extra:
-        return DataError(
-            "invalid_file_format",
-            f"The job failed due to a file format error in the {role} file. Invalid file format. {error}",
-        )
-    return _invalid(role, f"Invalid file format. {error}")
-
-
-def _invalid(role: str, what: str) -> DataError:
-    return DataError(f"invalid_{role}_file", f"The job failed due to an invalid {role} file. {what}")
+        return (warning,)
 
 
 def _examples(rows: BinaryIO) -> Iterator[tuple[int, Mapping[str, object]]]:
@@ -111,7 +163,7 @@ def _examples(rows: BinaryIO) -> Iterator[tuple[int, Mapping[str, object]]]:
             continue
         number += 1
         if len(line) > MAX_LINE_BYTES:
-            raise _RowError(f"Example {number} is longer than {MAX_LINE_BYTES} bytes.")
+            raise RowError(f"Example {number} is longer than {MAX_LINE_BYTES} bytes.")
         yield number, _parsed(text, f"Example {number}", line=place)
 
 
@@ -120,84 +172,28 @@ def _parsed(text: bytes, example: str, *, line: int) -> Mapping[str, object]:
         row = json.loads(text.decode())
         json.dumps(row, ensure_ascii=False).encode()  # half of a surrogate pair is no character
     except UnicodeError as error:
-        raise _RowError(
-            f"{example} cannot be parsed. Error: invalid Unicode: {error} (line {line})"
-        ) from None
+        raise RowError(f"{example} cannot be parsed. Error: invalid Unicode: {error} (line {line})") from None
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else error
-        raise _RowError(
+        raise RowError(
             f"{example} cannot be parsed. Error: line contains invalid json: {reason} (line {line})"
         ) from None
     if not isinstance(row, dict):
-        raise _RowError(f"{example} is not a JSON object.")
+        raise RowError(f"{example} is not a JSON object.")
     return row
 
 
-def _messages(row: Mapping[str, object], number: int) -> list[dict[str, object]]:
-    place = f"Example {number}"
-    if "messages" not in row:
-        raise _RowError(f"{place} is missing key 'messages'")
-    for key, value in row.items():
-        if key == "messages":
-            continue
-        if key not in _UNTRAINABLE_ROW_KEYS:
-            raise _RowError(f'{place} contains an extra "{key}".', extra=True)
-        if value:
-            raise _RowError(f"{place} contains '{key}', which the local model cannot be trained on.")
-    messages = row["messages"]
-    if not isinstance(messages, list) or not messages:
-        raise _RowError(f"{place} 'messages' must be a list with at least one message.")
-    prepared = [_message(message, f"{place}, message {at}") for at, message in enumerate(messages, start=1)]
-    if not any(message["role"] == "assistant" and message.get("weight", 1) for message in prepared):
-        raise _RowError(
-            f"{place} has no message with role 'assistant' and a weight other than 0 to train on."
-        )
-    return prepared
+def _row_fault(wanted: Wanted, error: RowError) -> JobError:
+    if error.extra:
+        message = f"The job failed due to a file format error in the {wanted.role} file. Invalid file format. {error}"
+        return _fault(wanted, "invalid_file_format", message)
+    return _unreadable(wanted, f"Invalid file format. {error}")
 
 
-def _message(message: object, place: str) -> dict[str, object]:
-    if not isinstance(message, dict):
-        raise _RowError(f"{place} is not an object.")
-    if "role" not in message:
-        raise _RowError(f"{place} Discriminator 'role' is missing in value")
-    role = message["role"]
-    if role not in ROLES:
-        expected = ", ".join(f"'{name}'" for name in ROLES)
-        raise _RowError(f"{place} Input tag {role!r} found using 'role' does not match any of: {expected}")
-    _check_keys(message, place)
-    if role in {"function", "tool"}:
-        raise _RowError(f"{place} has role '{role}', which the local model cannot be trained on.")
-    prepared: dict[str, object] = {
-        "role": "system" if role == "developer" else role,
-        "content": _content(message.get("content"), place),
-    }
-    weight = message.get("weight")
-    if weight is not None:
-        if role != "assistant" or isinstance(weight, bool) or weight not in (0, 1):
-            raise _RowError(f"{place} 'weight' must be 0 or 1, and stand on an assistant message.")
-        prepared["weight"] = weight
-    return prepared
+def _unreadable(wanted: Wanted, what: str) -> JobError:
+    message = f"The job failed due to an invalid {wanted.role} file. {what}"
+    return _fault(wanted, f"invalid_{wanted.role}_file", message)
 
 
-def _check_keys(message: Mapping[str, object], place: str) -> None:
-    for key, value in message.items():
-        if key not in _MESSAGE_KEYS:
-            raise _RowError(f'{place} contains an extra "{key}".', extra=True)
-        if key in _UNTRAINABLE_MESSAGE_KEYS and value:
-            raise _RowError(f"{place} contains '{key}', which the local model cannot be trained on.")
-
-
-def _content(content: object, place: str) -> str:
-    if isinstance(content, str):
-        return content
-    if isinstance(content, Sequence):
-        return "\n".join(_text_part(part, place) for part in content)
-    raise _RowError(f"{place} 'content' must be a string or a list of text parts.")
-
-
-def _text_part(part: object, place: str) -> str:
-    if isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str):
-        return str(part["text"])
-    raise _RowError(
-        f"{place} has a content part that is not text, which the local model cannot be trained on."
-    )
+def _fault(wanted: Wanted, code: str, message: str) -> JobError:
+    return JobError(Fault(code=code, message=message, param=f"{wanted.role}_file"))

@@ -1,5 +1,6 @@
 """Identifiers and names of what the server makes, in the forms OpenAI gives them, and the clock of their dates."""
 
+import re
 import secrets
 import string
 import time
@@ -7,6 +8,7 @@ import time
 # The place in a model's name where OpenAI writes the organisation.
 ORGANIZATION_IN_NAMES = "local"
 
+_NOT_IN_NAMES = re.compile(r"[^a-z0-9_.-]+")
 _LETTERS = string.ascii_letters + string.digits
 
 
@@ -21,8 +23,12 @@ def new_id(prefix: str, length: int = 24) -> str:
 
 
 def fine_tune_name(base: str, suffix: str | None) -> str:
-    """A fresh model name, `ft:<base>:local:<suffix>:<8 characters>`; the suffix is lower-cased."""
-    return f"ft:{base}:{ORGANIZATION_IN_NAMES}:{(suffix or '').lower()}:{new_id('', 8)}"
+    """A fresh model name, `ft:<base>:local:<suffix>:<8 characters>`; the suffix is lower-cased.
+
+    What a name in a URL cannot hold, and the colon, which separates its parts, becomes a hyphen.
+    """
+    plain = _NOT_IN_NAMES.sub("-", (suffix or "").lower()).strip("-")
+    return f"ft:{base}:{ORGANIZATION_IN_NAMES}:{plain}:{new_id('', 8)}"
 
 
 def checkpoint_name(base: str, suffix: str | None, *, step: int) -> str:

@@ -24,12 +24,13 @@ from filelock import FileLock, Timeout
 
 from harness.errors import StorageError
 from harness.localserver.state.identifiers import new_id, now
-from harness.localserver.state.objects import Event, StoredFile, StoredJob
+from harness.localserver.state.objects import Checkpoint, Event, StoredFile, StoredJob
 from harness.serial import ParseError, from_json, to_json, write_atomic
 
 _T = TypeVar("_T")
 
-SCHEMA = 1
+# 1: the first. 2: jobs can be paused and checkpoints lie in several attempts, which a version that knows 1 cannot find.
+SCHEMA = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +62,7 @@ class Store:
         stored: list[StoredFile | StoredJob] = [*self._files.values(), *self._jobs.values()]
         self._numbers = {item.id: item.number for item in stored}
         self._last = max(self._numbers.values(), default=0)
+        self._drop_expired()
 
     def close(self) -> None:
         """Let another server use the folder."""
@@ -84,19 +86,29 @@ class Store:
 
     def files(self) -> list[StoredFile]:
         """Every file, oldest first."""
+        self._drop_expired()
         return sorted(self._files.values(), key=lambda file: file.number)
 
     def find_file(self, file_id: str) -> StoredFile | None:
-        """The file, or None when it was never uploaded or is deleted."""
-        return self._files.get(file_id)
+        """The file, or None when it was never uploaded, is deleted or has expired."""
+        file = self._files.get(file_id)
+        if file is not None and _has_expired(file):
+            self.remove_file(file)
+            return None
+        return file
 
     def content_of(self, file: StoredFile) -> Path:
         """Where the bytes of a file lie."""
         return self._root / "files" / f"{file.id}.bytes"
 
-    def keep_upload(self, part: Path, *, filename: str, purpose: str) -> StoredFile:
-        """Turn a finished upload into a file; `part` is moved, not copied."""
+    def keep_upload(
+        self, part: Path, *, filename: str, purpose: str, life_s: int | None = None
+    ) -> StoredFile:
+        """Turn a finished upload into a file that lives for `life_s` seconds; `part` is moved, not copied."""
+        self._drop_expired()
         file = self._new_file(new_id("file-", 22), part.stat().st_size, filename=filename, purpose=purpose)
+        if life_s is not None:
+            file = replace(file, expires_at=file.created_at + life_s)
         part.replace(self.content_of(file))
         return self._keep_file(file)
 
@@ -114,6 +126,10 @@ class Store:
         content.with_suffix(".json").unlink(missing_ok=True)
         content.unlink(missing_ok=True)
         self._files.pop(file.id, None)
+
+    def _drop_expired(self) -> None:
+        for file in [file for file in self._files.values() if _has_expired(file)]:
+            self.remove_file(file)
 
     def _new_file(self, file_id: str, size: int, *, filename: str, purpose: str) -> StoredFile:
         return StoredFile(
@@ -147,7 +163,7 @@ class Store:
 
     def attempt_folder(self, job: StoredJob) -> Path:
         """The folder in which the current start of the job's trainer works."""
-        return _attempt_folder(self._root, job)
+        return self.job_folder(job) / f"attempt-{job.attempt}"
 
     def keep_job(self, job: StoredJob) -> StoredJob:
         """Store a new job, or a job's new state."""
@@ -228,7 +244,7 @@ def open_store(root: Path) -> Store:
 
 
 def _opened(root: Path, lock: FileLock) -> Store:
-    if not _check_layout(root):
+    if _check_layout(root) < SCHEMA:  # the fields that records of older layouts lack have defaults
         write_atomic(root / "schema.json", to_json(_Layout(schema=SCHEMA)))
     shutil.rmtree(root / "uploads", ignore_errors=True)
     for folder in ("uploads", "files", "jobs"):
@@ -254,7 +270,7 @@ def _fine_tunes(root: Path, jobs: Iterable[StoredJob]) -> list[FineTune]:
             name=checkpoint.model,
             created_at=checkpoint.created_at,
             job_id=job.id,
-            adapter=_attempt_folder(root, job) / "checkpoints" / f"step-{checkpoint.step}",
+            adapter=checkpoint_folder(_job_folder(root, job), checkpoint, last_attempt=job.attempt),
             base=job.model,
             base_digest=job.base_digest,
         )
@@ -268,22 +284,24 @@ def _job_folder(root: Path, job: StoredJob) -> Path:
     return root / "jobs" / job.id
 
 
-def _attempt_folder(root: Path, job: StoredJob) -> Path:
-    return _job_folder(root, job) / f"attempt-{job.attempt}"
+def checkpoint_folder(job_folder: Path, checkpoint: Checkpoint, *, last_attempt: int) -> Path:
+    """Where a checkpoint's adapter lies: in the folder of the start of the trainer that saved it."""
+    attempt = last_attempt if checkpoint.attempt is None else checkpoint.attempt
+    return job_folder / f"attempt-{attempt}" / "checkpoints" / f"step-{checkpoint.step}"
 
 
-def _check_layout(root: Path) -> bool:
-    """Whether the folder has a layout, one that this version knows."""
+def _check_layout(root: Path) -> int:
+    """The number of the folder's layout, one that this version knows; 0 for a new folder."""
     path = root / "schema.json"
     if not path.exists():
-        return False
+        return 0
     found = _read(_Layout, path).schema
     if found > SCHEMA:
         raise StorageError(
             f"{root}: written by a newer version (layout {found}, this version knows {SCHEMA})",
             remedy="upgrade the harness, or use another state folder",
         )
-    return True
+    return found
 
 
 def _load_files(folder: Path) -> list[StoredFile]:
@@ -314,6 +332,10 @@ def _read(cls: type[_T], path: Path) -> _T:
             f"{path}: not a record this version can read: {error}",
             remedy="upgrade the harness, or move the file away",
         ) from None
+
+
+def _has_expired(file: StoredFile) -> bool:
+    return file.expires_at is not None and file.expires_at <= now()
 
 
 def upload_path(store: Store) -> Path:

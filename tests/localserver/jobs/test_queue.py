@@ -8,7 +8,8 @@ from pathlib import Path
 import openai
 import pytest
 
-from harness.localserver.jobs.queue import MAX_CRASHES, step_table
+from harness.localserver.jobs.metrics import step_table
+from harness.localserver.jobs.queue import MAX_CRASHES
 from harness.localserver.state.objects import TrainingStep
 from harness.localserver.state.store import open_store
 from tests.localserver import fake_trainer
