@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import AbstractAsyncContextManager
 
+from harness.errors import HarnessError
 from harness.evals.runner import Cell, ask
 from harness.protocols import Model
 from harness.records import Failure, Result, Role
@@ -22,7 +23,7 @@ FAILURES_IN_A_ROW = 8
 # Kinds that say something about the endpoint, not about one request.
 ENDPOINT_KINDS = ("rate_limit", "connection", "timeout", "server")
 
-Key = tuple[str, str, str, int]
+Key = tuple[str, str, Role, int]
 
 
 class Prefetcher:
@@ -36,6 +37,9 @@ class Prefetcher:
     def __init__(self, open_models: OpenModels, *, concurrency: int) -> None:
         self._open_models = open_models
         self._concurrency = max(1, concurrency)
+        # Held where cells are added and where the loop ends: none may come in between and wait for ever.
+        self._lock = threading.Lock()
+        self._ended = False
         self._futures: dict[Key, Future[Result]] = {}
         self._queue: deque[Cell] = deque()
         self._in_a_row: dict[Role, int] = {}
@@ -48,17 +52,19 @@ class Prefetcher:
         self._thread.start()
 
     def request(self, cells: Iterable[Cell]) -> None:
-        """Queue cells that were not asked for yet; returns at once."""
-        new = [cell for cell in cells if cell.key not in self._futures]
-        self._futures.update({cell.key: Future() for cell in new})
-        self._loop.call_soon_threadsafe(self._enqueue, new)
+        """Queue cells that were not asked for yet; returns at once. After the end they are not asked."""
+        with self._lock:
+            new = [cell for cell in cells if cell.key not in self._futures]
+            self._futures.update({cell.key: Future() for cell in new})
+            if not self._ended:
+                self._loop.call_soon_threadsafe(self._enqueue, new)
+                return
+        for cell in new:
+            self._futures[cell.key].set_result(_not_asked(cell.key, self._reason))
 
     def wait(self, cell: Cell) -> Result:
         """The Result of a cell, asked for now if it was not before. Blocks; interruptible by Ctrl-C."""
-        if cell.key not in self._futures:
-            if not self._thread.is_alive():
-                return _not_asked(cell, "the run was stopped")
-            self.request([cell])
+        self.request([cell])
         future = self._futures[cell.key]
         while True:
             # A bounded wait, because an unbounded one cannot be interrupted on every platform.
@@ -66,14 +72,17 @@ class Prefetcher:
                 return future.result(timeout=1.0)
             if future.done():
                 return future.result()
-            if not self._thread.is_alive():
-                return _not_asked(cell, "the run was stopped")
 
     def close(self) -> None:
         """Drop what was not asked yet, let nothing new start, close the models."""
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._stop)
-            self._thread.join(timeout=30)
+        with self._lock:
+            if not self._ended:
+                self._loop.call_soon_threadsafe(self._stop)
+        self._thread.join(timeout=30)
+
+    @property
+    def _reason(self) -> str:
+        return self.halted.message if self.halted else "the run was stopped"
 
     # --- inside the loop ----------------------------------------------------------------------------
 
@@ -93,20 +102,32 @@ class Prefetcher:
             self._loop.run_until_complete(self._serve())
         except asyncio.CancelledError:
             pass
-        except Exception as error:  # noqa: BLE001 - whatever broke, waiting items must hear of it
-            self.halted = Failure(kind="connection", message=f"{type(error).__name__}: {error}", fatal=True)
+        except BaseException as error:  # noqa: BLE001 - whatever broke, waiting items must hear of it
+            self._halt(error)
         finally:
+            with self._lock:
+                self._ended = True
             self._drop()
-            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            self._loop.run_until_complete(self._leave())
             self._loop.close()
 
+    async def _leave(self) -> None:
+        """Let workers end that another one's end left behind."""
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        await self._loop.shutdown_asyncgens()
+
+    def _halt(self, error: BaseException) -> None:
+        """Stop asking: what broke is no matter of one answer."""
+        what = str(error) if isinstance(error, HarnessError) else f"{type(error).__name__}: {error}"
+        self.halted = self.halted or Failure(kind="connection", message=what, fatal=True)
+
     def _drop(self) -> None:
-        reason = self.halted.message if self.halted else "the run was stopped"
-        while self._queue:
-            cell = self._queue.popleft()
-            future = self._futures[cell.key]
+        for key, future in self._futures.items():
             if not future.done():
-                future.set_result(_not_asked(cell, reason))
+                future.set_result(_not_asked(key, self._reason))
 
     async def _serve(self) -> None:
         async with self._open_models() as models:
@@ -124,16 +145,19 @@ class Prefetcher:
             try:
                 result = await self._answer(cell, models)
             except asyncio.CancelledError:
-                future.set_result(_not_asked(cell, "the run was stopped"))
+                future.set_result(_not_asked(cell.key, self._reason))
                 raise
-            except Exception as error:  # noqa: BLE001 - a scorer's or model's bug belongs to its own item
+            except HarnessError as error:  # the cache cannot be written, say: no later answer could be kept
+                self._halt(error)
+                result = _not_asked(cell.key, self._reason)
+            except Exception as error:  # noqa: BLE001 - a model's bug belongs to its own item
                 future.set_exception(error)
                 continue
             future.set_result(result)
 
     async def _answer(self, cell: Cell, models: Mapping[Role, Model]) -> Result:
         if self.halted is not None:
-            return _not_asked(cell, self.halted.message)
+            return _not_asked(cell.key, self._reason)
         self.asked += 1
         result = await ask(cell, models[cell.role], judge=models.get("judge"))
         self._watch(result)
@@ -151,13 +175,14 @@ class Prefetcher:
             self.halted = outcome
 
 
-def _not_asked(cell: Cell, reason: str) -> Result:
+def _not_asked(key: Key, reason: str) -> Result:
+    suite, case, role, trial = key
     return Result(
-        suite=cell.suite.name,
-        case=cell.case.id,
-        role=cell.role,
+        suite=suite,
+        case=case,
+        role=role,
         model="",
-        trial=cell.trial,
+        trial=trial,
         digest="",
         outcome=Failure(kind="not_asked", message=reason),
     )

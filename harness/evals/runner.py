@@ -22,7 +22,7 @@ class Cell:
     trial: int = 0
 
     @property
-    def key(self) -> tuple[str, str, str, int]:
+    def key(self) -> tuple[str, str, Role, int]:
         """What identifies the cell's row within a run."""
         return (self.suite.name, self.case.id, self.role, self.trial)
 

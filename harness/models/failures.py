@@ -115,7 +115,7 @@ def _connection(error: APIConnectionError, endpoint: Endpoint) -> tuple[_Reading
         _Reading(
             kind="connection",
             problem=f"nothing answers at {redact(where)}",
-            remedy="is the server running, and base_url right?",
+            remedy="is the server running, and base_url and the proxy settings right?",
             fatal=True,
         ),
         words,

@@ -8,9 +8,11 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
-from openai import AsyncOpenAI, OpenAIError, Timeout
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient, OpenAIError, Timeout
 
+from harness.errors import EndpointError
 from harness.models.failures import failure_of, short
 from harness.records import Completion, Endpoint, Failure, Json, Message, Sampling, ToolCall, Usage
 
@@ -43,6 +45,7 @@ class ChatClient:
 
         Raises:
             OpenAIError: The client gave up.
+            EndpointError: The environment's proxy or certificate settings let no client be made.
         """
         if self._client is None:
             self._client = _connect(self.endpoint)
@@ -58,19 +61,27 @@ class ChatClient:
 def _connect(endpoint: Endpoint) -> AsyncOpenAI:
     timeout = Timeout(endpoint.timeout_s, connect=min(CONNECT_TIMEOUT_S, endpoint.timeout_s))
     try:
-        return AsyncOpenAI(
-            api_key=endpoint.api_key,
-            base_url=endpoint.base_url,
-            timeout=timeout,
-            max_retries=endpoint.max_retries,
-        )
+        http_client = DefaultAsyncHttpxClient(timeout=timeout)
+    except Exception as error:
+        # Of many kinds: a proxy's URL that is none, a scheme that needs a package, a missing or empty bundle.
+        raise EndpointError(
+            f"no connection can be set up: {short(str(error))}",
+            remedy="check HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR in the environment",
+        ) from error
+    connect = partial(
+        AsyncOpenAI,
+        base_url=endpoint.base_url,
+        timeout=timeout,
+        max_retries=endpoint.max_retries,
+        http_client=http_client,
+    )
+    try:
+        return connect(api_key=endpoint.api_key)
     except OpenAIError:
         # No key given and none in OPENAI_API_KEY: fine for a server of one's own.
         if endpoint.base_url is None:
             raise
-        return AsyncOpenAI(
-            api_key=KEYLESS, base_url=endpoint.base_url, timeout=timeout, max_retries=endpoint.max_retries
-        )
+        return connect(api_key=KEYLESS)
 
 
 class OpenAIChat:
@@ -105,6 +116,9 @@ class OpenAIChat:
             text = await self._client.post(body)
         except OpenAIError as error:
             return failure_of(error, model=self._model, endpoint=endpoint, key=self._client.key)
+        except EndpointError as error:
+            message = f"{self._model} at {endpoint.label}: {error}"
+            return Failure(kind="connection", message=message, fatal=True)
         except UnicodeEncodeError:
             return Failure(
                 kind="bad_request",

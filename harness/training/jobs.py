@@ -17,6 +17,7 @@ from openai import (
     APIStatusError,
     BadRequestError,
     BaseModel,
+    DefaultHttpxClient,
     NotFoundError,
     OpenAI,
     OpenAIError,
@@ -33,6 +34,7 @@ from harness.training.curves import TrainingCurve, curve_from_events, read_curve
 from harness.training.ledger import record_job, recorded_job, request_digest, unreadable
 from harness.training.progress import JobEvent, measured, told
 from harness.training.remedies import (
+    ENVIRONMENT,
     NO_KEY,
     NOT_AN_API,
     UNREACHABLE,
@@ -372,19 +374,25 @@ def _client(endpoint: Endpoint) -> Iterator[OpenAI]:
 
 def _connected(endpoint: Endpoint) -> OpenAI:
     timeout = Timeout(endpoint.timeout_s, connect=min(CONNECT_TIMEOUT_S, endpoint.timeout_s))
-
-    def connect(key: str | None) -> OpenAI:
-        return OpenAI(
-            api_key=key, base_url=endpoint.base_url, timeout=timeout, max_retries=endpoint.max_retries
-        )
-
     try:
-        return connect(endpoint.api_key)
+        http_client = DefaultHttpxClient(timeout=timeout)
+    except Exception as error:  # of many kinds, all about the environment
+        problem = f"{endpoint.label}: no connection can be set up: {redact(str(error))}"
+        raise EndpointError(problem, remedy=ENVIRONMENT) from error
+    connect = partial(
+        OpenAI,
+        base_url=endpoint.base_url,
+        timeout=timeout,
+        max_retries=endpoint.max_retries,
+        http_client=http_client,
+    )
+    try:
+        return connect(api_key=endpoint.api_key)
     except OpenAIError:
         # No key given and none in OPENAI_API_KEY: fine for a server of one's own.
         if endpoint.base_url is None:
             raise
-        return connect(KEYLESS)
+        return connect(api_key=KEYLESS)
 
 
 def _trouble(error: OpenAIError, endpoint: Endpoint, key: str | None) -> EndpointError:

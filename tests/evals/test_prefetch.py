@@ -1,8 +1,10 @@
-from collections.abc import Callable, Iterator, Mapping
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 import pytest
 from eval_samples import Echo, suite
 
+from harness.errors import StorageError
 from harness.evals import Cell, Prefetcher, cells_of, opened
 from harness.protocols import Model
 from harness.records import Completion, Failure, Role, Suite
@@ -95,9 +97,45 @@ def test_bug_of_a_model_reaches_its_own_item(start: Start) -> None:
     assert isinstance(prefetcher.wait(wanted[2]).outcome, Completion)
 
 
+def test_a_full_disk_halts_the_run(start: Start) -> None:
+    def answer(prompt: str) -> Completion:
+        raise StorageError("the answer cache cannot be used", remedy="free space")
+
+    model = Echo(answer=answer)
+    wanted = cells(suite(100))
+    prefetcher = start({"candidate": model}, concurrency=4)
+    prefetcher.request(wanted)
+    rows = [prefetcher.wait(cell) for cell in wanted]
+    assert len(model.asked) <= 4
+    assert {row.outcome.message for row in rows if isinstance(row.outcome, Failure)} == {
+        "the answer cache cannot be used (free space)"
+    }
+    assert prefetcher.halted is not None
+
+
+def test_models_that_cannot_be_opened_halt_the_run_with_the_reason() -> None:
+    @contextlib.asynccontextmanager
+    async def broken() -> AsyncIterator[Mapping[Role, Model]]:
+        raise FileNotFoundError("no certificates")
+        yield {}
+
+    prefetcher = Prefetcher(broken, concurrency=2)
+    row = prefetcher.wait(cells(suite(1))[0])
+    assert isinstance(row.outcome, Failure)
+    assert row.outcome.message == "FileNotFoundError: no certificates"
+    prefetcher._thread.join(timeout=30)
+    wanted = cells(suite(3))
+    prefetcher.request(wanted)
+    later = prefetcher.wait(wanted[2]).outcome
+    assert isinstance(later, Failure)
+    assert later.kind == "not_asked"
+    prefetcher.close()
+
+
 def test_closing_answers_whoever_waits(start: Start) -> None:
     prefetcher = start({"candidate": Echo()})
     prefetcher.close()
+    prefetcher.request(cells(suite(2)))
     row = prefetcher.wait(cells(suite(1))[0])
     assert isinstance(row.outcome, Failure)
     assert row.outcome.kind == "not_asked"

@@ -273,3 +273,24 @@ def test_error_inside_a_200_is_quoted() -> None:
     outcome = read_completion('{"error": {"message": "provider overloaded"}}')
     assert isinstance(outcome, Failure)
     assert "provider overloaded" in outcome.message
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("HTTP_PROXY", "::bad", "Invalid port"),
+        ("HTTPS_PROXY", "ftp://ada:lovelace@proxy:1", "Unknown scheme"),
+        ("ALL_PROXY", "socks5://127.0.0.1:1", "socksio"),
+        ("SSL_CERT_FILE", "/no/such.pem", "No such file"),
+    ],
+)
+def test_a_broken_environment_is_one_fatal_failure_that_names_the_variables(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, words: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    outcome = ask(None, "hello", base_url="http://127.0.0.1:9/v1")[0]
+    assert isinstance(outcome, Failure)
+    assert (outcome.kind, outcome.fatal) == ("connection", True)
+    assert words in outcome.message
+    assert variable in outcome.message
+    assert "lovelace" not in outcome.message

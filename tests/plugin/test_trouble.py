@@ -81,6 +81,20 @@ def test_endpoint_that_is_down_is_named(project: Project) -> None:
     assert result.ret == 1
 
 
+@pytest.mark.parametrize(("variable", "value"), [("HTTP_PROXY", "::bad"), ("SSL_CERT_FILE", "/no/such.pem")])
+def test_broken_environment_stops_the_run_with_one_message(
+    project: Project, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    result = project.run()
+    assert result.ret == 1
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([f"*no connection can be set up: *{variable}*in the environment)"])
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
+    assert project.stored().manifest.status == "interrupted"
+    assert project.requests == 0
+
+
 def test_interrupted_run_is_resumed_and_pays_only_for_the_rest(project_with: Make) -> None:
     script: list[Fault | int | None] = [None, None, *itertools.repeat(401, 20)]
     project = project_with(FaultyEndpoint(CAPITALS, faults=script))

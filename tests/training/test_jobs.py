@@ -350,3 +350,12 @@ def test_checkpoints_are_in_the_order_of_their_steps(request_: TrainingRequest) 
         ("ft:m:local::x:ckpt-step-20", 20),
     ]
     assert points[0].metrics == {"step": 10.0, "full_valid_loss": 0.5}
+
+
+@pytest.mark.parametrize(("variable", "value"), [("HTTP_PROXY", "::bad"), ("SSL_CERT_FILE", "/no/such.pem")])
+def test_a_broken_environment_is_told_with_its_variables(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(EndpointError, match=f"no connection can be set up.*{variable}"):
+        latest_job(Endpoint(label="test", base_url="http://127.0.0.1:9/v1", api_key="none"))
