@@ -13,11 +13,10 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from harness.errors import EndpointError, UsageError
+from harness.localserver.api.connections import server_settings
 
 # How often the server looks whether the process it serves still lives.
 WATCH_S = 0.5
-# How long open requests may still take when the server is told to stop.
-DRAIN_S = 2
 
 
 def tell(**event: str | int) -> None:
@@ -49,10 +48,7 @@ async def serve(
     app: ASGIApp, listener: socket.socket, *, parent_pid: int | None, on_ready: Callable[[], None]
 ) -> None:
     """Answer requests until SIGTERM or SIGINT, or until the parent is gone."""
-    config = uvicorn.Config(
-        app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=DRAIN_S
-    )
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(server_settings(app))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started and not serving.done():
         await asyncio.sleep(0.01)

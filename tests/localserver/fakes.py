@@ -18,6 +18,7 @@ from openai import OpenAI
 from openai.types import FileObject
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
+from harness.localserver.api.connections import server_settings
 from harness.localserver.api.routes import create_app
 from harness.localserver.api.services import ServedModel, Terms
 from harness.localserver.generation.requests import GenerationRequest, GenerationResult
@@ -183,8 +184,7 @@ def running_server(
         terms=Terms(api_key=api_key, max_upload_bytes=max_upload_bytes),
     )
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, log_level="critical", lifespan="on", timeout_graceful_shutdown=2)
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(server_settings(app))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
     thread.start()
     try:

@@ -1,15 +1,17 @@
 """`/v1/files`: upload, list, retrieve, content, delete."""
 
 import base64
+from pathlib import PurePath
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
 
 from harness.localserver.api.pages import MAX_LIMIT, stored_page
-from harness.localserver.api.parameters import unsupported
+from harness.localserver.api.parameters import Parameters
 from harness.localserver.api.services import Services, services_of
-from harness.localserver.api.uploads import read_form
+from harness.localserver.api.uploads import Form, read_form
 from harness.localserver.api.wire import (
     ApiError,
     deleted_object,
@@ -22,6 +24,14 @@ from harness.localserver.state.store import upload_path
 
 PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
 ORDERS = ("asc", "desc")
+
+# OpenAI's bounds of `expires_after`, in seconds: an hour to thirty days.
+MIN_LIFE_S = 3600
+MAX_LIFE_S = 2_592_000
+# Files of a batch go after thirty days unless their upload says otherwise; others stay.
+LIFE_S = {"batch": MAX_LIFE_S}
+
+_FIELDS = ("purpose", "expires_after[anchor]", "expires_after[seconds]")
 
 
 def file_routes() -> list[BaseRoute]:
@@ -42,25 +52,51 @@ async def create_file(request: Request) -> Response:
     try:
         form = await read_form(request, part, max_bytes=found.max_upload_bytes)
         for field in form.fields:
-            if field.startswith("expires_after"):
-                raise unsupported(field, remedy="Files stay until they are deleted.")
-            if field != "purpose":
-                raise ApiError(f"Unknown parameter: '{field}'.", param=field, code="unknown_parameter")
-        purpose = form.fields.get("purpose")
-        if purpose is None:
-            raise _missing("purpose")
-        if form.filename is None:
-            raise _missing("file")
-        if purpose not in PURPOSES:
-            raise ApiError(f"'{purpose[:80]}' is not one of {list(PURPOSES)} - 'purpose'", param="purpose")
-        file = found.store.keep_upload(part, filename=form.filename, purpose=purpose)
+            if field not in _FIELDS:
+                name = field[:80]
+                raise ApiError(f"Unknown parameter: '{name}'.", param=name, code="unknown_parameter")
+        purpose = _purpose(form)
+        file = found.store.keep_upload(
+            part, filename=_filename(form, purpose), purpose=purpose, life_s=_life_s(form, purpose)
+        )
     finally:
         part.unlink(missing_ok=True)
     return JSONResponse(file_object(file))
 
 
-def _missing(name: str) -> ApiError:
-    return ApiError(f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter")
+def _purpose(form: Form) -> str:
+    purpose = Parameters(form.fields).required_text("purpose")
+    if purpose not in PURPOSES:
+        raise ApiError(f"'{purpose[:80]}' is not one of {list(PURPOSES)} - 'purpose'", param="purpose")
+    return purpose
+
+
+def _filename(form: Form, purpose: str) -> str:
+    """The file's name. One that says another format is refused, as at OpenAI; one that says none, as older clients send, is not."""
+    name = form.filename
+    if name is None:
+        raise ApiError("Missing required parameter: 'file'.", param="file", code="missing_required_parameter")
+    if purpose == "fine-tune" and PurePath(name).suffix.lower() not in {"", ".jsonl"}:
+        raise ApiError("Invalid file format for Fine-Tuning API. Must be .jsonl", param="file")
+    return name
+
+
+def _life_s(form: Form, purpose: str) -> int | None:
+    anchor, seconds = (form.fields.get(f"expires_after[{key}]") for key in ("anchor", "seconds"))
+    if anchor is None and seconds is None:
+        return LIFE_S.get(purpose)
+    short = seconds is not None and seconds.isascii() and seconds.isdecimal() and len(seconds) < 20
+    policy = Parameters(
+        {"anchor": anchor, "seconds": int(seconds or "") if short else seconds}, "expires_after"
+    )
+    if policy.required_text("anchor") != "created_at":
+        raise ApiError(
+            f"Invalid value: '{str(anchor)[:40]}'. Supported values are: 'created_at'.",
+            param="expires_after.anchor",
+            code="invalid_value",
+        )
+    policy.required("seconds")
+    return policy.integer("seconds", low=MIN_LIFE_S, high=MAX_LIFE_S)
 
 
 async def list_files(request: Request) -> Response:
@@ -99,7 +135,21 @@ async def file_content(request: Request) -> Response:
     content = found.store.content_of(file)
     if file.purpose == "fine-tune-results":
         return Response(base64.b64encode(content.read_bytes()), media_type="application/octet-stream")
-    return FileResponse(content, media_type="application/octet-stream")
+    return _Download(
+        content,
+        media_type="application/octet-stream",
+        filename=file.filename,
+        headers={"x-content-type-options": "nosniff"},  # whatever was uploaded, no browser shows it as a page
+    )
+
+
+class _Download(FileResponse):
+    """A file, always whole: OpenAI takes no ranges, and what is wrong with one would not be said in its envelope."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        headers = [(key, value) for key, value in scope["headers"] if key not in {b"range", b"if-range"}]
+        await super().__call__({**scope, "headers": headers}, receive, send)
 
 
 def _requested(request: Request, found: Services) -> StoredFile:

@@ -68,7 +68,7 @@ def _limit(request: Request, default: int) -> int:
     text = request.query_params.get("limit")
     if text is None:
         return default
-    number: object = int(text) if text.lstrip("-").isdecimal() and len(text) < 20 else text
+    number: object = int(text) if text.removeprefix("-").isdecimal() and len(text) < 20 else text
     return Parameters({"limit": number}).integer("limit", low=1, high=MAX_LIMIT) or default
 
 

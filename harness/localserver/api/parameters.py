@@ -11,6 +11,7 @@ from harness.localserver.api.wire import ApiError
 # Sixteen megabytes of JSON is thousands of times the context of any model served here.
 MAX_BODY_BYTES = 16 * 2**20
 
+_JSON = "application/json"
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -60,12 +61,7 @@ class Parameters:
         if not isinstance(value, str):
             raise wrong_type(name, value, expected="a string")
         if longest is not None and len(value) > longest:
-            raise ApiError(
-                f"Invalid '{name}': string too long. Expected a string with maximum length {longest}, "
-                f"but got a string with length {len(value)} instead.",
-                param=name,
-                code="string_above_max_length",
-            )
+            raise too_long(name, len(value), longest=longest)
         return value
 
     def required_text(self, key: str) -> str:
@@ -138,6 +134,16 @@ def wrong_type(name: str, value: object, *, expected: str) -> ApiError:
     )
 
 
+def too_long(name: str, length: int, *, longest: int) -> ApiError:
+    """The error for a string of more characters than are taken."""
+    return ApiError(
+        f"Invalid '{name}': string too long. Expected a string with maximum length {longest}, "
+        f"but got a string with length {length} instead.",
+        param=name,
+        code="string_above_max_length",
+    )
+
+
 def unsupported(name: str, *, remedy: str = "") -> ApiError:
     """The error for a parameter that OpenAI knows and this server does not: it would change the answer."""
     return ApiError(
@@ -163,28 +169,41 @@ def type_name(value: object) -> str:
     return "an array" if isinstance(value, Sequence) else "an object"
 
 
+def declared_length(request: Request) -> int:
+    """The bytes a request says its body has, 0 when it does not say."""
+    length = request.headers.get("content-length", "")
+    return int(length) if length.isdecimal() else 0
+
+
+def unsupported_content_type(header: str, *, accepted: str) -> ApiError:
+    """The error for a body of another kind."""
+    kind = header.partition(";")[0].strip()
+    return ApiError(
+        f"Unsupported content type: '{kind[:80]}'. This API method only accepts '{accepted}' requests, but you "
+        f"specified the header 'Content-Type: {header[:80]}'. Please try again with a supported content type.",
+        code="unsupported_content_type",
+    )
+
+
 async def read_body(request: Request) -> Parameters:
-    """The JSON object of a request.
+    """The JSON object of a request. Of a key that stands in it twice, the last value counts.
 
     Raises:
-        ApiError: Too large (413), not JSON or not an object (400).
+        ApiError: Too large (413), of another content type, not JSON or not an object (400).
     """
+    header = request.headers.get("content-type")
+    # A form or a plain text is what a web page can send without asking first; no client sends those.
+    if header is not None and header.partition(";")[0].strip().lower() != _JSON:
+        raise unsupported_content_type(header, accepted=_JSON)
+    if declared_length(request) > MAX_BODY_BYTES:
+        raise _body_too_large()
     body = bytearray()
-    size = 0
     async for chunk in request.stream():
-        size += len(chunk)
-        if size <= MAX_BODY_BYTES:  # and read on if not: a client listens only once it has sent everything
-            body += chunk
-    if size > MAX_BODY_BYTES:
-        raise ApiError(
-            f"The body of the request has {size} bytes, more than the {MAX_BODY_BYTES} that are taken.",
-            status=413,
-            code="request_too_large",
-        )
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise _body_too_large()
     try:
-        values = json.loads(body, parse_constant=_refuse_constant)
-        if _SURROGATE.search(body):
-            json.dumps(values, ensure_ascii=False).encode()
+        values = _parsed(bytes(body))
     except (ValueError, RecursionError) as error:
         raise ApiError(
             f"We could not parse the JSON body of your request: {_reason(error)}. The API expects a JSON payload."
@@ -194,8 +213,28 @@ async def read_body(request: Request) -> Parameters:
     return Parameters(values)
 
 
+def _parsed(body: bytes) -> object:
+    # Decoded here, because json.loads takes bytes of UTF-16 too, and RFC 8259 does not.
+    values: object = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
+    if _SURROGATE.search(body):
+        json.dumps(values, ensure_ascii=False).encode()
+    return values
+
+
+def _body_too_large() -> ApiError:
+    return ApiError(
+        f"The body of the request has more than the {MAX_BODY_BYTES} bytes that are taken.",
+        status=413,
+        code="request_too_large",
+    )
+
+
+class _NotJsonError(ValueError):
+    """What Python's reader would take and JSON does not have."""
+
+
 def _refuse_constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")
+    raise _NotJsonError(f"{name} is not JSON")
 
 
 def _reason(error: Exception) -> str:
@@ -203,4 +242,6 @@ def _reason(error: Exception) -> str:
         return "it is nested too deeply"
     if isinstance(error, UnicodeError):
         return "it is not valid Unicode"
-    return str(error)
+    # What else Python's reader refuses with a ValueError is an integer of thousands of digits.
+    known = isinstance(error, json.JSONDecodeError | _NotJsonError)
+    return str(error) if known else "a number has too many digits"

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -11,6 +12,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
+from harness.localserver.api.parameters import declared_length, too_long, unsupported_content_type
 from harness.localserver.api.wire import ApiError
 
 if TYPE_CHECKING:  # a type of theirs that exists for checkers only
@@ -23,11 +25,16 @@ MAX_FIELD_BYTES = 64 * 2**10
 MAX_FIELDS = 20
 # What OpenAI's client sends for bytes without a name.
 DEFAULT_FILENAME = "upload"
+# The longest name any of today's file systems can give a file.
+MAX_FILENAME_CHARACTERS = 255
+
+_FORM = "multipart/form-data"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """A form whose file is on disk: its name as the caller wrote it, and the other fields."""
+    """A form whose file is on disk: the file's name, None when the form had no file, and the other fields."""
 
     filename: str | None
     fields: dict[str, str]
@@ -41,21 +48,16 @@ async def read_form(request: Request, part: Path, *, max_bytes: int) -> Form:
         OSError: The disk is full.
     """
     boundary = _boundary(request)
+    if declared_length(request) > max_bytes + MAX_FIELD_BYTES:
+        raise _too_large(max_bytes)  # known before a byte of it is on the disk
     with part.open("wb") as file:
         reader = _FormReader(file, max_bytes)
-        parser = MultipartParser(boundary, reader.callbacks())
-        fault: ApiError | None = None
-        async for chunk in request.stream():
-            if fault:
-                continue  # a client listens for the answer only once it has sent everything
-            try:
+        try:
+            parser = MultipartParser(boundary, reader.callbacks())
+            async for chunk in request.stream():
                 parser.write(chunk)
-            except FormParserError as error:
-                fault = _malformed(str(error))
-            except ApiError as error:
-                fault = error
-        if fault:
-            raise fault
+        except FormParserError as error:
+            raise _malformed(str(error)) from None
         if not reader.complete:
             raise _malformed("the last boundary is missing")
         file.flush()
@@ -64,11 +66,10 @@ async def read_form(request: Request, part: Path, *, max_bytes: int) -> Form:
 
 
 def _boundary(request: Request) -> bytes:
-    kind, options = parse_options_header(request.headers.get("content-type"))
-    if kind != b"multipart/form-data":
-        raise ApiError(
-            f"Invalid content type: expected multipart/form-data, but got {kind.decode('latin-1')[:80] or 'none'}."
-        )
+    header = request.headers.get("content-type", "")
+    kind, options = parse_options_header(header)
+    if kind != _FORM.encode():
+        raise unsupported_content_type(header, accepted=_FORM)
     boundary = options.get(b"boundary")
     if not boundary:
         raise _malformed("the content type names no boundary")
@@ -77,6 +78,28 @@ def _boundary(request: Request) -> bytes:
 
 def _malformed(reason: str) -> ApiError:
     return ApiError(f"Could not parse multipart form: {reason[:200]}")
+
+
+def _too_large(max_bytes: int) -> ApiError:
+    return ApiError(
+        f"The file is larger than the limit of {max_bytes} bytes.",
+        status=413,
+        param="file",
+        code="file_too_large",
+    )
+
+
+def _filename(given: bytes) -> str:
+    """A file's name as it is shown: no folders before it (RFC 7578, 4.2), nothing that steers a terminal.
+
+    Raises:
+        ApiError: Longer than a file's name can be.
+    """
+    last = re.split(r"[/\\]", given.decode("utf-8", "replace"))[-1]
+    name = _CONTROL.sub("", last).strip()
+    if len(name) > MAX_FILENAME_CHARACTERS:
+        raise too_long("filename", len(name), longest=MAX_FILENAME_CHARACTERS)
+    return DEFAULT_FILENAME if name in {"", ".", ".."} else name
 
 
 class _FormReader:
@@ -129,12 +152,16 @@ class _FormReader:
 
     def _headers_finished(self) -> None:
         _, options = parse_options_header(self._disposition)
-        self._name = options.get(b"name", b"").decode("utf-8", "replace")
+        if b"name" not in options:
+            raise _malformed("a part has no name")
+        self._name = options[b"name"].decode("utf-8", "replace")
         self._in_file = self._name == "file"
         if self._in_file:
             if self.filename is not None:
                 raise _malformed("more than one file")
-            self.filename = options.get(b"filename", b"").decode("utf-8", "replace") or DEFAULT_FILENAME
+            self.filename = _filename(options.get(b"filename", b""))
+        elif self._name in self.fields:
+            raise _malformed(f"more than one field '{self._name[:80]}'")
 
     def _part_data(self, data: bytes, start: int, end: int) -> None:
         if not self._in_file:
@@ -142,12 +169,7 @@ class _FormReader:
             return
         self._written += end - start
         if self._written > self._max_bytes:
-            raise ApiError(
-                f"The file is larger than the limit of {self._max_bytes} bytes.",
-                status=413,
-                param="file",
-                code="file_too_large",
-            )
+            raise _too_large(self._max_bytes)
         self._file.write(data[start:end])
 
     def _part_end(self) -> None:
