@@ -4,14 +4,15 @@ Billed tokens of a chat row are its messages' tokens (3 + role + content each) p
 real jobs whose `trained_tokens` are public. Validation is free.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from harness.dataset.cost import price_of
 from harness.dataset.examples import Dataset, Example
 from harness.dataset.model_names import base_of
 from harness.dataset.shapes import PREFERRED
 from harness.dataset.tallies import RowTokens
-from harness.dataset.tokens import count_answer_tokens, count_message_tokens
+from harness.dataset.tokens import TOKENS_OF_REPLY_START, Pieces, count_many, encoding_for, pieces_of
+from harness.dataset.tool_text import tool_text
 
 # A prompt's count ends with the three tokens that open the reply, as the official script's of a row does; a job bills
 # one closing token there.
@@ -47,25 +48,43 @@ def default_epochs(examples: int) -> int:
     return TARGET_EPOCHS
 
 
-def row_tokens(example: Example, *, model: str) -> RowTokens:
-    """The tokens of one row; of a preference pair both answers count, of which the preferred one is learned."""
-    script = count_message_tokens(example.messages, model=model)
+def count_rows(examples: Sequence[Example], *, model: str) -> list[RowTokens]:
+    """The tokens of each row; of a preference pair both answers count, of which the preferred one is learned."""
+    encoding = encoding_for(model)
+    pieces = [_pieces(example) for example in examples]
+    counts = iter(count_many([text for row in pieces for text in row.texts], encoding=encoding))
+    counted = []
+    for row in pieces:
+        own = [next(counts) for _ in row.texts]
+        script = TOKENS_OF_REPLY_START + row.fixed + sum(own)
+        counted.append(
+            RowTokens(
+                script=script,
+                billed=script - PROMPT_OVER_ROW,
+                answers=sum(own[place] for place in row.answers),
+            )
+        )
+    return counted
+
+
+def _pieces(example: Example) -> Pieces:
+    own = pieces_of(example.messages)
+    texts, fixed = list(own.texts), own.fixed
     if example.form == "preference":
         spelling = next(name for name in PREFERRED if name in example.row)
         rejected = example.row[f"non_{spelling}"]
         assert isinstance(rejected, list), "an example's row has been checked"
-        messages = [message for message in rejected if isinstance(message, Mapping)]
-        script += count_message_tokens(messages, model=model)
-    return RowTokens(
-        script=script,
-        billed=script - PROMPT_OVER_ROW,
-        answers=count_answer_tokens(example.messages, model=model),
-    )
+        other = pieces_of(message for message in rejected if isinstance(message, Mapping))
+        texts += other.texts
+        fixed += other.fixed
+    if tools := tool_text(example.row):
+        texts.append(tools)
+    return Pieces(fixed=fixed, texts=tuple(texts), answers=own.answers)
 
 
 def billed_tokens(dataset: Dataset, *, model: str) -> int:
     """Tokens billed for one epoch."""
-    return sum(row_tokens(example, model=model).billed for example in dataset.examples)
+    return sum(row.billed for row in count_rows(dataset.examples, model=model))
 
 
 def training_cost_usd(dataset: Dataset, *, model: str, epochs: int | None) -> float | None:

@@ -1,15 +1,15 @@
 """`check_dataset`: a training file read once, every tally fed, and what they say put together."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.dataset.billing import (
     TOKENS_PER_PRICE,
+    count_rows,
     default_batch_size,
     default_epochs,
     default_multiplier,
-    row_tokens,
 )
 from harness.dataset.cost import price_of
 from harness.dataset.examples import example_of
@@ -23,6 +23,10 @@ from harness.dataset.rows import row_problems
 from harness.dataset.tallies import SeenRow, Setting, Tally
 from harness.dataset.tokens import encoding_for
 from harness.serial import file_digest
+
+# Lines that are counted together, and their size beyond which fewer are.
+_CHUNK_LINES = 512
+_CHUNK_BYTES = 4 * 2**20
 
 # The checks of the data itself, in the order their findings are told: one line for each.
 QUALITY: Mapping[str, Callable[[], Tally]] = {}
@@ -64,18 +68,33 @@ def check_dataset(
     """
     setting = Setting(model=model, example_limit=example_limit(model))
     tallies = Tallies()
-    for line in read_lines(path, progress=progress):
-        tallies.add(seen(line, model=model))
+    for row in seen_rows(read_lines(path, progress=progress), model=model):
+        tallies.add(row)
     return _report(path, tallies, setting, valid=check_dataset(valid, model=model) if valid else None)
 
 
-def seen(line: Line, *, model: str) -> SeenRow:
-    """A line with everything tallies ask of it."""
-    problems = () if line.fault else tuple(row_problems(line.row))
-    if line.fault or problems:
-        return SeenRow(line=line, problems=problems)
-    example = example_of(line.number, line.row)
-    return SeenRow(line=line, example=example, tokens=row_tokens(example, model=model))
+def seen_rows(lines: Iterable[Line], *, model: str) -> Iterator[SeenRow]:
+    """Lines with everything tallies ask of them, counted a few hundred at a time because that is several times as fast."""
+    chunk: list[Line] = []
+    size = 0
+    for line in lines:
+        chunk.append(line)
+        size += line.size
+        if len(chunk) >= _CHUNK_LINES or size >= _CHUNK_BYTES:
+            yield from _seen(chunk, model)
+            chunk, size = [], 0
+    yield from _seen(chunk, model)
+
+
+def _seen(chunk: Sequence[Line], model: str) -> Iterator[SeenRow]:
+    problems = [() if line.fault else tuple(row_problems(line.row)) for line in chunk]
+    examples = [
+        None if line.fault or found else example_of(line.number, line.row)
+        for line, found in zip(chunk, problems, strict=True)
+    ]
+    counts = iter(count_rows([example for example in examples if example], model=model))
+    for line, found, example in zip(chunk, problems, examples, strict=True):
+        yield SeenRow(line=line, problems=found, example=example, tokens=next(counts) if example else None)
 
 
 def _report(path: Path, tallies: Tallies, setting: Setting, *, valid: DatasetReport | None) -> DatasetReport:

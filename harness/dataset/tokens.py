@@ -7,8 +7,9 @@ so they are read from there and held against the SHA-256 that tiktoken expects.
 import base64
 import gzip
 import hashlib
+import re
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
 from types import FunctionType
@@ -19,7 +20,12 @@ from tiktoken_ext.openai_public import ENCODING_CONSTRUCTORS  # type: ignore[imp
 
 from harness.dataset.model_names import base_of
 from harness.errors import StorageError, UsageError
-from harness.records import Json, Message
+from harness.records import Json, Message, record
+
+try:
+    import toktok
+except ImportError:  # no wheel for this Python or platform
+    toktok = None
 
 ENCODINGS = ("cl100k_base", "o200k_base")
 DEFAULT_ENCODING = "o200k_base"
@@ -37,6 +43,17 @@ TOKENS_PER_TOOL_CALL = 3
 # characters it does not, and a cut adds at most one token.
 CHARACTERS_AT_ONCE = 50_000
 
+# Where toktok is used: text of these characters only, all assigned in Unicode 14 and so known to both tokenizers' tables. Its
+# counts were compared with tiktoken's for every character of Unicode in eight contexts: they differ in 73 characters that are
+# not assigned. The long s is left out because it is an s to the rule for English contractions.
+_PROVEN = (
+    r"\x00-\u017e\u0180-\u0377\u03a3-\u052f\u0600-\u070d\u0f00-\u0f47\u1000-\u10c5\u1780-\u17dd\u1d00-\u1f15"
+    r"\u2000-\u2064\u2100-\u218b\u2190-\u2426\u2460-\u2b73\u3000-\u303f\u3041-\u3096\u3099-\u30ff\u3131-\u318e"
+    r"\u3220-\ua48c\uac00-\ud7a3\uf900-\ufa6d\ufe0f\uff01-\uffbe"
+    r"\U0001f300-\U0001f6d7\U0001f900-\U0001fa53\U00020000-\U0002a6df"
+)
+_UNPROVEN = re.compile(f"[^{_PROVEN}]")
+
 # The function inside tiktoken's encoding constructors that would fetch the file.
 _LOADER = "load_tiktoken_bpe"
 
@@ -50,9 +67,7 @@ def count_tokens(text: str, *, encoding: str = DEFAULT_ENCODING) -> int:
     """
     encoder = _encoder(encoding)
     cuts = range(0, len(text), CHARACTERS_AT_ONCE)
-    return sum(
-        len(encoder.encode(text[cut : cut + CHARACTERS_AT_ONCE], disallowed_special=())) for cut in cuts
-    )
+    return sum(len(encoder.encode_ordinary(text[cut : cut + CHARACTERS_AT_ONCE])) for cut in cuts)
 
 
 def encoding_for(model: str) -> str:
@@ -69,38 +84,85 @@ def encoding_for(model: str) -> str:
     return name if name in ENCODINGS else DEFAULT_ENCODING
 
 
+def count_many(texts: Sequence[str], *, encoding: str = DEFAULT_ENCODING) -> list[int]:
+    """`count_tokens` of each text, several times as fast: what is safe goes to a faster tokenizer, on all cores.
+
+    Raises:
+        UsageError: An encoding other than those in ENCODINGS.
+        StorageError: The rank file is missing or damaged.
+    """
+    _encoder(encoding)
+    fast = [index for index, text in enumerate(texts) if _is_safe(text)] if toktok else []
+    counts = [-1] * len(texts)
+    if fast:
+        counted = toktok.batch_count([texts[index] for index in fast], encoding)
+        for index, count in zip(fast, counted, strict=True):
+            counts[index] = count
+    return [
+        count if count >= 0 else count_tokens(text, encoding=encoding)
+        for text, count in zip(texts, counts, strict=True)
+    ]
+
+
+def _is_safe(text: str) -> bool:
+    return len(text) <= CHARACTERS_AT_ONCE and (text.isascii() or not _UNPROVEN.search(text))
+
+
+@record
+class Pieces:
+    """What is counted of some messages: tokens that are always there, and texts; `answers` are the places of learned texts."""
+
+    fixed: int
+    texts: tuple[str, ...]
+    answers: tuple[int, ...]
+
+
+def pieces_of(messages: Iterable[Message]) -> Pieces:
+    """The pieces of messages, without what frames them; pictures have none."""
+    fixed = 0
+    texts: list[str] = []
+    answers: list[int] = []
+    for message in messages:
+        fixed += TOKENS_PER_MESSAGE
+        texts.append(str(message.get("role", "")))
+        learned = message.get("role") == "assistant" and message.get("weight") != 0
+        written = _texts(message.get("content"))
+        if isinstance(name := message.get("name"), str):
+            fixed += TOKENS_PER_NAME
+            texts.append(name)
+        for call in _calls(message):
+            fixed += TOKENS_PER_TOOL_CALL
+            written += [str(call.get(key, "")) for key in ("name", "arguments")]
+        if learned:
+            answers += range(len(texts), len(texts) + len(written))
+        texts += written
+    return Pieces(fixed=fixed, texts=tuple(texts), answers=tuple(answers))
+
+
 def count_message_tokens(messages: Iterable[Message], *, model: str) -> int:
     """Tokens of a prompt as the model is sent it, before the reply.
 
     Text parts, names and tool calls are counted; pictures and tool definitions are not.
     """
     encoding = encoding_for(model)
-    return TOKENS_OF_REPLY_START + sum(_message_tokens(message, encoding) for message in messages)
-
-
-def count_answer_tokens(messages: Iterable[Message], *, model: str) -> int:
-    """Tokens of the text assistants wrote in messages that are learned: those whose weight is not 0."""
-    encoding = encoding_for(model)
-    return sum(
-        count_tokens(text, encoding=encoding)
-        for message in messages
-        if message.get("role") == "assistant" and message.get("weight") != 0
-        for text in _texts(message.get("content"))
+    pieces = pieces_of(messages)
+    return (
+        TOKENS_OF_REPLY_START
+        + pieces.fixed
+        + sum(count_tokens(text, encoding=encoding) for text in pieces.texts)
     )
 
 
-def _message_tokens(message: Message, encoding: str) -> int:
-    tokens = TOKENS_PER_MESSAGE + count_tokens(str(message.get("role", "")), encoding=encoding)
-    tokens += sum(count_tokens(text, encoding=encoding) for text in _texts(message.get("content")))
-    if isinstance(name := message.get("name"), str):
-        tokens += TOKENS_PER_NAME + count_tokens(name, encoding=encoding)
+def _calls(message: Message) -> Iterator[Mapping[str, Json]]:
     calls = message.get("tool_calls")
-    for call in calls if isinstance(calls, list) else []:
-        function = call.get("function") if isinstance(call, Mapping) else None
+    listed = (
+        [call.get("function") for call in calls if isinstance(call, Mapping)]
+        if isinstance(calls, list)
+        else []
+    )
+    for function in (*listed, message.get("function_call")):
         if isinstance(function, Mapping):
-            written = (str(function.get(key, "")) for key in ("name", "arguments"))
-            tokens += TOKENS_PER_TOOL_CALL + sum(count_tokens(text, encoding=encoding) for text in written)
-    return tokens
+            yield function
 
 
 def _texts(content: Json) -> list[str]:

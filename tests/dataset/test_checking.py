@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.dataset.checking import Tallies, check_dataset, seen
+from harness.dataset.checking import Tallies, check_dataset, seen_rows
 from harness.dataset.lines import read_lines
 
 TRAINING = Path(__file__).parents[3] / "shared" / "data" / "training"
@@ -83,10 +83,9 @@ def test_rows_beyond_the_models_limit_are_cut_before_they_are_billed(tmp_path: P
 
 def test_parts_merged_are_the_whole(tmp_path: Path) -> None:
     rows = [chat("a", "b"), [1], {"prompt": "a", "completion": "b"}, chat("longer question", "c"), "x"]
-    lines = list(read_lines(written(tmp_path / "train.jsonl", *rows)))
+    lines = read_lines(written(tmp_path / "train.jsonl", *rows))
     whole, first, second = Tallies(), Tallies(), Tallies()
-    for number, line in enumerate(lines):
-        row = seen(line, model="gpt-4o-mini")
+    for number, row in enumerate(seen_rows(lines, model="gpt-4o-mini")):
         whole.add(row)
         (first if number < 2 else second).add(row)
     first.merge(second)

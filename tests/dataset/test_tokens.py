@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.dataset.tokens import count_message_tokens, count_tokens, encoding_for
+from harness.dataset.tokens import (
+    _UNPROVEN,
+    ENCODINGS,
+    count_many,
+    count_message_tokens,
+    count_tokens,
+    encoding_for,
+)
 from harness.errors import UsageError
 
 
@@ -86,3 +93,41 @@ def test_parts_and_tool_calls_are_counted() -> None:
     assert count_message_tokens(calls, model="gpt-4o") > count_message_tokens(
         [{"role": "assistant", "content": None}], model="gpt-4o"
     )
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_counting_many_is_exact_for_every_character_that_takes_the_fast_way(encoding: str) -> None:
+    every = (chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000)
+    fast = [char for char in every if not _UNPROVEN.match(char)]
+    assert len(fast) > 90_000
+    texts = [
+        "a" + "".join(fast[at : at + 7]) + "'" + "1 ".join(fast[at : at + 3]) for at in range(0, len(fast), 3)
+    ]
+    assert count_many(texts, encoding=encoding) == [count_tokens(text, encoding=encoding) for text in texts]
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.text(max_size=60),
+            st.text(
+                alphabet="ab'sStT ſ123\n\r\t.,!好の한é🎉👨‍👩‍👧\u200d\ufe0f\ud800\u1ad5\U000323d5<|endof>",
+                max_size=60,
+            ),
+            st.from_regex(r"[A-Za-z']{0,20}[ \n]{0,9}[0-9]{0,9}", fullmatch=True),
+        ),
+        max_size=6,
+    )
+)
+def test_counting_many_is_counting_each(texts: list[str]) -> None:
+    for encoding in ENCODINGS:
+        assert count_many(texts, encoding=encoding) == [
+            count_tokens(text, encoding=encoding) for text in texts
+        ]
+
+
+def test_counting_many_does_without_the_fast_tokenizer(monkeypatch: pytest.MonkeyPatch) -> None:
+    from harness.dataset import tokens
+
+    monkeypatch.setattr(tokens, "toktok", None)
+    assert count_many(["hello world", ""], encoding="cl100k_base") == [2, 0]
