@@ -94,12 +94,8 @@ def fine_tune(
     with _client(endpoint) as client:
         job = _earlier_job(client, made_from, ledger)
         if job is not None and job.status == "succeeded":
-            on_progress(
-                JobProgress(
-                    status=job.status,
-                    message=f"{job.fine_tuned_model} is reused: {job.id} was made from the same data and settings",
-                )
-            )
+            words = f"{job.fine_tuned_model} is reused: {job.id} was made from the same data and settings"
+            on_progress(JobProgress(status=job.status, message=words))
             return job
         if job is None:
             job = _create(client, request, made_from, poll_s=poll_s)
@@ -374,18 +370,12 @@ def _client(endpoint: Endpoint) -> Iterator[OpenAI]:
 
 def _connected(endpoint: Endpoint) -> OpenAI:
     timeout = Timeout(endpoint.timeout_s, connect=min(CONNECT_TIMEOUT_S, endpoint.timeout_s))
+    url, retries = endpoint.base_url, endpoint.max_retries
     try:
-        http_client = DefaultHttpxClient(timeout=timeout)
+        http = DefaultHttpxClient(timeout=timeout)
     except Exception as error:  # of many kinds, all about the environment
-        problem = f"{endpoint.label}: no connection can be set up: {redact(str(error))}"
-        raise EndpointError(problem, remedy=ENVIRONMENT) from error
-    connect = partial(
-        OpenAI,
-        base_url=endpoint.base_url,
-        timeout=timeout,
-        max_retries=endpoint.max_retries,
-        http_client=http_client,
-    )
+        raise _trouble(error, endpoint, None) from error
+    connect = partial(OpenAI, base_url=url, timeout=timeout, max_retries=retries, http_client=http)
     try:
         return connect(api_key=endpoint.api_key)
     except OpenAIError:
@@ -395,12 +385,14 @@ def _connected(endpoint: Endpoint) -> OpenAI:
         return connect(api_key=KEYLESS)
 
 
-def _trouble(error: OpenAIError, endpoint: Endpoint, key: str | None) -> EndpointError:
+def _trouble(error: Exception, endpoint: Endpoint, key: str | None) -> EndpointError:
     words = " ".join(redact(str(error), key).split())
     return EndpointError(f"{endpoint.label}: {words}", remedy=_remedy(error))
 
 
-def _remedy(error: OpenAIError) -> str:
+def _remedy(error: Exception) -> str:
     if isinstance(error, APIConnectionError):
         return UNREACHABLE
-    return remedy_of_status(error.status_code, error.code) if isinstance(error, APIStatusError) else NO_KEY
+    if isinstance(error, APIStatusError):
+        return remedy_of_status(error.status_code, error.code)
+    return NO_KEY if isinstance(error, OpenAIError) else ENVIRONMENT

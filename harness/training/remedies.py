@@ -1,7 +1,9 @@
 """What a person can do about a fine-tuning provider's trouble."""
 
 NO_KEY = "set OPENAI_API_KEY, or api_key_env in the model's table"
-ENVIRONMENT = "check HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR in the environment"
+ENVIRONMENT = (
+    "no connection can be set up: check HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR"
+)
 NOT_AN_API = "check base_url: it usually ends in /v1"
 UNREACHABLE = "is the server running, and base_url and the proxy settings right? run again: a job under way is taken up again"
 
