@@ -30,7 +30,7 @@ def adapter_card(origin: Origin, *, folder: Path, base_folder: Path, rank: int) 
         use=f"""Serve it with vLLM, under the name it had:
 
 ```
-{serve_command(origin, folder=folder, base_folder=base_folder, rank=rank)}
+{serve_adapter_command(origin, folder=folder, base_folder=base_folder, rank=rank)}
 ```
 
 Or load it with PEFT:
@@ -47,9 +47,8 @@ When the folders move, `base_model_name_or_path` in `adapter_config.json` has to
     )
 
 
-def merged_card(origin: Origin, *, folder: Path) -> str:
+def model_card(origin: Origin, *, folder: Path) -> str:
     """The README of a whole model, a fine-tune merged into its base or the base alone."""
-    name = origin.name or origin.base
     whole = "Its changes are merged into the weights" if origin.name else "It is not fine-tuned"
     return _card(
         origin,
@@ -58,7 +57,7 @@ def merged_card(origin: Origin, *, folder: Path) -> str:
         use=f"""Serve it with vLLM:
 
 ```
-vllm serve {shlex.quote(str(folder))} --served-model-name {shlex.quote(name)}
+{serve_model_command(origin, folder=folder)}
 ```
 
 Or make a GGUF of it with the script in llama.cpp's repository:
@@ -69,7 +68,7 @@ python convert_hf_to_gguf.py {shlex.quote(str(folder))} --outfile model.gguf --o
     )
 
 
-def serve_command(origin: Origin, *, folder: Path, base_folder: Path, rank: int) -> str:
+def serve_adapter_command(origin: Origin, *, folder: Path, base_folder: Path, rank: int) -> str:
     """The command with which vLLM serves an adapter on its base, both under the names they had here."""
     ranks = [allowed for allowed in _VLLM_RANKS if allowed >= rank]
     limit = f" --max-lora-rank {ranks[0]}" if ranks and rank > _VLLM_DEFAULT_RANK else ""
@@ -77,6 +76,12 @@ def serve_command(origin: Origin, *, folder: Path, base_folder: Path, rank: int)
         f"vllm serve {shlex.quote(str(base_folder))} --served-model-name {shlex.quote(origin.base)} "
         f"--enable-lora{limit} --lora-modules {shlex.quote(f'{origin.name}={folder}')}"
     )
+
+
+def serve_model_command(origin: Origin, *, folder: Path) -> str:
+    """The command with which vLLM serves a whole model under the name it had here."""
+    name = shlex.quote(origin.name or origin.base)
+    return f"vllm serve {shlex.quote(str(folder))} --served-model-name {name}"
 
 
 def _card(origin: Origin, *, front: dict[str, str], what: str, use: str) -> str:

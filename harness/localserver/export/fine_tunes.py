@@ -13,7 +13,13 @@ from typing import Literal, Protocol, TypeAlias
 from safetensors import SafetensorError, safe_open
 
 from harness.errors import StorageError, UsageError
-from harness.localserver.export.cards import Origin, adapter_card, merged_card
+from harness.localserver.export.cards import (
+    Origin,
+    adapter_card,
+    model_card,
+    serve_adapter_command,
+    serve_model_command,
+)
 from harness.localserver.export.folders import check_free, check_room, new_folder
 from harness.localserver.model.adapters import CONFIG_NAME, TENSORS_NAME
 
@@ -84,12 +90,18 @@ class Destination:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportedAdapter:
-    """Where an adapter, of this rank, lies, and where its base model does."""
+class Exported:
+    """An export that is whole.
+
+    Attributes:
+        folder: Where it lies.
+        base: Where the base model of an adapter lies, None for a merged model.
+        serve: The command with which vLLM serves it.
+    """
 
     folder: Path
-    base: Path
-    rank: int
+    base: Path | None
+    serve: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +115,7 @@ class _BasePlan:
 
 def export_adapter(
     source: Source, model: BaseModel, destination: Destination, *, progress: Progress
-) -> ExportedAdapter:
+) -> Exported:
     """Write a fine-tune as a PEFT folder, and its base model where that does not lie already.
 
     Raises:
@@ -132,11 +144,14 @@ def export_adapter(
         _write_json(part / CONFIG_NAME, {**config, "base_model_name_or_path": str(base)})
         card = adapter_card(origin, folder=folder, base_folder=base, rank=rank)
         (part / CARD_NAME).write_text(card, encoding="utf-8")
-    return ExportedAdapter(folder=folder, base=base, rank=rank)
+    command = serve_adapter_command(origin, folder=folder, base_folder=base, rank=rank)
+    return Exported(folder=folder, base=base, serve=command)
 
 
-def export_merged(source: Source, model: BaseModel, destination: Destination, *, progress: Progress) -> Path:
-    """Write a fine-tune merged into its base model, as one whole model; returns its folder.
+def export_merged(
+    source: Source, model: BaseModel, destination: Destination, *, progress: Progress
+) -> Exported:
+    """Write a fine-tune merged into its base model, as one whole model.
 
     Raises:
         UsageError: The folder has something else in it.
@@ -144,13 +159,13 @@ def export_merged(source: Source, model: BaseModel, destination: Destination, *,
     """
     _read_adapter(source.adapter)
     folder = destination.folder.resolve()
+    origin = _origin(source, model)
     with new_folder(folder, replace=destination.replace) as part:
         check_room(part, model.folder_bytes(destination.precision))
         model.write(part, adapter=source.adapter, precision=destination.precision, progress=progress)
-        origin = _origin(source, model)
-        (part / CARD_NAME).write_text(merged_card(origin, folder=folder), encoding="utf-8")
+        (part / CARD_NAME).write_text(model_card(origin, folder=folder), encoding="utf-8")
         _write_json(part / NOTE_NAME, _note(source, destination.precision, name=source.name))
-    return folder
+    return Exported(folder=folder, base=None, serve=serve_model_command(origin, folder=folder))
 
 
 def _read_adapter(folder: Path) -> tuple[dict[str, object], int]:
@@ -169,7 +184,7 @@ def _write_base(part: Path, source: Source, model: BaseModel, *, plan: _BasePlan
     check_room(part, model.folder_bytes(plan.precision))
     model.write(part, adapter=None, precision=plan.precision, progress=plan.progress)
     origin = replace(_origin(source, model), name=None)
-    (part / CARD_NAME).write_text(merged_card(origin, folder=plan.folder), encoding="utf-8")
+    (part / CARD_NAME).write_text(model_card(origin, folder=plan.folder), encoding="utf-8")
     _write_json(part / NOTE_NAME, _note(source, plan.precision, name=None))
 
 

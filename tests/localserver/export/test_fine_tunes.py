@@ -50,11 +50,11 @@ def source(path: Path, tmp_path: Path) -> Source:
 
 def test_adapter_lies_beside_its_base(source: Source, model: Counted, tmp_path: Path) -> None:
     made = export_adapter(source, model, Destination(folder=tmp_path / "out"), progress=nothing)
-    assert (made.folder, made.base, made.rank) == (tmp_path / "out", tmp_path / "out" / "base", 4)
+    assert (made.folder, made.base) == (tmp_path / "out", tmp_path / "out" / "base")
     assert {item.name for item in made.folder.iterdir()} == {
         *("adapter_config.json", "adapter_model.safetensors", "README.md", "base")
     }
-    assert {item.name for item in made.base.iterdir()} == {
+    assert {item.name for item in (tmp_path / "out" / "base").iterdir()} == {
         *("config.json", "generation_config.json", "model.safetensors", "README.md", "harness-export.json"),
         *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
     }
@@ -134,16 +134,18 @@ def test_readme_of_an_adapter_has_the_command_that_serves_it(
 ) -> None:
     made = export_adapter(source, model, Destination(folder=tmp_path / "my out"), progress=nothing)
     readme = (made.folder / "README.md").read_text()
-    assert (
+    assert made.serve == (
         f"vllm serve '{made.base}' --served-model-name tiny --enable-lora "
-        f"--lora-modules '{NAME}={made.folder}'\n" in readme
+        f"--lora-modules '{NAME}={made.folder}'"
     )
+    assert made.serve + "\n" in readme
     assert 'license: "mit"' in readme
     assert f'base_model: "{made.base}"' in readme
 
 
 def test_merged_model_is_one_folder(source: Source, model: Counted, tmp_path: Path) -> None:
-    made = export_merged(source, model, Destination(folder=tmp_path / "out"), progress=nothing)
+    exported = export_merged(source, model, Destination(folder=tmp_path / "out"), progress=nothing)
+    made = exported.folder
     assert (made / "model.safetensors").is_file()
     assert not (made / "adapter_config.json").exists()
     note = json.loads((made / "harness-export.json").read_text())
@@ -154,7 +156,8 @@ def test_merged_model_is_one_folder(source: Source, model: Counted, tmp_path: Pa
         "precision": "bfloat16",
     }
     readme = (made / "README.md").read_text()
-    assert f"vllm serve {made} --served-model-name {NAME}\n" in readme
+    assert exported.serve == f"vllm serve {made} --served-model-name {NAME}"
+    assert exported.serve + "\n" in readme
     assert f"convert_hf_to_gguf.py {made} " in readme
 
 

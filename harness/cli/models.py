@@ -1,0 +1,120 @@
+"""`harness models`: the fine-tuned models of the local server, and how they get out of it."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.cli import printable
+from harness.cli.serve import STATE
+from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.localserver.export.fine_tunes import BaseModel
+    from harness.localserver.state.store import FineTune
+
+LATEST = "latest"
+_CHECKPOINT = ":ckpt-step-"
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The command group `models`."""
+    group = commands.add_parser("models", help="the local server's fine-tuned models")
+    actions = group.add_subparsers(required=True, metavar="ACTION")
+    export = actions.add_parser(
+        "export", help="as a PEFT adapter with its base model, or merged, for vLLM, transformers, llama.cpp"
+    )
+    export.add_argument("model", metavar="MODEL", help="a fine-tune's or checkpoint's name, or 'latest'")
+    export.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to be made")
+    export.add_argument("--merged", action="store_true", help="one whole model instead of an adapter")
+    export.add_argument(
+        "--base-out",
+        type=Path,
+        metavar="DIR",
+        help="where the adapter's base model goes (default DIR/base); one that lies there already is used",
+    )
+    export.add_argument(
+        "--dtype",
+        choices=("bfloat16", "float32"),
+        default="bfloat16",
+        help="of the weights (default bfloat16)",
+    )
+    export.add_argument(
+        "--state", type=Path, default=STATE, metavar="DIR", help=f"the server's folder (default {STATE})"
+    )
+    export.add_argument("--force", action="store_true", help="replace a model that lies there")
+    export.add_argument("--json", action="store_true", help="as JSON")
+    export.set_defaults(command=export_command)
+
+
+def export_command(options: argparse.Namespace) -> int:
+    """Write one fine-tune for other programs, and say how vLLM serves it."""
+    from harness.localserver.export.fine_tunes import Destination, Source, export_adapter, export_merged
+
+    if options.merged and options.base_out:
+        raise UsageError(
+            "--base-out: a merged model has no base beside it", remedy="leave one of the two out"
+        )
+    model = _fine_tune(options.model, options.state)
+    destination = Destination(
+        folder=options.out, base=options.base_out, precision=options.dtype, replace=options.force
+    )
+    made = (export_merged if options.merged else export_adapter)(
+        Source(name=model.name, adapter=model.adapter, base=model.base, base_digest=model.base_digest),
+        _base_model(),
+        destination,
+        progress=_progress("writing weights"),
+    )
+    if options.json:
+        base = str(made.base) if made.base else None
+        told = {"model": model.name, "folder": str(made.folder), "base": base, "dtype": options.dtype}
+        print(json.dumps({**told, "vllm": made.serve}, indent=1, ensure_ascii=False))
+        return 0
+    print(printable(f"{model.name}: {made.folder}"))
+    if made.base:
+        print(printable(f"  its base model: {made.base}"))
+    print(printable(f"  {made.serve}"))
+    return 0
+
+
+def _fine_tune(name: str, state: Path) -> "FineTune":
+    from harness.localserver.state.store import read_fine_tunes
+    from harness.serial import nearest
+
+    models = read_fine_tunes(state)
+    if not models:
+        raise UsageError(
+            f"{state}: there are no fine-tuned models",
+            remedy="--state names the folder of the server that trained",
+        )
+    if name == LATEST:
+        finals = [model for model in models if _CHECKPOINT not in model.name]
+        return (finals or models)[-1]
+    found = next((model for model in models if model.name == name), None)
+    if found is None:
+        raise UsageError(
+            f"{state}: there is no fine-tuned model {name!r}",
+            remedy=nearest(name, [model.name for model in models]),
+        )
+    return found
+
+
+def _base_model() -> "BaseModel":
+    from harness.localserver.export.gguf_model import GgufModel
+    from harness.localserver.model.weights import ensure_weights
+
+    return GgufModel(ensure_weights(progress=_progress("fetching the base model")))
+
+
+def _progress(what: str) -> "Callable[[int, int], None]":
+    """Tells a person who watches; a file or another program is spared it."""
+
+    def told(done: int, total: int) -> None:
+        if sys.stderr.isatty():
+            end = "\n" if done == total else ""
+            print(f"\r{what}: {done / 1e6:.0f} of {total / 1e6:.0f} MB", end=end, flush=True, file=sys.stderr)
+
+    return told
