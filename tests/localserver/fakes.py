@@ -7,7 +7,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Set
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,65 +17,126 @@ import uvicorn
 from openai import OpenAI
 from openai.types import FileObject
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
+from pydantic import BaseModel
 
+from harness.errors import UsageError
 from harness.localserver.api.connections import server_settings
 from harness.localserver.api.routes import create_app
 from harness.localserver.api.services import ServedModel, Terms
-from harness.localserver.generation.requests import GenerationRequest, GenerationResult
+from harness.localserver.generation.requests import (
+    Conversation,
+    GenerationRequest,
+    GenerationResult,
+    Piece,
+    TokenLogprob,
+)
 from harness.localserver.jobs.trainer_process import TrainerSetup
 from harness.localserver.state.store import open_store
 
 T = TypeVar("T")
+Record = TypeVar("Record", bound=BaseModel)
 
 BASE = ServedModel(name="tiny-base", created_at=1_700_000_000, digest="d" * 64, fingerprint="fp_0123456789")
 TRAINER = (sys.executable, str(Path(__file__).with_name("fake_trainer.py")))
 
 
-class EchoEngine:
-    """Answers with the last message, the adapter's name before it; one word is one token, and 50 fit.
+FOREVER = "forever"
+"""A prompt with this word is never answered to its end."""
 
-    With `together` it answers nothing before that many requests wait.
+
+class EchoEngine:
+    """Answers with the last message, or the text, the adapter's name before it; one word is one token, and 50 fit.
+
+    With `together` it answers nothing before that many requests wait. It breaks after `breaks_after` pieces of an answer,
+    at once with `fails`. A schema that allows no value is one it cannot follow.
     """
 
     context_length = 50
 
-    def __init__(self, *, together: int = 1, fails: bool = False) -> None:
+    def __init__(self, *, together: int = 1, fails: bool = False, breaks_after: int | None = None) -> None:
         self.requests: list[GenerationRequest] = []
+        self.abandoned: list[GenerationRequest] = []
         self.closed = False
         self._together = together
-        self._fails = fails
-        self._waiting: list[tuple[GenerationRequest, Future[GenerationResult]]] = []
+        self._breaks_after = 0 if fails else breaks_after
+        self._waiting: list[_Waiting] = []
+        self._asked: dict[Future[GenerationResult], GenerationRequest] = {}
 
-    def count_prompt_tokens(self, messages: Sequence[Mapping[str, str]]) -> int:
-        return sum(len(message["content"].split()) for message in messages)
+    def count_prompt_tokens(self, prompt: Conversation | str) -> int:
+        return sum(len(text.split()) for text in texts_of(prompt))
 
-    def submit(self, request: GenerationRequest) -> "Future[GenerationResult]":
+    def submit(
+        self, request: GenerationRequest, *, on_piece: Callable[[Piece], None] | None = None
+    ) -> "Future[GenerationResult]":
+        if request.schema and json.loads(request.schema).get("enum") == []:
+            raise UsageError("nothing satisfies it")
         future: Future[GenerationResult] = Future()
         self.requests.append(request)
-        self._waiting.append((request, future))
+        self._asked[future] = request
+        self._waiting.append((request, future, on_piece))
         if len(self._waiting) >= self._together:
-            for waiting, answer in self._waiting:
-                self._answer(waiting, answer)
+            for waiting in self._waiting:
+                self._answer(*waiting)
             self._waiting.clear()
         return future
+
+    def abandon(self, future: "Future[GenerationResult]") -> None:
+        self.abandoned.append(self._asked[future])
 
     def close(self) -> None:
         self.closed = True
 
-    def _answer(self, request: GenerationRequest, future: "Future[GenerationResult]") -> None:
-        if self._fails:
+    def _answer(
+        self,
+        request: GenerationRequest,
+        future: "Future[GenerationResult]",
+        on_piece: Callable[[Piece], None] | None,
+    ) -> None:
+        if not future.set_running_or_notify_cancel():
+            return
+        words = texts_of(request.prompt)[-1].split()
+        said = [*([request.adapter.name] if request.adapter else []), *words[: request.max_tokens]]
+        tokens = [
+            token(word if at == 0 else f" {word}", at, request.top_logprobs) for at, word in enumerate(said)
+        ]
+        for at, (word, written) in enumerate(zip(said, tokens, strict=True)):
+            if at == self._breaks_after:
+                break
+            if word == FOREVER:
+                return
+            if on_piece:
+                on_piece(
+                    Piece(text=written.text, logprobs=() if request.top_logprobs is None else (written,))
+                )
+        if self._breaks_after is not None:
             future.set_exception(RuntimeError("the engine broke"))
             return
-        words = request.prompt[-1]["content"].split()
-        said = [*([request.adapter.name] if request.adapter else []), *words[: request.max_tokens]]
         future.set_result(
             GenerationResult(
                 text=" ".join(said),
                 finish_reason="stop" if len(words) <= request.max_tokens else "length",
                 prompt_tokens=self.count_prompt_tokens(request.prompt),
                 completion_tokens=len(said),
+                logprobs=None if request.top_logprobs is None else tuple(tokens),
+                cached_tokens=1,
             )
         )
+
+
+_Waiting = tuple[GenerationRequest, Future[GenerationResult], Callable[[Piece], None] | None]
+
+
+def texts_of(prompt: Conversation | str) -> list[str]:
+    return [prompt] if isinstance(prompt, str) else [message["content"] for message in prompt]
+
+
+def token(text: str, at: int, alternatives: int | None) -> TokenLogprob:
+    """The token at a place of an answer: the first is certain, the last alternative impossible."""
+    others = tuple(
+        TokenLogprob(text=f"{text}{number}", data=f"{text}{number}".encode(), logprob=-float(number or "inf"))
+        for number in range((alternatives or 0) - 1, -1, -1)
+    )
+    return TokenLogprob(text=text, data=text.encode(), logprob=-0.5 * at, alternatives=others)
 
 
 class Server:
@@ -133,6 +194,22 @@ class Server:
     def events(self, job: FineTuningJob) -> list[FineTuningJobEvent]:
         """All events, oldest first."""
         return list(self.client.fine_tuning.jobs.list_events(job.id, limit=100))[::-1]
+
+
+def strictly(cls: type[Record], data: object, extras: Set[str] = frozenset()) -> Record:
+    """The object by the client's own type: no value converted, no key that the type does not know but `extras`."""
+    value = cls.model_validate(data, strict=True)
+    assert unknown_keys(value) == set(extras)
+    return value
+
+
+def unknown_keys(value: object) -> set[str]:
+    if isinstance(value, list):
+        return {key for item in value for key in unknown_keys(item)}
+    if not isinstance(value, BaseModel):
+        return set()
+    nested = {key for name in type(value).model_fields for key in unknown_keys(getattr(value, name))}
+    return nested | set(value.model_extra or {})
 
 
 def wait_for(found: Callable[[], T | None], *, within_s: float = 20) -> T:

@@ -3,9 +3,8 @@
 import asyncio
 import base64
 import io
-from collections.abc import Set
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import openai
 import pytest
@@ -14,31 +13,12 @@ from openai.types import FileDeleted, FileObject, Model, ModelDeleted
 from openai.types.chat import ChatCompletion
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
-from pydantic import BaseModel
 
 from tests.localserver import fake_trainer
-from tests.localserver.fakes import BASE, EchoEngine, Server, running_server, training_rows
-
-T = TypeVar("T", bound=BaseModel)
+from tests.localserver.fakes import BASE, EchoEngine, Server, running_server, strictly, training_rows
 
 # What real job objects hold and the client's type does not name.
 JOB_EXTRAS = {"user_provided_suffix", "usage_metrics", "shared_with_openai", "eval_id"}
-
-
-def strictly(cls: type[T], data: object, extras: Set[str] = frozenset()) -> T:
-    """The object by the client's own type: no value converted, no key that the type does not know."""
-    value = cls.model_validate(data, strict=True)
-    assert unknown_keys(value) == set(extras)
-    return value
-
-
-def unknown_keys(value: object) -> set[str]:
-    if isinstance(value, list):
-        return {key for item in value for key in unknown_keys(item)}
-    if not isinstance(value, BaseModel):
-        return set()
-    nested = {key for name in type(value).model_fields for key in unknown_keys(getattr(value, name))}
-    return nested | set(value.model_extra or {})
 
 
 def raw(response: LegacyAPIResponse[Any]) -> Any:

@@ -1,32 +1,88 @@
-"""The way from a chat request to the engine: loaded on first use, never blocking the event loop."""
+"""The way from a request to the engine: loaded on first use, never blocking the event loop."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
+from typing import TypeAlias
 
+from harness.errors import UsageError
 from harness.localserver.api.wire import ApiError
-from harness.localserver.generation.requests import Engine, GenerationRequest, GenerationResult
+from harness.localserver.generation.requests import (
+    Conversation,
+    Engine,
+    GenerationRequest,
+    GenerationResult,
+    Piece,
+)
 
 # No token is longer (SmolLM2's longest has 81 bytes), so a text beyond this times the context cannot fit it. To
 # count its tokens all the same would keep every other request waiting for seconds.
 MAX_TOKEN_BYTES = 128
+# The most tokens one request may have written for it. The embedded model writes some 400 a second on two processors:
+# this keeps them busy for ten minutes, the time after which OpenAI's client gives up by itself.
+MAX_TOKENS_AT_ONCE = 2**18
 
-_SHORTEN = "Please reduce the length of the messages"
+OnPiece: TypeAlias = Callable[[int, Piece], None]
+"""Called with the number of the answer and what it has grown by."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChatCall:
-    """A chat completion as it was asked for; `max_tokens` is None when the caller sets no limit."""
+class Sampling:
+    """How tokens are chosen, as it was asked for; OpenAI's defaults."""
 
-    model: str
-    messages: tuple[Mapping[str, str], ...]
-    max_tokens: int | None = None
     temperature: float = 1.0
     top_p: float = 1.0
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """What one request asks a model.
+
+    Attributes:
+        prompts: A conversation, or texts to be continued.
+        answers: How many to each prompt.
+        max_tokens: Of each answer; None when the caller sets no limit.
+        sampling: How tokens are chosen.
+        top_logprobs: Alternatives reported beside each token; None when no log-probabilities are asked for.
+        schema: The JSON Schema the answers satisfy, as JSON text.
+    """
+
+    prompts: tuple[Conversation | str, ...]
+    answers: int = 1
+    max_tokens: int | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+    top_logprobs: int | None = None
+    schema: str | None = None
+
+
+class Asked:
+    """Answers on their way, prompt by prompt. Whoever asked closes it; what is not finished by then is abandoned."""
+
+    def __init__(self, engine: Engine, open_: "set[Asked]") -> None:
+        self.futures: list[Future[GenerationResult]] = []
+        self._engine = engine
+        self._open = open_
+
+    async def results(self) -> list[GenerationResult]:
+        """All answers; the first failure is raised."""
+        return await asyncio.gather(*(asyncio.wrap_future(future) for future in self.futures))
+
+    def close(self) -> None:
+        """Have nothing written that nobody reads any more; doing it twice is doing it once."""
+        self._open.discard(self)
+        for future in self.futures:
+            if future.cancelled() or not future.done():
+                self._engine.abandon(future)
 
 
 class Inference:
@@ -36,16 +92,33 @@ class Inference:
         self._load = load
         self._engine: Engine | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
+        self._open: set[Asked] = set()
 
-    async def complete(self, call: ChatCall, *, adapter: Path | None) -> GenerationResult:
-        """The engine's answer.
+    @property
+    def in_flight(self) -> int:
+        """Requests that have been asked and not closed."""
+        return len(self._open)
+
+    async def submit(self, call: Call, *, adapter: Path | None, on_piece: OnPiece | None = None) -> Asked:
+        """Ask the engine; `on_piece` is called on its threads, possibly before this returns.
 
         Raises:
-            ApiError: The prompt, or the prompt and the tokens asked for, do not fit the context.
+            ApiError: A prompt, or a prompt and the tokens asked for, do not fit the context; too many tokens altogether;
+                a schema the engine cannot follow.
         """
-        loop = asyncio.get_running_loop()
-        submitted = await loop.run_in_executor(self._thread, self._submit, call, adapter)
-        return await asyncio.wrap_future(submitted)
+        submitting = self._thread.submit(self._submit, call, adapter, on_piece)
+        try:
+            asked = await asyncio.wrap_future(submitting)
+        except asyncio.CancelledError:
+            submitting.add_done_callback(_close_unclaimed)
+            raise
+        self._open.add(asked)
+        return asked
+
+    async def answer(self, call: Call, *, adapter: Path | None) -> list[GenerationResult]:
+        """The engine's answers to every prompt, prompt by prompt; errors as `submit`'s, or the engine's own."""
+        with contextlib.closing(await self.submit(call, adapter=adapter)) as asked:
+            return await asked.results()
 
     def close(self) -> None:
         """Let the engine go."""
@@ -53,39 +126,113 @@ class Inference:
         if self._engine:
             self._engine.close()
 
-    def _submit(self, call: ChatCall, adapter: Path | None) -> "Future[GenerationResult]":
+    def _submit(self, call: Call, adapter: Path | None, on_piece: OnPiece | None) -> Asked:
         if self._engine is None:
             self._engine = self._load()
-        context = self._engine.context_length
-        size = sum(len(message["content"].encode()) for message in call.messages)
-        if len(call.messages) > context or size > context * MAX_TOKEN_BYTES:
-            raise _too_long(context, f"your messages have {size} bytes. {_SHORTEN}.")
-        prompt_tokens = self._engine.count_prompt_tokens(call.messages)
-        room = context - prompt_tokens
-        if room < 1:
-            raise _too_long(context, f"your messages resulted in {prompt_tokens} tokens. {_SHORTEN}.")
-        if call.max_tokens and call.max_tokens > room:
-            raise _too_long(
-                context,
-                f"you requested {prompt_tokens + call.max_tokens} tokens ({prompt_tokens} in the messages, "
-                f"{call.max_tokens} in the completion). {_SHORTEN} or completion.",
-            )
-        return self._engine.submit(
-            GenerationRequest(
-                adapter=adapter,
-                prompt=call.messages,
-                max_tokens=call.max_tokens or room,
-                temperature=call.temperature,
-                top_p=call.top_p,
-                seed=call.seed,
-                stop=call.stop,
-            )
+        engine = self._engine
+        requests = _requests(call, adapter, engine)
+        asked = Asked(engine, self._open)
+        try:
+            for number, request in enumerate(requests):
+                piece = partial(on_piece, number) if on_piece else None
+                asked.futures.append(engine.submit(request, on_piece=piece))
+        except BaseException as error:
+            asked.close()
+            if isinstance(error, UsageError):
+                raise _unusable(call, error) from None
+            raise
+        return asked
+
+
+def _close_unclaimed(submitting: "Future[Asked]") -> None:
+    if not submitting.cancelled() and submitting.exception() is None:
+        submitting.result().close()
+
+
+def _unusable(call: Call, error: UsageError) -> ApiError:
+    if call.schema is None:
+        return ApiError(str(error))
+    return ApiError(f"Invalid schema for response_format: {error}", param="response_format")
+
+
+def _requests(call: Call, adapter: Path | None, engine: Engine) -> list[GenerationRequest]:
+    most = _most_tokens(call)
+    limits = [(prompt, min(_limit(engine, prompt, call.max_tokens), most)) for prompt in call.prompts]
+    how = call.sampling
+    return [
+        GenerationRequest(
+            adapter=adapter,
+            prompt=prompt,
+            max_tokens=max_tokens,
+            temperature=how.temperature,
+            top_p=how.top_p,
+            seed=None if how.seed is None else answer_seed(how.seed, number),
+            stop=how.stop,
+            top_logprobs=call.top_logprobs,
+            schema=call.schema,
+            frequency_penalty=how.frequency_penalty,
+            presence_penalty=how.presence_penalty,
+            logit_bias=how.logit_bias,
         )
+        for prompt, max_tokens in limits
+        for number in range(call.answers)
+    ]
 
 
-def _too_long(limit: int, asked: str) -> ApiError:
+def answer_seed(seed: int, number: int) -> int:
+    """The seed of the `number`-th answer to a prompt. The first one's is the caller's own: it is the answer of `n=1`."""
+    if number == 0:
+        return seed
+    return int.from_bytes(sha256(f"{seed} {number}".encode()).digest()[:7], "big")
+
+
+def _most_tokens(call: Call) -> int:
+    """What each answer may have at most, so that all of them together stay within what one request may have."""
+    answers = len(call.prompts) * call.answers
+    if call.max_tokens is not None and answers * call.max_tokens > MAX_TOKENS_AT_ONCE:
+        raise ApiError(
+            "You requested that the server return too many choices. (HINT: the product of all prompts, `n` and the "
+            f"tokens of a choice must be at most {MAX_TOKENS_AT_ONCE}, but is {answers * call.max_tokens})",
+            param="n",
+        )
+    return max(1, MAX_TOKENS_AT_ONCE // answers)
+
+
+def _limit(engine: Engine, prompt: Conversation | str, max_tokens: int | None) -> int:
+    """How long an answer to this prompt may become, in tokens.
+
+    Raises:
+        ApiError: The prompt is empty, or it does not fit the context, alone or with what is asked for.
+    """
+    context = engine.context_length
+    if isinstance(prompt, str):
+        size, count, of = len(prompt.encode()), 1, ("prompt", "your prompt has", "prompt")
+    else:
+        size = sum(len(message["content"].encode()) for message in prompt)
+        count, of = len(prompt), ("messages", "your messages have", "messages")
+    param, have, where = of
+    shorten = f"Please reduce the length of the {where}"
+    if count > context or size > context * MAX_TOKEN_BYTES:
+        raise _too_long(context, param, f"{have} {size} bytes. {shorten}.")
+    used = engine.count_prompt_tokens(prompt)
+    if used < 1:
+        raise ApiError("Invalid 'prompt': it is empty, there is nothing to continue.", param=param)
+    room = context - used
+    if room < 1:
+        raise _too_long(context, param, f"your {where} resulted in {used} tokens. {shorten}.")
+    if max_tokens is not None and max_tokens > room:
+        raise _too_long(
+            context,
+            param,
+            f"you requested {used + max_tokens} tokens ({used} in the {where}, {max_tokens} in the completion). "
+            f"{shorten} or completion.",
+        )
+    return room if max_tokens is None else max_tokens
+
+
+def _too_long(limit: int, param: str, asked: str) -> ApiError:
     return ApiError(
         f"This model's maximum context length is {limit} tokens. However, {asked}",
-        param="messages",
+        param=param,
         code="context_length_exceeded",
     )
