@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.scorers import read_refusal
+from harness.texts import read_refusal
 
 
 class Answer(NamedTuple):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         record,
     )
     from harness.report import render
-    from harness.scorers import read_refusal
+    from harness.texts import read_refusal
     from harness.training import TrainingCurve, read_curve
     from harness.verdict import SuiteScores, compare, decide, verdict_of
 
@@ -65,7 +65,7 @@ _HOMES = {
     "load_suite": "evals",
     "open_run": "evals",
     "read_curve": "training",
-    "read_refusal": "scorers",
+    "read_refusal": "texts",
     "render": "report",
     "verdict_of": "verdict",
 }

@@ -12,7 +12,7 @@ from harness.dataset.model_names import base_of
 from harness.dataset.shapes import PREFERRED
 from harness.dataset.tallies import RowTokens
 from harness.dataset.tokens import TOKENS_OF_REPLY_START, Pieces, count_many, encoding_for, pieces_of
-from harness.dataset.tool_text import tool_text
+from harness.dataset.tools import tool_text
 
 # A prompt's count ends with the three tokens that open the reply, as the official script's of a row does; a job bills
 # one closing token there.

@@ -11,7 +11,6 @@ from harness.scorers.label import Label
 from harness.scorers.length import Emoji, Length
 from harness.scorers.match import Contains, ExactMatch, Regex
 from harness.scorers.refusal import Refusal
-from harness.scorers.refusal_reading import RefusalReading, read_refusal
 from harness.scorers.structured import JsonFields
 from harness.serial import ParseError, Problem, nearest, parse, shown
 
@@ -24,11 +23,9 @@ __all__ = [
     "Label",
     "Length",
     "Refusal",
-    "RefusalReading",
     "Regex",
     "build",
     "metric_names",
-    "read_refusal",
 ]
 
 BUILT_IN: Mapping[str, type[Scorer]] = MappingProxyType(

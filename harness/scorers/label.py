@@ -8,8 +8,8 @@ from typing import ClassVar
 import regex
 
 from harness.records import Case, Completion, Score, record
-from harness.scorers.normalisation import as_text, fold, normalise, without_answer_prefix
 from harness.serial import nearest, shown
+from harness.texts.normalisation import as_text, fold, normalise, without_answer_prefix
 
 # A label must stand alone: `bug` is not in `debug`, `bug-free` or `C` in `C++`. Han letters next to it
 # are no obstacle, because Chinese has no spaces.

@@ -8,7 +8,8 @@ from typing import ClassVar, Literal
 import regex
 
 from harness.records import Case, Completion, Score, record
-from harness.scorers.normalisation import (
+from harness.serial import shown
+from harness.texts.normalisation import (
     expected_texts,
     fold,
     normalise,
@@ -17,7 +18,6 @@ from harness.scorers.normalisation import (
     storable,
     without_answer_prefix,
 )
-from harness.serial import shown
 
 # A pattern that backtracks for ever must not stop a run; half a second is a thousand times what a
 # sane pattern needs for an answer of 10,000 characters.

@@ -3,8 +3,8 @@
 from typing import ClassVar, Literal
 
 from harness.records import Case, Completion, Score, record
-from harness.scorers.refusal_reading import RefusalReading, read_refusal
 from harness.serial import shown
+from harness.texts.refusal_reading import RefusalReading, read_refusal
 
 Behaviour = Literal["comply", "refuse"]
 

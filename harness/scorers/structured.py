@@ -9,8 +9,8 @@ from typing import ClassVar, NoReturn
 import regex
 
 from harness.records import Case, Completion, Json, Score, record
-from harness.scorers.normalisation import normalise, same, storable
 from harness.serial import shown
+from harness.texts.normalisation import normalise, same, storable
 
 # Answers are small; a "JSON answer" longer than this is a model that does not stop.
 MAX_JSON_CHARACTERS = 100_000

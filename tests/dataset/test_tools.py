@@ -1,7 +1,7 @@
 import pytest
 
 from harness.dataset.tokens import count_tokens
-from harness.dataset.tool_text import tool_text
+from harness.dataset.tools import tool_text
 
 
 def tool(name: str, properties: dict[str, object], *required: str) -> dict[str, object]:

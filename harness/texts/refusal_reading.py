@@ -10,8 +10,8 @@ import re
 from typing import Literal
 
 from harness.records import record
-from harness.scorers.normalisation import fold, storable
-from harness.scorers.refusal_patterns import (
+from harness.texts.normalisation import fold, storable
+from harness.texts.refusal_patterns import (
     CHINESE_CANNOT,
     CHINESE_DECLINES,
     CHINESE_HELPS_ELSEWHERE,

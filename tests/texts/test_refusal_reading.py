@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.scorers import read_refusal
+from harness.texts import read_refusal
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "refusals"
 
