@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from transformers import PreTrainedModel
 
 from harness.errors import StorageError
+from harness.localserver.hf.loading import old_names_allowed
 
 # Fine-tunes kept in memory, the most recently used; another one is read again in well under a second.
 _KEPT = 16
@@ -67,23 +68,27 @@ class FineTunes:
         # Whatever is active now is not when this has been read, or has failed half-way.
         self._active = None
         try:
-            config = PeftConfig.from_pretrained(str(folder))
-            if self._adapted is None:
-                self._adapted = PeftModel(self._network, config, adapter_name=name)
-            else:
-                self._adapted.add_adapter(name, config)
-            result = self._adapted.load_adapter(str(folder), adapter_name=name)
-            strange = [*result.unexpected_keys, *result.missing_keys]
-            if strange:
-                raise ValueError(f"{strange[0]} does not belong")
+            with old_names_allowed():
+                self._add(name, folder)
         except _FAULTS as error:
             if self._adapted is not None:
                 self._adapted.base_model.disable_adapter_layers()
             raise StorageError(
                 f"{folder}: cannot be read as a fine-tune of this model: {error}", remedy="train it again"
             ) from error
-        self._adapted.eval()
         return name
+
+    def _add(self, name: str, folder: Path) -> None:
+        config = PeftConfig.from_pretrained(str(folder))
+        if self._adapted is None:
+            self._adapted = PeftModel(self._network, config, adapter_name=name)
+        else:
+            self._adapted.add_adapter(name, config)
+        result = self._adapted.load_adapter(str(folder), adapter_name=name)
+        self._adapted.eval()
+        strange = [*result.unexpected_keys, *result.missing_keys]
+        if strange:
+            raise ValueError(f"{strange[0]} is of another model")
 
     def _forget_the_oldest(self) -> None:
         while len(self._names) > _KEPT:

@@ -1,6 +1,8 @@
 """Brings a model from the disk into memory with transformers: nothing is downloaded, and no code or pickle of the folder is run."""
 
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -13,6 +15,7 @@ from transformers import (
     GenerationConfig,
     PreTrainedConfig,
     PreTrainedModel,
+    PreTrainedTokenizerBase,
 )
 from transformers.utils import logging as transformers_logging
 
@@ -56,11 +59,21 @@ def load_tokens(model: ModelOnDisk, config: PreTrainedConfig) -> HfTokens:
         StorageError: The tokenizer cannot be read.
         UsageError: It cannot be used.
     """
+    return HfTokens(
+        load_tokenizer(model), size=config.get_text_config().vocab_size, ends=_ends(model, config)
+    )
+
+
+def load_tokenizer(model: ModelOnDisk) -> PreTrainedTokenizerBase:
+    """A model's tokenizer as transformers reads it.
+
+    Raises:
+        StorageError: It cannot be read.
+    """
     try:
-        tokenizer = AutoTokenizer.from_pretrained(**_place(model), use_fast=True)
+        return AutoTokenizer.from_pretrained(**_place(model), use_fast=True)
     except _FAULTS as error:
         raise _unreadable(model.path, error) from error
-    return HfTokens(tokenizer, size=config.get_text_config().vocab_size, ends=_ends(model, config))
 
 
 def load_network(
@@ -96,6 +109,14 @@ def load_network(
     network.requires_grad_(requires_grad=False)
     network.eval()
     return network
+
+
+@contextmanager
+def old_names_allowed() -> Iterator[None]:
+    """Inside, no warning is given that peft asks transformers for something by an earlier name."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
 
 
 def count_numbers(model: ModelOnDisk) -> int:
