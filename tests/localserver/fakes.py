@@ -235,6 +235,19 @@ def training_rows(count: int = 12, *, start: int = 0) -> bytes:
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
 
 
+def preference_rows(count: int = 12) -> bytes:
+    """Rows of a training file for DPO."""
+    rows = [
+        {
+            "input": {"messages": [{"role": "user", "content": f"What is {number} and one?"}]},
+            "preferred_output": [{"role": "assistant", "content": str(number + 1)}],
+            "non_preferred_output": [{"role": "assistant", "content": "No idea."}],
+        }
+        for number in range(count)
+    ]
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
 def trainer_setup(*, command: tuple[str, ...] = TRAINER, grace_s: float = 5.0) -> TrainerSetup:
     return TrainerSetup(
         command=command, weights=Path("weights.gguf"), threads=1, grace_s=grace_s, poll_s=0.01
@@ -249,16 +262,18 @@ def running_server(
     trainer: TrainerSetup | None = None,
     api_key: str | None = None,
     max_upload_bytes: int = 2**20,
+    training_closed: bool = False,
+    base: ServedModel = BASE,
 ) -> Iterator[Server]:
     """Serve a state folder on a free loopback port, from a thread of its own."""
     chosen = engine or EchoEngine()
     store = open_store(state)
     app = create_app(
         store,
-        base=BASE,
+        base=base,
         engine=lambda: chosen,
         trainer=trainer or trainer_setup(),
-        terms=Terms(api_key=api_key, max_upload_bytes=max_upload_bytes),
+        terms=Terms(api_key=api_key, max_upload_bytes=max_upload_bytes, training_closed=training_closed),
     )
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(server_settings(app))

@@ -1,40 +1,39 @@
 """When will it be done? Estimates from how fast the training at work goes."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
-from harness.localserver.state.identifiers import now
 from harness.localserver.state.objects import StoredJob, TrainingStep
 
 
-@dataclass
 class Pace:
     """How fast one start of a trainer goes, measured between its own steps: what an earlier start took does not count."""
 
-    job_id: str
-    rows_per_step: int
-    first_step: int = 0
-    began_s: float = 0.0
-    seconds_per_step: float | None = None
-    finish: float | None = None
+    def __init__(self, job: StoredJob, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.job_id = job.id
+        batch = job.hyperparameters.batch_size
+        self._rows_per_step = batch if isinstance(batch, int) else 1
+        self._clock = clock
+        self._first: TrainingStep | None = None
+        self._heard = 0.0
+        self._steps_left = 0
+        self._step_s: float | None = None
 
     def note(self, step: TrainingStep) -> None:
-        """A step has been taken now."""
-        clock = time.monotonic()
-        if not self.first_step:
-            self.first_step, self.began_s = step.step, clock
-        elif step.step > self.first_step:
-            self.seconds_per_step = (clock - self.began_s) / (step.step - self.first_step)
-            self.finish = time.time() + self.seconds_per_step * (step.total_steps - step.step)
+        """A step has been heard of now."""
+        self._heard = self._clock()
+        self._steps_left = step.total_steps - step.step
+        first = self._first = self._first or step
+        if step.step > first.step:
+            self._step_s = (step.seconds - first.seconds) / (step.step - first.step)
 
-    def finish_after(self, jobs: Sequence[StoredJob]) -> int | None:
-        """When jobs that follow this one will be done, if their rows take as long; Unix time, None while unknown."""
-        if self.finish is None or self.seconds_per_step is None:
+    def seconds_left(self, then: Sequence[StoredJob] = ()) -> float | None:
+        """Until this training, and then those jobs if their rows take as long, are done; None before two steps."""
+        if self._step_s is None:
             return None
-        rows = sum(_rows(job) for job in jobs)
-        later_s = rows * self.seconds_per_step / self.rows_per_step
-        return max(now(), round(self.finish)) + round(later_s)
+        own_s = self._heard + self._step_s * self._steps_left - self._clock()
+        rows = sum(_rows(job) for job in then)
+        return max(0.0, own_s) + rows * self._step_s / self._rows_per_step
 
 
 def _rows(job: StoredJob) -> int:

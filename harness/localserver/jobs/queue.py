@@ -115,11 +115,14 @@ class JobQueue:
     def estimated_finish(self, job: StoredJob) -> int | None:
         """When a running or queued job should be done, by the pace of the training at work; Unix time."""
         pace = self._pace
-        if pace is None or job.status not in {"running", "queued"} or job.base_digest != self._base_digest:
+        if pace is None or job.base_digest != self._base_digest:
             return None
-        if job.id == pace.job_id:
-            return pace.finish_after([]) if job.status == "running" else None
-        return pace.finish_after([other for other in self._queued() if other.number <= job.number])
+        left_s = None
+        if job.status == "running":
+            left_s = pace.seconds_left()
+        elif job.status == "queued" and job.id != pace.job_id:
+            left_s = pace.seconds_left([other for other in self._queued() if other.number <= job.number])
+        return None if left_s is None else now() + round(left_s)
 
     # --- from state to state ---
 
@@ -218,13 +221,12 @@ class JobQueue:
     async def _run_trainer(self, job: StoredJob) -> Outcome:
         job, trainer = await self._start_trainer(job)
         self._at_work = (job, trainer)
-        batch = job.hyperparameters.batch_size
-        self._pace = Pace(job_id=job.id, rows_per_step=batch if isinstance(batch, int) else 1)
+        self._pace = pace = Pace(job)
         try:
             self._steer()
             async for step in trainer.steps():
                 self._chronicle.tell_step(job, step)
-                self._pace.note(step)
+                pace.note(step)
         finally:
             await trainer.stop()
             self._at_work = self._pace = None

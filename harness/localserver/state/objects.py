@@ -134,6 +134,7 @@ class TrainingStep:
     OpenAI does not tell how it names what it measures of DPO; those names are this server's.
 
     Attributes:
+        seconds: Since the trainer was started, by its own clock.
         train_preference_accuracy: Share of the rows whose preferred answer has the higher reward.
         train_reward_margin: By how much, on average, its reward is the higher one.
     """
@@ -141,6 +142,7 @@ class TrainingStep:
     step: int
     total_steps: int
     epoch_end: bool = False
+    seconds: float = 0.0
     train_loss: float | None = None
     train_mean_token_accuracy: float | None = None
     train_preference_accuracy: float | None = None
@@ -164,4 +166,4 @@ class TrainingStep:
 
 
 # The fields of a step that are measured, in their order.
-MEASURES = tuple(item.name for item in fields(TrainingStep))[3:]
+MEASURES = tuple(item.name for item in fields(TrainingStep))[4:]
