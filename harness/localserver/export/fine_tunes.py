@@ -5,11 +5,12 @@ A folder appears under its name only when it is whole.
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
+import torch
 from safetensors import SafetensorError, safe_open
 
 from harness.errors import StorageError, UsageError
@@ -25,6 +26,9 @@ from harness.localserver.model.adapters import CONFIG_NAME, TENSORS_NAME
 
 Precision: TypeAlias = Literal["bfloat16", "float32"]
 Progress: TypeAlias = Callable[[int, int], None]
+
+TORCH_TYPES: Mapping[Precision, torch.dtype] = {"bfloat16": torch.bfloat16, "float32": torch.float32}
+BYTES_EACH: Mapping[Precision, int] = {"bfloat16": 2, "float32": 4}
 
 # What this program wrote a folder from. It is also how a base model that lies there already is known again.
 NOTE_NAME = "harness-export.json"

@@ -1,7 +1,7 @@
 """How do other programs read this network? Its sizes and weights as the folder transformers, vLLM and llama.cpp's converter take."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from math import prod
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from harness.localserver.export.fine_tunes import Precision, Progress
+from harness.localserver.export.fine_tunes import BYTES_EACH, TORCH_TYPES, Precision, Progress
 from harness.localserver.export.tokenizer import tokenizer_files
 from harness.localserver.model.adapters import ATTENTION_INPUT, FEED_INPUT, Adapter, load_adapter, merge
 from harness.localserver.model.gguf_file import GgufFile
@@ -18,8 +18,6 @@ from harness.localserver.model.network import LayerWeights, NetworkShape, read_l
 from harness.localserver.model.tokenizer import ChatTokenizer
 
 WEIGHTS_NAME = "model.safetensors"
-_TORCH_TYPES: Mapping[Precision, torch.dtype] = {"bfloat16": torch.bfloat16, "float32": torch.float32}
-_BYTES_EACH: Mapping[Precision, int] = {"bfloat16": 2, "float32": 4}
 # Beside the weights: the tokenizer is by far the largest, 3.5 MB for a vocabulary of 49,152.
 _OTHER_BYTES = 2**23
 
@@ -43,7 +41,7 @@ class GgufModel:
 
     def folder_bytes(self, precision: Precision) -> int:
         """How much room a folder of this model takes on disk, rounded up."""
-        return _parameters(read_shape(self._gguf)) * _BYTES_EACH[precision] + _OTHER_BYTES
+        return _parameters(read_shape(self._gguf)) * BYTES_EACH[precision] + _OTHER_BYTES
 
     def write(self, folder: Path, *, adapter: Path | None, precision: Precision, progress: Progress) -> None:
         """Write the model, with a fine-tune's changes merged into it if there is one, as a Hugging Face folder.
@@ -52,13 +50,13 @@ class GgufModel:
         """
         shape = read_shape(self._gguf)
         changes = load_adapter(adapter, shape) if adapter else None
-        total = _parameters(shape) * _BYTES_EACH[precision]
+        total = _parameters(shape) * BYTES_EACH[precision]
         tensors: dict[str, Tensor] = {}
         done = 0
         for name, tensor in _tensors(self._gguf, shape, changes):
             # Copied, for a file of weights takes no two tensors that share memory, as the parts of a stack do.
-            tensors[name] = tensor.to(_TORCH_TYPES[precision], copy=True)
-            done += tensor.numel() * _BYTES_EACH[precision]
+            tensors[name] = tensor.to(TORCH_TYPES[precision], copy=True)
+            done += tensor.numel() * BYTES_EACH[precision]
             progress(done, total)
         save_file(tensors, folder / WEIGHTS_NAME, metadata={"format": "pt"})
         files = {**tokenizer_files(self._gguf), **_config_files(self._gguf, shape, precision)}
