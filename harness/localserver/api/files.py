@@ -31,7 +31,8 @@ MAX_LIFE_S = 2_592_000
 # Files of a batch go after thirty days unless their upload says otherwise; others stay.
 LIFE_S = {"batch": MAX_LIFE_S}
 
-_FIELDS = ("purpose", "expires_after[anchor]", "expires_after[seconds]")
+# The oldest clients can name a model at an upload; it never meant anything.
+_FIELDS = ("purpose", "expires_after[anchor]", "expires_after[seconds]", "model")
 
 
 def file_routes() -> list[BaseRoute]:
