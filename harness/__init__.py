@@ -8,6 +8,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from harness.dataset import DatasetReport, check_dataset
     from harness.errors import HarnessError
     from harness.evals import evaluate, load_suite, open_run
     from harness.protocols import Model
@@ -32,6 +33,7 @@ __all__ = [
     "Case",
     "Comparison",
     "Completion",
+    "DatasetReport",
     "Failure",
     "HarnessError",
     "Model",
@@ -42,6 +44,7 @@ __all__ = [
     "SuiteScores",
     "TrainingCurve",
     "Verdict",
+    "check_dataset",
     "compare",
     "decide",
     "evaluate",
@@ -55,10 +58,12 @@ __all__ = [
 ]
 
 _HOMES = {
+    "DatasetReport": "dataset",
     "HarnessError": "errors",
     "Model": "protocols",
     "SuiteScores": "verdict",
     "TrainingCurve": "training",
+    "check_dataset": "dataset",
     "compare": "verdict",
     "decide": "verdict",
     "evaluate": "evals",

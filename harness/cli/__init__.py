@@ -62,7 +62,7 @@ def printable(text: str) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from harness.cli import models, runs, serve
+    from harness.cli import data, models, runs, serve
 
     parser = argparse.ArgumentParser(
         prog="harness",
@@ -70,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    data.add_commands(commands)
     runs.add_commands(commands)
     serve.add_command(commands)
     models.add_commands(commands)

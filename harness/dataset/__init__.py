@@ -1,17 +1,24 @@
-"""Training data: reading it, counting its tokens, pricing it."""
+"""Training data: reading it, checking it, counting its tokens, pricing it."""
 
 from harness.dataset.billing import billed_tokens, default_epochs, training_cost_usd
+from harness.dataset.checking import check_dataset
 from harness.dataset.cost import Price, cost_usd, price_of
 from harness.dataset.examples import Dataset, Example, read_dataset
+from harness.dataset.findings import Finding
+from harness.dataset.lines import read_lines
 from harness.dataset.model_names import base_of, is_tuned
+from harness.dataset.report import DatasetReport
 from harness.dataset.tokens import count_message_tokens, count_tokens, encoding_for
 
 __all__ = [
     "Dataset",
+    "DatasetReport",
     "Example",
+    "Finding",
     "Price",
     "base_of",
     "billed_tokens",
+    "check_dataset",
     "cost_usd",
     "count_message_tokens",
     "count_tokens",
@@ -20,5 +27,6 @@ __all__ = [
     "is_tuned",
     "price_of",
     "read_dataset",
+    "read_lines",
     "training_cost_usd",
 ]

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from harness.dataset.billing import default_epochs
+from harness.dataset.lines import Line
 from harness.dataset.tokens import TOKENS_OF_REPLY_START, TOKENS_PER_MESSAGE, TOKENS_PER_NAME
 from harness.records import Json, record
 
@@ -84,6 +85,13 @@ def format_errors(row: Json, *, edition: Edition) -> Counter[str]:
     if not any(message.get("role", None) == "assistant" for message in messages):
         errors["example_missing_assistant_message"] += 1
     return errors
+
+
+def _read(line: Line) -> Json:
+    """The row, or the kind of exception the script's reading of the file ends with."""
+    if line.fault:
+        raise ValueError(line.fault.what)
+    return line.row
 
 
 def _is_known(role: Json, edition: Edition) -> bool:
@@ -159,4 +167,67 @@ def estimate(totals: Sequence[int], *, rows: int, limit: int = MAX_TOKENS) -> Es
         tokens=sum(min(limit, total) for total in totals),
         epochs=default_epochs(rows),
         too_long=sum(total > limit for total in totals),
+    )
+
+
+@record
+class Stop:
+    """A row at which the script ends with an exception."""
+
+    line: int
+    error: str
+
+
+@record
+class OfficialReport:
+    """What the script prints of a file, counted over the rows it can count.
+
+    `stops` are rows, the first of them, at which the script itself would have ended; `stopped` counts them all.
+    """
+
+    edition: Edition
+    rows: int
+    errors: Mapping[str, int]
+    no_system: int
+    no_user: int
+    messages: Distribution | None
+    tokens: Distribution | None
+    answers: Distribution | None
+    estimate: Estimate
+    stops: tuple[Stop, ...]
+    stopped: int
+
+
+# Rows that stop the script, told one by one.
+SHOWN_STOPS = 5
+
+
+def official_report(
+    lines: Iterable[Line], count: CountTokens, *, edition: Edition, limit: int = MAX_TOKENS
+) -> OfficialReport:
+    """The script's report of a file's lines."""
+    errors: Counter[str] = Counter()
+    counted: list[RowCounts] = []
+    stops: list[Stop] = []
+    rows = 0
+    for line in lines:
+        rows += 1
+        try:
+            errors += format_errors(_read(line), edition=edition)
+            counted.append(count_row(line.row, count))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            stops.append(Stop(line=line.number, error=f"{type(error).__name__}: {error}"))
+    totals = [row.total for row in counted]
+    return OfficialReport(
+        edition=edition,
+        rows=rows,
+        errors=dict(errors),
+        no_system=sum(row.no_system for row in counted),
+        no_user=sum(row.no_user for row in counted),
+        messages=distribution([row.messages for row in counted]) if counted else None,
+        tokens=distribution(totals) if counted else None,
+        answers=distribution([row.assistant for row in counted]) if counted else None,
+        estimate=estimate(totals, rows=max(1, rows), limit=limit),
+        stops=tuple(stops[:SHOWN_STOPS]),
+        stopped=len(stops),
     )

@@ -1,0 +1,75 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.cli import main
+
+ROW = {"messages": [{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "4"}]}
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "train.jsonl"
+    path.write_text((json.dumps(ROW) + "\n") * 12)
+    return path
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    status = main(arguments)
+    return status, *capsys.readouterr()
+
+
+def test_a_good_file_is_fit_and_exits_0(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = said(capsys, "data", "check", str(file), "--model", "gpt-4o-mini")
+    assert status == 0
+    assert "12 of 12 rows can be trained on, as chat rows" in out
+    assert "8 epochs, batch size 1, learning-rate multiplier 1.8" in out
+    assert out.rstrip().endswith("fit for a job")
+
+
+def test_a_bad_row_is_told_with_its_place_and_remedy_and_exits_1(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with file.open("a") as rows:
+        rows.write(json.dumps({"conversations": [{"from": "human\x1b[2J", "value": "x"}]}) + "\n")
+    status, out, _ = said(capsys, "data", "check", str(file))
+    assert status == 1
+    assert "ERROR foreign_shape: 1" in out
+    assert f"{file}:13: no messages" in out
+    assert "harness data convert IN OUT --from sharegpt" in out
+    assert "\x1b" not in out
+
+
+def test_report_as_json_has_every_figure(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = said(
+        capsys, "data", "check", str(file), "--valid", str(file), "--json", "--model", "gpt-4o-mini"
+    )
+    report = json.loads(out)
+    assert (status, report["rows"], report["epochs"], report["valid"]["rows"]) == (0, 12, 8, 12)
+    assert report["script_tokens"] - report["billed_tokens"] == 2 * 12
+
+
+def test_model_comes_from_the_configuration(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.with_name("harness.toml").write_text('base = "gpt-3.5-turbo"\n')
+    assert json.loads(said(capsys, "data", "check", str(file), "--json")[1])["model"] == "gpt-3.5-turbo"
+
+
+def test_official_report_is_printed_with_its_footnote(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with file.open("a") as rows:
+        rows.write('{"messages": [{"role": "assistant", "content": "x", "weight": 1}]}\n')
+    status, out, _ = said(capsys, "data", "check", str(file), "--official")
+    assert status == 1
+    assert "Num examples: 13" in out
+    assert "No errors found" in out
+    assert "the script ends here: line 13: TypeError" in out
+    assert "quantiles 0.1 and 0.9" in out
+    older = said(capsys, "data", "check", str(file), "--official", "2023", "--json")[1]
+    assert json.loads(older)["errors"] == {"message_unrecognized_key": 1}
+
+
+def test_missing_file_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = said(capsys, "data", "check", "nowhere.jsonl")
+    assert (status, out) == (2, "")
+    assert "nowhere.jsonl: No such file" in err
