@@ -54,6 +54,7 @@ class LocalServer:
 def start(
     state: Path,
     *,
+    model: Path | None = None,
     on_event: Callable[[Mapping[str, object]], None] | None = None,
     timeout_s: float = START_TIMEOUT_S,
 ) -> LocalServer:
@@ -61,8 +62,9 @@ def start(
 
     Args:
         state: The folder of its files, jobs and models; made if it is not there.
+        model: A Hugging Face folder or a GGUF file; the embedded model by default.
         on_event: Called here, in this thread, with `{"event": "weights", "done", "total"}` (bytes) while the
-            weights are fetched, and with `{"event": "ready", "base_url", "model", "weights"}`.
+            weights are fetched, and with `{"event": "ready", "base_url", "model", "weights", ...}`.
         timeout_s: Seconds without any news from the server after which it is given up.
 
     Raises:
@@ -77,6 +79,7 @@ def start(
         str(state),
         "--parent-pid",
         str(os.getpid()),
+        *(("--model", str(model)) if model else ()),
     )
     return launch(command, log=state / "server.log", on_event=on_event, timeout_s=timeout_s)
 

@@ -2,19 +2,22 @@
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from harness.errors import EndpointError, UsageError
 from harness.localserver.api.connections import server_settings
 
+_log = logging.getLogger(__name__)
 # How often the server looks whether the process it serves still lives.
 WATCH_S = 0.5
 
@@ -45,10 +48,15 @@ def base_url(listener: socket.socket) -> str:
 
 
 async def serve(
-    app: ASGIApp, listener: socket.socket, *, parent_pid: int | None, on_ready: Callable[[], None]
+    app: ASGIApp,
+    listener: socket.socket,
+    *,
+    parent_pid: int | None,
+    on_ready: Callable[[], None],
+    verbose: bool = False,
 ) -> None:
-    """Answer requests until SIGTERM or SIGINT, or until the parent is gone."""
-    server = uvicorn.Server(server_settings(app))
+    """Answer requests until SIGTERM or SIGINT, or until the parent is gone; `verbose` logs a line for each."""
+    server = uvicorn.Server(server_settings(RequestLog(app) if verbose else app))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started and not serving.done():
         await asyncio.sleep(0.01)
@@ -58,6 +66,33 @@ async def serve(
     await serving
     if watching:
         watching.cancel()
+
+
+class RequestLog:
+    """Logs what was asked, the status it was answered with, and how long that took; no headers, which bear keys, and no bodies."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and log it when it has been answered."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.monotonic()
+        status = 0
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        finally:
+            taken_ms = (time.monotonic() - started) * 1000
+            # The path is the client's text: quoted, so that it cannot forge a line or steer a terminal.
+            _log.info("%s %r %d %.0f ms", scope["method"], scope["path"], status, taken_ms)
 
 
 async def _watch(parent_pid: int, server: uvicorn.Server) -> None:

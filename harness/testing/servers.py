@@ -5,12 +5,13 @@ from pathlib import Path
 from harness import localserver
 
 
-def local_server(state: Path) -> localserver.LocalServer:
+def local_server(state: Path, *, model: Path | None = None) -> localserver.LocalServer:
     """A server whose files, jobs and models live under `state`; use it in a `with` block.
 
-    The first start of all fetches the model's weights (93 MB) into the user's cache.
+    It serves the model in a Hugging Face folder or GGUF file, by default the embedded one, whose weights (93 MB) the
+    first start of all fetches into the user's cache.
 
     Raises:
         EndpointError: It could not start; the remedy is the server's own.
     """
-    return localserver.start(state)
+    return localserver.start(state, model=model)

@@ -11,7 +11,7 @@ from harness.localserver.hf.chat_tokens import HfTokens
 from harness.localserver.hf.decoders import Network, RowsApart, RowsTogether, bytes_per_token
 from harness.localserver.hf.fine_tunes import FineTunes
 from harness.localserver.hf.loading import context_of, count_numbers, load_config, load_network, load_tokens
-from harness.localserver.hf.memory import free_memory, serving_precision
+from harness.localserver.hf.precision import free_memory, serving_precision
 from harness.localserver.hf.recognition import ModelOnDisk
 from harness.localserver.model.processors import available_processors
 
@@ -87,7 +87,7 @@ class HfBackend:
 
     def _load(self) -> Network:
         numbers = count_numbers(self._model)
-        dtype = serving_precision(self._device, numbers=numbers, free=free_memory(self._device))
+        dtype = serving_precision(self._device, numbers=numbers)
         network = Network(load_network(self._model, self._config, dtype=dtype, device=self._device))
         self._bytes_per_token = bytes_per_token(network)
         manner = "one by one" if self._bytes_per_token is None else "side by side"

@@ -20,7 +20,7 @@ from harness.localserver.hf.loading import (
     load_network,
     load_tokens,
 )
-from harness.localserver.hf.memory import free_memory, learning_precision
+from harness.localserver.hf.precision import learning_precision
 from harness.localserver.hf.recognition import ModelOnDisk, recognise
 from harness.localserver.hf.student import Student
 from harness.localserver.training.device import training_device
@@ -58,7 +58,7 @@ def open_hf_learner(plan: TrainingPlan) -> "HfLearner":
         return read_lesson(path, tokens, method=plan.method, param=param, context=context)
 
     lesson, exam = read(plan.training_file, "training_file"), read(plan.validation_file, "validation_file")
-    dtype = learning_precision(device, numbers=count_numbers(model), free=free_memory(device))
+    dtype = learning_precision(device, numbers=count_numbers(model))
     network = load_network(model, config, dtype=dtype, device=device)
     student = Student(network, base=model.path, seed=plan.seed)
     return HfLearner(student, lesson=lesson, exam=exam, beta=plan.beta, model=_identity(model))

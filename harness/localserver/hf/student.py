@@ -138,7 +138,7 @@ class Student:
 
 
 def _write_in_order(config: Path) -> None:
-    """peft writes its sets in the order of the day; the same adapter shall be the same files."""
+    """The same adapter shall be the same files; peft writes its sets in whatever order they have."""
     settings = json.loads(config.read_text(encoding="utf-8"))
     settings["target_modules"] = sorted(settings["target_modules"])
     config.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
