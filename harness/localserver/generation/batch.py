@@ -19,7 +19,7 @@ from harness.localserver.generation.sampling import Chooser, Manner, choose
 class Prompt:
     """What to continue, and how: at most `max_tokens` tokens, ending before the first of the `stop` texts.
 
-    `constraint` is this answer's own: it is used up by it.
+    `constraint` is this answer's own: it is used up by it. `opening` is left out where the answer begins with it.
     """
 
     ids: Ids
@@ -29,6 +29,7 @@ class Prompt:
     top_logprobs: int | None = None
     constraint: Constraint | None = None
     on_piece: Callable[[Piece], None] | None = None
+    opening: bytes = b""
 
     @property
     def most_tokens(self) -> int:
@@ -69,7 +70,8 @@ class _Row:
         self._tokens += 1
         top = self.prompt.top_logprobs
         logprob = None if top is None else token_logprob(logits, token, alternatives=top, tokens=tokens)
-        self._draft.write(tokens.token_bytes(token), logprob)
+        data = tokens.token_bytes(token)
+        self._draft.write(data.removeprefix(self.prompt.opening) if self._tokens == 1 else data, logprob)
         if self._draft.is_stopped or (constraint and constraint.is_fulfilled):
             return self._finished(complete=True)
         if self._tokens >= self.prompt.max_tokens:

@@ -28,8 +28,15 @@ class Tokens(Protocol):
     def control_ids(self) -> frozenset[int]:
         """Tokens that are marks, not text; an answer ends at any of them."""
 
+    @property
+    def answer_opening(self) -> bytes:
+        """What the chat form puts between a prompt and an answer's text: the model writes it, but it is no part of the answer."""
+
     def encode_text(self, text: str) -> list[int]:
         """The ids of plain text; none of them is a control token, whatever the text says."""
+
+    def encode_opening(self, text: str) -> list[int]:
+        """The same for a text read from its beginning: after the mark that some models expect there."""
 
     def encode_prompt(self, messages: Sequence[Mapping[str, object]]) -> list[int]:
         """The ids the model continues: the conversation in its chat form, then the head of an assistant message."""

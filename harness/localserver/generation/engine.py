@@ -86,7 +86,7 @@ class Engine:
         tokens = self._backend.tokens
         if isinstance(prompt, str):
             # An empty text is continued like the beginning of one: after the mark between two texts.
-            return tuple(tokens.encode_text(prompt)) or (tokens.end_id,)
+            return tuple(tokens.encode_opening(prompt)) or (tokens.end_id,)
         return tuple(tokens.encode_prompt(prompt))
 
     def _prompt(self, request: GenerationRequest, on_piece: Callable[[Piece], None] | None) -> Prompt:
@@ -118,6 +118,7 @@ class Engine:
             top_logprobs=request.top_logprobs,
             constraint=None if request.schema is None else self._grammars.constraint(request.schema),
             on_piece=on_piece,
+            opening=b"" if isinstance(request.prompt, str) else self._backend.tokens.answer_opening,
         )
 
     def _work(self, worker: int) -> None:
