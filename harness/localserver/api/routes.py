@@ -10,8 +10,10 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from harness.errors import HarnessError
+from harness.localserver.api.batches import InProcess, batch_routes
 from harness.localserver.api.chat import chat_routes
 from harness.localserver.api.edge import Edge
+from harness.localserver.api.failures import failure_of
 from harness.localserver.api.files import file_routes
 from harness.localserver.api.fine_tuning import fine_tuning_routes
 from harness.localserver.api.inference import Inference
@@ -20,6 +22,7 @@ from harness.localserver.api.services import ServedModel, Services, Terms
 from harness.localserver.api.text_completions import text_routes
 from harness.localserver.api.wire import ApiError
 from harness.localserver.generation.requests import Engine
+from harness.localserver.jobs.batch_runner import BatchRunner
 from harness.localserver.jobs.queue import JobQueue
 from harness.localserver.jobs.trainer_process import TrainerSetup
 from harness.localserver.state.store import Store
@@ -55,22 +58,32 @@ def create_app(
             training_closed=agreed.training_closed,
         )
         app.state.services = services
+        app.state.batches = batches = BatchRunner(store, InProcess(services))
         services.jobs.start()
+        batches.start()
         try:
             yield
         finally:
+            await batches.stop()
             await services.jobs.stop()
             services.inference.close()
 
     app = Starlette(
-        routes=[*file_routes(), *fine_tuning_routes(), *model_routes(), *chat_routes(), *text_routes()],
+        routes=[
+            *file_routes(),
+            *fine_tuning_routes(),
+            *model_routes(),
+            *chat_routes(),
+            *text_routes(),
+            *batch_routes(),
+        ],
         lifespan=lifespan,
         exception_handlers={
             ApiError: _on_api_error,
             HTTPException: _on_http_error,
-            HarnessError: _on_harness_error,
-            OSError: _on_disk_error,
-            Exception: _on_error,
+            HarnessError: _on_failure,
+            OSError: _on_failure,
+            Exception: _on_failure,
         },
     )
     app.router.redirect_slashes = False
@@ -82,23 +95,9 @@ async def _on_api_error(_: Request, error: Exception) -> Response:
     return error.response()
 
 
-async def _on_harness_error(_: Request, error: Exception) -> Response:
-    """A fault a person can mend: its sentence is the answer."""
-    return ApiError(str(error), status=500, kind="server_error").response()
-
-
-async def _on_disk_error(_: Request, error: Exception) -> Response:
-    """The state folder cannot be read or written; what was asked for has not happened."""
-    assert isinstance(error, OSError)
-    message = f"The server's state folder failed it: {error.strerror or type(error).__name__}."
-    return ApiError(message, status=500, kind="server_error").response()
-
-
-async def _on_error(_: Request, error: Exception) -> Response:
-    """A fault nobody foresaw; the edge writes it to the log, under the id in the answer's header."""
-    name = type(error).__name__
-    message = f"The server had an error while processing your request ({name}). Its log says more."
-    return ApiError(message, status=500, kind="server_error").response()
+async def _on_failure(_: Request, error: Exception) -> Response:
+    """Not the caller's doing. Of a fault nobody foresaw the edge writes more to the log, under the id in the answer's header."""
+    return failure_of(error).response()
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:

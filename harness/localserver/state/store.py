@@ -6,6 +6,7 @@
     <root>/jobs/<id>/record.json         a job, replaced in one step at every change
     <root>/jobs/<id>/events.jsonl        what happened to it, oldest first, appended
     <root>/jobs/<id>/attempt-<n>/        where the n-th start of the trainer works
+    <root>/batches/                      see `state.batches`
 
 Every change is on disk before it is answered, so a server killed at any moment loses nothing it confirmed.
 Identifiers in requests are looked up in memory and never become part of a path.
@@ -77,6 +78,11 @@ class Store:
         """The place of a file or a job, also of one deleted while this server runs: a cursor may name it."""
         return self._numbers.get(identifier)
 
+    @property
+    def batches(self) -> Path:
+        """The folder of batches."""
+        return self._root / "batches"
+
     # --- files ---
 
     @property
@@ -118,6 +124,19 @@ class Store:
         file_id = "file-" + job.id.removeprefix("ftjob-")[:22]
         file = self._new_file(file_id, len(content), filename="step_metrics.csv", purpose="fine-tune-results")
         write_atomic(self.content_of(file), text)
+        return self._keep_file(file)
+
+    def keep_output(
+        self, content: Path, *, file_id: str, filename: str, life_s: int | None = None
+    ) -> StoredFile:
+        """Store what a batch has written, under an id of the caller's, so that doing it twice is once; `content` stays."""
+        kept = self._files.get(file_id)
+        if kept is not None:
+            return kept
+        file = self._new_file(file_id, content.stat().st_size, filename=filename, purpose="batch_output")
+        if life_s is not None:
+            file = replace(file, expires_at=file.created_at + life_s)
+        share_file(content, self.content_of(file))
         return self._keep_file(file)
 
     def remove_file(self, file: StoredFile) -> None:
@@ -336,6 +355,15 @@ def _read(cls: type[_T], path: Path) -> _T:
 
 def _has_expired(file: StoredFile) -> bool:
     return file.expires_at is not None and file.expires_at <= now()
+
+
+def share_file(source: Path, target: Path) -> None:
+    """Give a file a second name, without copying it where the file system can; neither is written to any more."""
+    target.unlink(missing_ok=True)
+    try:
+        target.hardlink_to(source)
+    except OSError:  # a file system without links, or a full disk, of which the copy will tell
+        shutil.copyfile(source, target)
 
 
 def upload_path(store: Store) -> Path:
