@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 import time
 from math import ceil
@@ -54,10 +55,16 @@ def begun_after(job: dict[str, Any]) -> int:
 
 
 def save_state(folder: Path, step: int) -> None:
-    unfinished = folder / "state" / f"unfinished-{step}"
+    kept = folder / "state" / f"step-{step}"
+    if kept.exists():
+        return
+    older = list(kept.parent.glob("step-*"))
+    unfinished = kept.with_name(f"unfinished-{step}")
     unfinished.mkdir(parents=True)
     (unfinished / "state.json").write_text(json.dumps({"step": step}))
-    unfinished.replace(folder / "state" / f"step-{step}")
+    unfinished.replace(kept)
+    for state in older:
+        shutil.rmtree(state)
 
 
 def wait_for_pause(folder: Path) -> None:

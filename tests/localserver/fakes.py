@@ -1,6 +1,7 @@
 """A server with a real store, queue and socket, whose engine echoes and whose trainer only pretends."""
 
 import asyncio
+import base64
 import http.client
 import json
 import socket
@@ -194,6 +195,11 @@ class Server:
     def events(self, job: FineTuningJob) -> list[FineTuningJobEvent]:
         """All events, oldest first."""
         return list(self.client.fine_tuning.jobs.list_events(job.id, limit=100))[::-1]
+
+    def table(self, job: FineTuningJob) -> list[str]:
+        """The lines of a succeeded job's result file."""
+        content = self.client.files.content(job.result_files[0]).content
+        return base64.b64decode(content, validate=True).decode().splitlines()
 
 
 def strictly(cls: type[Record], data: object, extras: Set[str] = frozenset()) -> Record:

@@ -2,18 +2,20 @@ import json
 import os
 import signal
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import openai
 import pytest
 
-from harness.localserver.jobs.metrics import step_table
-from harness.localserver.jobs.queue import MAX_CRASHES
-from harness.localserver.state.objects import TrainingStep
-from harness.localserver.state.store import open_store
 from tests.localserver import fake_trainer
-from tests.localserver.fakes import Server, running_server, trainer_setup, training_rows, wait_for
+from tests.localserver.fakes import (
+    Server,
+    preference_rows,
+    running_server,
+    trainer_setup,
+    training_rows,
+    wait_for,
+)
 
 TWO_EPOCHS = {"n_epochs": 2, "batch_size": 4}
 
@@ -46,23 +48,6 @@ def test_events_tell_the_story_in_openais_words(server: Server) -> None:
     assert checkpoint.split(":")[4] != final.split(":")[4]
 
 
-def test_metrics_events_hold_unrounded_values_and_only_what_was_measured(server: Server) -> None:
-    validation = server.upload(training_rows(3, start=40))
-    job = server.wait(server.train(validation_file=validation.id, hyperparameters=TWO_EPOCHS))
-    data = [event.data for event in server.events(job) if event.type == "metrics"]
-    assert data[1] == {"step": 2, "total_steps": 6, "train_loss": 1.0, "train_mean_token_accuracy": 1 - 1 / 3}
-    assert data[2] == {
-        "step": 3,
-        "total_steps": 6,
-        "train_loss": 2 / 3,
-        "train_mean_token_accuracy": 0.75,
-        "valid_loss": 1.0,
-        "valid_mean_token_accuracy": 0.5,
-        "full_valid_loss": 1 / 3,
-        "full_valid_mean_token_accuracy": 0.75,
-    }
-
-
 def test_every_epoch_leaves_a_model_to_ask(server: Server) -> None:
     job = server.wait(server.train(hyperparameters={"n_epochs": 3, "batch_size": 4}))
     checkpoints = server.client.fine_tuning.jobs.checkpoints.list(job.id).data
@@ -77,19 +62,6 @@ def test_every_epoch_leaves_a_model_to_ask(server: Server) -> None:
         "step-6 hi",
         "step-3 hi",
     ]
-
-
-@pytest.mark.parametrize("given", ["method", "hyperparameters"])
-def test_both_spellings_of_hyperparameters_reach_the_trainer(tmp_path: Path, given: str) -> None:
-    values = {"n_epochs": 1, "batch_size": 6, "learning_rate_multiplier": 0.5}
-    with running_server(tmp_path) as server:
-        spelled = {
-            "method": {"type": "supervised", "supervised": {"hyperparameters": values}},
-            "hyperparameters": values,
-        }
-        job = server.wait(server.train(seed=9, **{given: spelled[given]}))
-    written = json.loads((tmp_path / "jobs" / job.id / "attempt-1" / "job.json").read_text())
-    assert {key: written[key] for key in [*values, "seed", "threads"]} == {**values, "seed": 9, "threads": 1}
 
 
 def test_a_missing_seed_is_filled_in(server: Server) -> None:
@@ -233,81 +205,58 @@ def test_a_file_deleted_before_it_is_read_fails_the_job(server: Server) -> None:
 def test_what_only_the_trainer_needed_is_removed(tmp_path: Path) -> None:
     with running_server(tmp_path) as server:
         jobs = [server.wait(server.train(seed=seed)) for seed in (1, fake_trainer.FAILS)]
-    for job in jobs:
-        assert not list((tmp_path / "jobs" / job.id).glob("training.jsonl"))
-    assert (tmp_path / "jobs" / jobs[0].id / "attempt-1" / "checkpoints").exists()
-    assert not (tmp_path / "jobs" / jobs[1].id / "attempt-1" / "checkpoints").exists()
+    folders = [tmp_path / "jobs" / job.id for job in jobs]
+    assert not [path for folder in folders for path in (*folder.glob("*.jsonl"),) if path.stem == "training"]
+    assert [len(list((folder / "attempt-1" / "checkpoints").iterdir())) for folder in folders] == [8, 0]
 
 
-def test_a_stopped_server_takes_its_jobs_up_again(tmp_path: Path) -> None:
+def test_a_dpo_job_trains_on_pairs_of_answers(tmp_path: Path) -> None:
+    method = {"type": "dpo", "dpo": {"hyperparameters": {"n_epochs": 1, "batch_size": 4}}}
     with running_server(tmp_path) as server:
-        running, queued = server.train(seed=fake_trainer.WAITS), server.train()
-        server.wait(running, "running")
-        server.wait(queued, "queued")
-    with running_server(tmp_path) as server:
-        server.wait(running, "running")
-        assert "The server was stopped; the job starts again with it" in [
-            event.message for event in server.events(running)
-        ]
-        server.client.fine_tuning.jobs.cancel(running.id)
-        assert server.wait(queued).status == "succeeded"
-
-
-def left_running(state: Path, *, crashes: int = 0) -> str:
-    """A job as a server killed while training leaves it behind."""
-    with running_server(state) as server:
-        job_id = server.train(seed=fake_trainer.WAITS, hyperparameters={"n_epochs": 1}).id
-        server.wait(server.client.fine_tuning.jobs.retrieve(job_id), "running")
-    store = open_store(state)
-    job = store.find_job(job_id)
-    assert job is not None
-    store.keep_job(replace(job, status="running", crashes=crashes, seed=5))
-    store.close()
-    return job_id
-
-
-def test_a_job_whose_server_was_killed_starts_again(tmp_path: Path) -> None:
-    job_id = left_running(tmp_path)
-    with running_server(tmp_path) as server:
-        job = server.wait(server.client.fine_tuning.jobs.retrieve(job_id))
+        validation = server.upload(preference_rows(2))
+        job = server.wait(server.train(preference_rows(), method=method, validation_file=validation.id))
         assert job.status == "succeeded"
-        steps = server.client.files.content(job.result_files[0]).content
-        assert steps
-        assert any("server was killed" in event.message for event in server.events(job))
+        metrics = next(event for event in server.events(job) if event.type == "metrics")
+    assert metrics.message == "Step 1/3: training loss=2.00, validation loss=3.00"
+    assert isinstance(metrics.data, dict)
+    assert metrics.data["train_preference_accuracy"] == 0.5
+    given = json.loads((tmp_path / "jobs" / job.id / "attempt-1" / "job.json").read_text())
+    assert (given["method"], given["beta"]) == ("dpo", 0.1)
 
 
-def test_a_job_that_keeps_killing_its_server_is_given_up(tmp_path: Path) -> None:
-    job_id = left_running(tmp_path, crashes=MAX_CRASHES - 1)
+def test_a_supervised_job_has_no_beta(tmp_path: Path) -> None:
     with running_server(tmp_path) as server:
-        job = server.wait(server.client.fine_tuning.jobs.retrieve(job_id))
-        assert job.error
-        assert job.error.message == "The server was killed 3 times while the job ran; it is given up."
+        job = server.wait(server.train())
+    given = json.loads((tmp_path / "jobs" / job.id / "attempt-1" / "job.json").read_text())
+    assert (given["method"], given["beta"], given["resume_from"]) == ("supervised", None, None)
+    assert (given["model"], given["threads"], given["seed"]) == ("weights.gguf", 1, job.seed)
 
 
-def test_a_training_finished_while_its_server_was_dying_is_kept(tmp_path: Path) -> None:
-    job_id = left_running(tmp_path)
-    folder = tmp_path / "jobs" / job_id / "attempt-1"
-    (folder / "checkpoints" / "step-3").mkdir(parents=True)
-    (folder / "outcome.json").write_text('{"status": "succeeded", "trained_tokens": 42}')
-    with running_server(tmp_path) as server:
-        job = server.wait(server.client.fine_tuning.jobs.retrieve(job_id))
-        assert (job.status, job.trained_tokens) == ("succeeded", 42)
-
-
-def test_the_table_has_five_decimals_with_trailing_zeros_cut() -> None:
-    steps = [
-        TrainingStep(step=1, total_steps=2, train_loss=1.0, train_mean_token_accuracy=0.0),
-        TrainingStep(
-            step=2,
-            total_steps=2,
-            train_loss=0.00001234,
-            train_mean_token_accuracy=2 / 3,
-            valid_loss=float("nan"),
-            valid_mean_token_accuracy=0.25,
-        ),
+def test_answers_that_teach_nothing_are_warned_of(server: Server) -> None:
+    same = preference_rows().replace(b"No idea.", b"1")
+    job = server.wait(server.train(same, method={"type": "dpo"}))
+    assert job.status == "succeeded"
+    warnings = [event.message for event in server.events(job) if event.level == "warn"]
+    assert warnings == [
+        "1 example(s) of the training file have the same preferred and non-preferred output, which teaches nothing: 1"
     ]
-    assert step_table(steps) == (
-        "step,train_loss,train_accuracy,valid_loss,valid_mean_token_accuracy\n"
-        "1,1.0,0.0,,\n"
-        "2,1e-05,0.66667,,0.25\n"
-    )
+
+
+def test_both_files_must_have_one_shape(server: Server) -> None:
+    pairs = server.upload(b'{"prompt": "a", "completion": "b"}\n')
+    job = server.wait(server.train(validation_file=pairs.id))
+    assert job.error
+    assert (job.error.code, job.error.param) == ("invalid_validation_file", "validation_file")
+    assert "the training file is in the fine-tune-chat format" in job.error.message
+
+
+def test_jobs_that_wait_say_when_they_should_be_done(server: Server) -> None:
+    first, *others = [server.train(seed=seed) for seed in (fake_trainer.WAITS, 1, 2)]
+    for other in others:
+        server.wait(other, "queued")
+    own = wait_for(lambda: server.client.fine_tuning.jobs.retrieve(first.id).estimated_finish)
+    later = [server.client.fine_tuning.jobs.retrieve(other.id).estimated_finish for other in others]
+    assert all(later)
+    assert own <= later[0] <= later[1]
+    server.client.fine_tuning.jobs.cancel(first.id)
+    assert all(server.wait(other).status == "succeeded" for other in others)
