@@ -32,12 +32,12 @@ _JOINT = "\n\n"
 
 # Characters of Unicode's private use around a message's number; no template writes them. The em spaces beside them are gone
 # where a template strips a message's outer white space.
-_BODY_START, _BODY_END, _EM_SPACE, _ANSWER_START = "\ue000", "\ue001", "\u2003", "\ue002"
+_BODY_START, _BODY_END, _EM_SPACE, ANSWER_START = "\ue000", "\ue001", "\u2003", "\ue002"
 _BODY = re.compile(
     f"(?P<before>{_EM_SPACE}?){_BODY_START}(?P<message>\\d+){_BODY_END}(?P<after>{_EM_SPACE}?)"
 )
 # Matches a body, for `body_at`, or the start of an answer.
-PLACES = f"{_BODY.pattern}|{_ANSWER_START}"
+PLACES = f"{_BODY.pattern}|{ANSWER_START}"
 # What templates raise on conversations they do not take: their own complaints, and operations on what is not there.
 _REFUSALS = (TemplateError, TypeError, ValueError, KeyError, IndexError, AttributeError)
 
@@ -117,8 +117,8 @@ class ChatForm:
         if prompt and written.startswith(prompt):
             start = min(start, len(prompt))
         elif prompt and number == len(roles) - 1:
-            return prompt + _ANSWER_START + written[body.start() :]
-        return written[:start] + _ANSWER_START + written[start:]
+            return prompt + ANSWER_START + written[body.start() :]
+        return written[:start] + ANSWER_START + written[start:]
 
     def _try_to_write(self, roles: tuple[str, ...], *, answering: bool) -> str:
         complaint = "it leaves messages out"

@@ -7,7 +7,7 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
 from harness.errors import UsageError
-from harness.localserver.hf.chat_form import PLACES, ChatForm, body_at
+from harness.localserver.hf.chat_form import ANSWER_START, PLACES, ChatForm, body_at
 from harness.localserver.hf.vocabulary import Vocabulary
 
 # A conversation as ordinary as any, to see which marks a template writes.
@@ -81,6 +81,7 @@ class HfTokens:
             | {self.end_id}
         )
         self._silent = self.control_ids | special
+        self.answer_opening = self._find_opening()
 
     @property
     def size(self) -> int:
@@ -155,6 +156,12 @@ class HfTokens:
         if not writing.answers or messages[-1].get("role") != "assistant":
             writing.text += skeleton[position:]
         return writing
+
+    def _find_opening(self) -> bytes:
+        """The white space a template writes between the prompt and the answer's text."""
+        _, _, answer = self._form.lesson(("user", "assistant")).partition(ANSWER_START)
+        between = re.split(PLACES, answer, maxsplit=1)[0]
+        return between.encode() if between.isspace() else b""
 
     def _find_end(self, marks: Mapping[str, int], otherwise: int | None) -> int:
         """The mark a template ends an answer with, or else the tokenizer's own end of a text."""

@@ -42,6 +42,9 @@ class ChatTokenizer:
     user writes, `<|im_end|>` included, stays text.
     """
 
+    # An answer begins right after its head.
+    answer_opening = b""
+
     def __init__(self, gguf: GgufFile) -> None:
         tokens = gguf.texts("tokenizer.ggml.tokens")
         kinds = gguf.settings.get("tokenizer.ggml.token_type")
@@ -64,6 +67,10 @@ class ChatTokenizer:
         clean = text.encode("utf-8", errors="replace").decode("utf-8")
         ids: list[int] = self._tokenizer.encode(clean, add_special_tokens=False).ids
         return ids
+
+    def encode_opening(self, text: str) -> list[int]:
+        """The same: this model expects no mark before a text."""
+        return self.encode_text(text)
 
     def encode_prompt(self, messages: Sequence[Mapping[str, object]]) -> list[int]:
         """The ids the model continues: the conversation, then the head of an assistant message."""
