@@ -7,6 +7,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from harness.errors import HarnessError
@@ -69,14 +70,7 @@ def create_app(
             services.inference.close()
 
     app = Starlette(
-        routes=[
-            *file_routes(),
-            *fine_tuning_routes(),
-            *model_routes(),
-            *chat_routes(),
-            *text_routes(),
-            *batch_routes(),
-        ],
+        routes=_routes(),
         lifespan=lifespan,
         exception_handlers={
             ApiError: _on_api_error,
@@ -88,6 +82,17 @@ def create_app(
     )
     app.router.redirect_slashes = False
     return Edge(app, api_key=agreed.api_key)
+
+
+def _routes() -> list[BaseRoute]:
+    return [
+        *file_routes(),
+        *fine_tuning_routes(),
+        *model_routes(),
+        *chat_routes(),
+        *text_routes(),
+        *batch_routes(),
+    ]
 
 
 async def _on_api_error(_: Request, error: Exception) -> Response:
