@@ -29,6 +29,12 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     export.add_argument("model", metavar="MODEL", help="a fine-tune's or checkpoint's name, or 'latest'")
     export.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to be made")
+    export.add_argument(
+        "--base",
+        type=Path,
+        metavar="DIR_OR_GGUF",
+        help="what it was trained from (default: the embedded model)",
+    )
     export.add_argument("--merged", action="store_true", help="one whole model instead of an adapter")
     export.add_argument(
         "--base-out",
@@ -64,7 +70,7 @@ def export_command(options: argparse.Namespace) -> int:
     )
     made = (export_merged if options.merged else export_adapter)(
         Source(name=model.name, adapter=model.adapter, base=model.base, base_digest=model.base_digest),
-        _base_model(),
+        _base_model(model, options.base, options.state),
         destination,
         progress=_progress("writing weights"),
     )
@@ -102,11 +108,34 @@ def _fine_tune(name: str, state: Path) -> "FineTune":
     return found
 
 
-def _base_model() -> "BaseModel":
+def _base_model(model: "FineTune", given: Path | None, state: Path) -> "BaseModel":
+    """The very weights a fine-tune was trained from: the embedded model's, or those the user names."""
     from harness.localserver.export.gguf_model import GgufModel
+    from harness.localserver.hf.recognition import recognise
     from harness.localserver.model.weights import ensure_weights
+    from harness.localserver.offering import Names, check_packages, served_model
+    from harness.localserver.state.objects import EMBEDDED_DIGEST
 
-    return GgufModel(ensure_weights(progress=_progress("fetching the base model")))
+    if given is None and model.base_digest == EMBEDDED_DIGEST:
+        return GgufModel(ensure_weights(progress=_progress("fetching the base model")))
+    if given is None:
+        raise UsageError(
+            f"{model.name} was trained from {model.base}, which is not the embedded model",
+            remedy="--base names its folder or GGUF file, as `harness serve --model` did",
+        )
+    found = recognise(given)
+    if served_model(found, Names(), state=state, embedded=False).digest != model.base_digest:
+        raise UsageError(
+            f"{given}: these are not the weights {model.name} was trained from",
+            remedy=f"give {model.base} as it was then, weights {model.base_digest}",
+        )
+    if found.lean:
+        return GgufModel(found.path)
+    check_packages(found)
+    # transformers is imported with it, which takes seconds and the extra `hf`.
+    from harness.localserver.export.hf_model import HfModel
+
+    return HfModel(found)
 
 
 def _progress(what: str) -> "Callable[[int, int], None]":

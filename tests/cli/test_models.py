@@ -5,7 +5,7 @@ import pytest
 
 from harness.cli import main
 from harness.localserver.model import weights
-from harness.localserver.state.objects import Checkpoint, Hyperparameters, StoredJob
+from harness.localserver.state.objects import EMBEDDED_DIGEST, Checkpoint, Hyperparameters, StoredJob
 from harness.localserver.state.store import Store, open_store
 from tests.localserver.export.test_gguf_model import write_adapter
 from tests.localserver.tiny_model import write_tiny_model
@@ -31,9 +31,10 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def keep_job(store: Store, model: Path, *, steps: dict[int, str]) -> None:
+def keep_job(store: Store, model: Path, *, steps: dict[int, str], base_digest: str = EMBEDDED_DIGEST) -> None:
     number = store.next_number()
     job = StoredJob(
+        base_digest=base_digest,
         id=f"ftjob-{number}",
         number=number,
         created_at=number,
@@ -135,3 +136,36 @@ def test_export_works_while_a_server_uses_the_folder(state: Path) -> None:
         assert main(["models", "export", "latest", "--out", "out", "--state", str(state)]) == 0
     finally:
         store.close()
+
+
+OTHER = "ft:other:local::dddddddd"
+
+
+@pytest.fixture
+def other(state: Path) -> Path:
+    """A fine-tune of another model, which is returned."""
+    model = write_tiny_model(state.parent / "other.gguf", seed=1)
+    store = open_store(state)
+    keep_job(store, model, steps={10: OTHER}, base_digest=weights.weights_digest(model))
+    store.close()
+    return model
+
+
+def test_fine_tune_of_another_model_needs_that_model(
+    state: Path, other: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["models", "export", OTHER, "--out", "out", "--state", str(state)]
+    assert main(command) == 2
+    assert "--base names its folder or GGUF file" in capsys.readouterr().err
+    assert main([*command, "--base", str(other)]) == 0
+    assert (state.parent / "out" / "base" / "model.safetensors").is_file()
+
+
+def test_other_weights_are_not_taken_for_the_base(
+    state: Path, other: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = write_tiny_model(state.parent / "wrong.gguf", seed=2)
+    command = ["models", "export", OTHER, "--out", "out", "--state", str(state), "--base", str(wrong)]
+    assert main(command) == 2
+    assert "these are not the weights" in capsys.readouterr().err
+    assert not Path("out").exists()
