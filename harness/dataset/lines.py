@@ -94,7 +94,8 @@ def _whole_file_fault(first_line: bytes) -> Fault | None:
     """A file that is wrong as a whole gets one fault, not one a line."""
     if first_line.startswith(_UTF_16_MARKS):
         return Fault(what="the file is UTF-16", remedy="save it as UTF-8")
-    if first_line.removeprefix(_BYTE_ORDER_MARK).strip() in {b"[", b"[{"}:
+    text = first_line.removeprefix(_BYTE_ORDER_MARK).strip()
+    if text.startswith(b"[") and _parsed(1, text).fault:  # an array over several lines, not a row that is one
         return Fault(
             what="the file is one JSON array", remedy="write one JSON object a line, without the brackets"
         )

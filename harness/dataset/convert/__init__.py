@@ -1,0 +1,5 @@
+"""Training data in the shapes other tools write, as chat JSONL."""
+
+from harness.dataset.convert.files import SOURCES, ConvertedFile, FileSource, Unconverted, convert_file
+
+__all__ = ["SOURCES", "ConvertedFile", "FileSource", "Unconverted", "convert_file"]
