@@ -152,7 +152,11 @@ def pytest_configure_node(node: object) -> None:
     """The xdist controller prepares once; its workers take the lineup over."""
     config: pytest.Config = node.config  # type: ignore[attr-defined]
     if suite_files(config) and not config.option.collectonly:
-        node.workerinput["harness"] = harness_session(config).handed_over()  # type: ignore[attr-defined]
+        from harness.pytest_plugin.session import as_collection_errors
+
+        with as_collection_errors():
+            state = harness_session(config)
+        node.workerinput["harness"] = state.handed_over()  # type: ignore[attr-defined]
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -161,6 +165,15 @@ def pytest_xdist_node_collection_finished(node: object, ids: list[str]) -> None:
     config: pytest.Config = node.config  # type: ignore[attr-defined]
     if SESSION in config.stash:
         harness_session(config).open_collected(ids)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: object) -> None:
+    """A worker that stopped says why, before xdist makes an interruption of it."""
+    config: pytest.Config = node.config  # type: ignore[attr-defined]
+    reason = getattr(node, "workeroutput", {}).get("shouldfail")
+    if SESSION in config.stash and reason:
+        harness_session(config).worker_failed(str(reason))
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -79,6 +79,7 @@ class HarnessSession:
         self._page: Path | None = None
         self._trouble: str | None = None
         self._interruption: str | None = None
+        self._worker_failure: str | None = None
         self._lacks_cases = False
         self._keeper = ScoreKeeper()
         self._stack = contextlib.ExitStack()
@@ -89,6 +90,11 @@ class HarnessSession:
     def _worker_input(self) -> Mapping[str, Json] | None:
         """What an xdist controller handed to this process; None in the controller and without xdist."""
         return getattr(self.config, "workerinput", None)
+
+    @property
+    def _dealt_out(self) -> bool:
+        """Whether this process is an xdist controller: it runs no item, so it cannot stop after one."""
+        return self._worker_input is None and getattr(self.config.option, "dist", "no") != "no"
 
     # --- beginning --------------------------------------------------------------------------------
 
@@ -104,19 +110,25 @@ class HarnessSession:
             if not self.questions.selected:
                 self._lacks_cases = bool(judged)
                 return None
-            if self._worker_input is not None:
-                self._take_over(self._worker_input)
-            else:
+            if self._worker_input is None:
                 self._prepare()
                 self._open_run()
+                return None
+        try:
+            self._take_over(self._worker_input)
+        except HarnessError as error:
+            # A worker that raises breaks the controller; one that fails is told of by its reason.
+            items[0].session.shouldfail = str(error)
+            return True
         return None
 
     def handed_over(self) -> str:
         """What an xdist worker needs, as text without secrets; prepares on the first call."""
-        with as_pytest_errors():
-            if self._lineup is None:
+        if self._lineup is None:
+            with as_collection_errors():
                 for path in suite_files(self.config):
                     self.questions.add(replace(load_suite(path), path=_node_path(self.config, path)))
+            with as_pytest_errors():
                 self._prepare()
         assert self._lineup is not None
         return to_json(handover(self._lineup))
@@ -220,6 +232,8 @@ class HarnessSession:
                     self._writer.append(row)
         except StorageError as error:
             self._trouble = str(error)
+            if self._dealt_out:
+                raise pytest.Session.Failed(self._trouble) from None
 
     @property
     def stop_reason(self) -> str | None:
@@ -261,12 +275,20 @@ class HarnessSession:
         """Remember why pytest broke off; no reason is given when somebody pressed Ctrl-C."""
         self._interruption = reason
 
+    def worker_failed(self, reason: str) -> None:
+        """Remember why a worker ran no further item."""
+        self._worker_failure = self._worker_failure or reason
+
     # --- ending -------------------------------------------------------------------------------------
 
     def finish(self, session: pytest.Session, exitstatus: int) -> None:
         """Close the run whatever happened; the verdict decides the exit status of a good session."""
         if self._prefetcher is not None:
             self._prefetcher.close()
+        is_failure = self._interruption and (self._worker_failure or session.shouldfail)
+        if self._dealt_out and is_failure and exitstatus == pytest.ExitCode.INTERRUPTED:
+            # xdist ends as interrupted where pytest by itself ends as failed.
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
         try:
             if self._writer is not None:
                 self._close_run(self._writer, session, exitstatus)
@@ -338,6 +360,15 @@ def as_pytest_errors() -> Iterator[None]:
         raise pytest.UsageError(str(error)) from None
     except HarnessError as error:
         pytest.exit(str(error), returncode=1)
+
+
+@contextlib.contextmanager
+def as_collection_errors() -> Iterator[None]:
+    """Mistakes in suites and settings, which end pytest's collection, with its exit status before any worker collects."""
+    try:
+        yield
+    except (pytest.UsageError, FileError) as error:
+        pytest.exit(str(error), returncode=pytest.ExitCode.INTERRUPTED)
 
 
 def _flags(config: pytest.Config) -> dict[str, Json]:

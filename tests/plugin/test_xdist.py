@@ -25,10 +25,25 @@ def test_workers_ask_once_and_the_controller_writes_every_row(project: Project) 
 def test_reason_of_a_stop_comes_from_the_worker(project_with: Callable[[FaultyEndpoint], Project]) -> None:
     project = project_with(FaultyEndpoint(faults=itertools.repeat(401)))
     result = project.run("-n", "2")
-    assert result.ret != 0
+    assert result.ret == pytest.ExitCode.TESTS_FAILED, "as without workers"
     manifest = project.stored().manifest
     assert manifest.status == "interrupted"
     assert "the key is missing or wrong (401)" in (manifest.reason or "")
+
+
+def test_stopping_at_the_first_failure_exits_as_without_workers(project: Project) -> None:
+    project.candidate._answers = "Lyon"
+    result = project.run("-n", "1", "-x")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert project.stored().manifest.reason == "stopping after 1 failures"
+
+
+def test_mistakes_of_a_suite_are_told_before_any_worker_collects(project: Project) -> None:
+    project.suite("broken", "name: [")
+    result = project.run("-n", "1")
+    assert result.ret == pytest.ExitCode.INTERRUPTED, "as without workers"
+    assert "broken.suite.yaml:1: " in result.stderr.str()
+    assert project.requests == 0
 
 
 @pytest.mark.parametrize("mode", ["load", "loadgroup", "worksteal"])
