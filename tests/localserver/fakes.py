@@ -2,8 +2,10 @@
 
 import asyncio
 import base64
+import codecs
 import http.client
 import json
+import re
 import socket
 import sys
 import threading
@@ -49,17 +51,26 @@ class EchoEngine:
     """Answers with the last message, or the text, the adapter's name before it; one word is one token, and 50 fit.
 
     With `together` it answers nothing before that many requests wait. It breaks after `breaks_after` pieces of an answer,
-    at once with `fails`. A schema that allows no value is one it cannot follow.
+    at once with `fails`. A schema that allows no value is one it cannot follow. With `bytewise` log-probabilities are reported of
+    single bytes, as if they were its tokens.
     """
 
     context_length = 50
 
-    def __init__(self, *, together: int = 1, fails: bool = False, breaks_after: int | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        together: int = 1,
+        fails: bool = False,
+        breaks_after: int | None = None,
+        bytewise: bool = False,
+    ) -> None:
         self.requests: list[GenerationRequest] = []
         self.abandoned: list[GenerationRequest] = []
         self.closed = False
         self._together = together
         self._breaks_after = 0 if fails else breaks_after
+        self._bytewise = bytewise
         self._waiting: list[_Waiting] = []
         self._asked: dict[Future[GenerationResult], GenerationRequest] = {}
 
@@ -97,18 +108,16 @@ class EchoEngine:
             return
         words = texts_of(request.prompt)[-1].split()
         said = [*([request.adapter.name] if request.adapter else []), *words[: request.max_tokens]]
-        tokens = [
-            token(word if at == 0 else f" {word}", at, request.top_logprobs) for at, word in enumerate(said)
-        ]
-        for at, (word, written) in enumerate(zip(said, tokens, strict=True)):
+        tokens = tokens_of(" ".join(said), request.top_logprobs, bytewise=self._bytewise)
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        for at, token in enumerate(tokens):
             if at == self._breaks_after:
                 break
-            if word == FOREVER:
+            if token.data.strip() == FOREVER.encode():
                 return
             if on_piece:
-                on_piece(
-                    Piece(text=written.text, logprobs=() if request.top_logprobs is None else (written,))
-                )
+                logprobs = () if request.top_logprobs is None else (token,)
+                on_piece(Piece(text=decoder.decode(token.data), logprobs=logprobs))
         if self._breaks_after is not None:
             future.set_exception(RuntimeError("the engine broke"))
             return
@@ -131,13 +140,35 @@ def texts_of(prompt: Conversation | str) -> list[str]:
     return [prompt] if isinstance(prompt, str) else [message["content"] for message in prompt]
 
 
-def token(text: str, at: int, alternatives: int | None) -> TokenLogprob:
-    """The token at a place of an answer: the first is certain, the last alternative impossible."""
-    others = tuple(
-        TokenLogprob(text=f"{text}{number}", data=f"{text}{number}".encode(), logprob=-float(number or "inf"))
-        for number in range((alternatives or 0) - 1, -1, -1)
-    )
-    return TokenLogprob(text=text, data=text.encode(), logprob=-0.5 * at, alternatives=others)
+def tokens_of(text: str, alternatives: int | None, *, bytewise: bool) -> list[TokenLogprob]:
+    """The tokens of an answer: the first is certain, and the last alternative of each impossible."""
+    parts = [bytes([byte]) for byte in text.encode()] if bytewise else re.findall(rb" ?[^ ]+", text.encode())
+    return [
+        TokenLogprob(
+            text=part.decode(errors="replace"),
+            data=part,
+            logprob=-0.5 * at,
+            alternatives=tuple(
+                TokenLogprob(
+                    text=part.decode(errors="replace") + str(number),
+                    data=part + str(number).encode(),
+                    logprob=-float(number or "inf"),
+                )
+                for number in reversed(range(alternatives or 0))
+            ),
+        )
+        for at, part in enumerate(parts)
+    ]
+
+
+def events_of(server: "Server", path: str, body: object) -> list[Any]:
+    """The events of a stream, which ends with the mark for its end."""
+    status, headers, answer = server.ask("POST", path, json.dumps(body), {"content-type": "application/json"})
+    assert status == 200, answer
+    assert headers["content-type"] == "text/event-stream; charset=utf-8"
+    *events, done, rest = answer.split(b"\n\n")
+    assert (done, rest) == (b"data: [DONE]", b"")
+    return [json.loads(event.removeprefix(b"data: ")) for event in events]
 
 
 class Server:

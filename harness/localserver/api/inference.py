@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -86,12 +87,17 @@ class Asked:
 
 
 class Inference:
-    """Holds the engine. One thread loads it and counts tokens; waiting for answers takes no thread."""
+    """Holds the engine. One thread loads it and counts tokens; waiting for answers takes no thread.
+
+    A schema may take seconds to be made ready: those who send one wait for each other, on a thread of their own.
+    """
 
     def __init__(self, load: Callable[[], Engine]) -> None:
         self._load = load
+        self._loading = threading.Lock()
         self._engine: Engine | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
+        self._schema_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference-schemas")
         self._open: set[Asked] = set()
 
     @property
@@ -106,7 +112,8 @@ class Inference:
             ApiError: A prompt, or a prompt and the tokens asked for, do not fit the context; too many tokens altogether;
                 a schema the engine cannot follow.
         """
-        submitting = self._thread.submit(self._submit, call, adapter, on_piece)
+        thread = self._thread if call.schema is None else self._schema_thread
+        submitting = thread.submit(self._submit, call, adapter, on_piece)
         try:
             asked = await asyncio.wrap_future(submitting)
         except asyncio.CancelledError:
@@ -122,14 +129,14 @@ class Inference:
 
     def close(self) -> None:
         """Let the engine go."""
-        self._thread.shutdown(wait=True, cancel_futures=True)
+        for thread in (self._thread, self._schema_thread):
+            thread.shutdown(wait=True, cancel_futures=True)
         if self._engine:
             self._engine.close()
 
     def _submit(self, call: Call, adapter: Path | None, on_piece: OnPiece | None) -> Asked:
-        if self._engine is None:
-            self._engine = self._load()
-        engine = self._engine
+        with self._loading:
+            engine = self._engine = self._engine or self._load()
         requests = _requests(call, adapter, engine)
         asked = Asked(engine, self._open)
         try:
@@ -150,8 +157,9 @@ def _close_unclaimed(submitting: "Future[Asked]") -> None:
 
 
 def _unusable(call: Call, error: UsageError) -> ApiError:
-    if call.schema is None:
-        return ApiError(str(error))
+    """What only the engine could know: which tokens there are, and which schemas it can follow."""
+    if call.schema is None or error.problem.startswith("logit_bias"):
+        return ApiError(str(error), param="logit_bias" if call.sampling.logit_bias else None)
     return ApiError(f"Invalid schema for response_format: {error}", param="response_format")
 
 
@@ -202,7 +210,7 @@ def _limit(engine: Engine, prompt: Conversation | str, max_tokens: int | None) -
     """How long an answer to this prompt may become, in tokens.
 
     Raises:
-        ApiError: The prompt is empty, or it does not fit the context, alone or with what is asked for.
+        ApiError: The prompt does not fit the context, alone or with what is asked for.
     """
     context = engine.context_length
     if isinstance(prompt, str):
@@ -215,8 +223,6 @@ def _limit(engine: Engine, prompt: Conversation | str, max_tokens: int | None) -
     if count > context or size > context * MAX_TOKEN_BYTES:
         raise _too_long(context, param, f"{have} {size} bytes. {shorten}.")
     used = engine.count_prompt_tokens(prompt)
-    if used < 1:
-        raise ApiError("Invalid 'prompt': it is empty, there is nothing to continue.", param=param)
     room = context - used
     if room < 1:
         raise _too_long(context, param, f"your {where} resulted in {used} tokens. {shorten}.")

@@ -142,7 +142,9 @@ def read_completion(body: Parameters) -> TextRequest:
 
 
 def _prompts(body: Parameters) -> tuple[str, ...]:
-    prompt = body.required("prompt")
+    prompt = body.value("prompt")
+    if prompt is None:  # OpenAI's default is the beginning of a new text
+        return ("",)
     if isinstance(prompt, str):
         return (prompt,)
     if not isinstance(prompt, list):
