@@ -9,16 +9,10 @@ from typing import Any
 import openai
 import pytest
 from openai._legacy_response import LegacyAPIResponse
-from openai.types import FileDeleted, FileObject, Model, ModelDeleted
+from openai.types import FileDeleted, FileObject
 from openai.types.chat import ChatCompletion
-from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
-from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 
-from tests.localserver import fake_trainer
 from tests.localserver.fakes import BASE, EchoEngine, Server, running_server, strictly, training_rows
-
-# What real job objects hold and the client's type does not name.
-JOB_EXTRAS = {"user_provided_suffix", "usage_metrics", "shared_with_openai", "eval_id"}
 
 
 def raw(response: LegacyAPIResponse[Any]) -> Any:
@@ -75,57 +69,6 @@ def test_file_objects_are_the_clients_type(server: Server) -> None:
     strictly(FileDeleted, raw(server.client.files.with_raw_response.delete(created.id)))
     with pytest.raises(openai.NotFoundError):
         server.client.files.retrieve(created.id)
-
-
-def test_job_objects_are_the_clients_type_in_every_state(server: Server) -> None:
-    jobs = server.client.fine_tuning.jobs
-    created = jobs.with_raw_response.create(
-        model=BASE.name, training_file=server.upload(training_rows()).id, metadata={"team": "a"}
-    )
-    job = strictly(FineTuningJob, raw(created), JOB_EXTRAS)
-    assert job.hyperparameters.n_epochs == "auto"
-    done = server.wait(job)
-    job = strictly(FineTuningJob, raw(jobs.with_raw_response.retrieve(done.id)), JOB_EXTRAS)
-    assert job.hyperparameters.model_dump() == job.method.supervised.hyperparameters.model_dump()
-    assert (job.hyperparameters.n_epochs, job.hyperparameters.batch_size) == (8, 4)
-    assert job.metadata == {"team": "a"}
-    failed = server.wait(server.train(seed=fake_trainer.FAILS))
-    job = strictly(FineTuningJob, raw(jobs.with_raw_response.retrieve(failed.id)), JOB_EXTRAS)
-    assert (job.status, job.error.code, job.error.message) == ("failed", "bad_luck", "Not today.")
-    waiting = server.train(seed=fake_trainer.WAITS)
-    job = strictly(FineTuningJob, raw(jobs.with_raw_response.cancel(waiting.id)), JOB_EXTRAS)
-    assert job.status == "cancelled"
-
-
-def test_events_and_checkpoints_are_the_clients_types(server: Server) -> None:
-    job = server.train(
-        validation_file=server.upload(training_rows(2, start=90)).id,
-        hyperparameters={"n_epochs": 3, "batch_size": 4},
-    )
-    server.wait(job)
-    events = raw(server.client.fine_tuning.jobs.with_raw_response.list_events(job.id, limit=50))
-    for event in events["data"]:
-        strictly(FineTuningJobEvent, event)
-    page = raw(server.client.fine_tuning.jobs.checkpoints.with_raw_response.list(job.id))
-    checkpoints = [strictly(FineTuningJobCheckpoint, entry) for entry in page["data"]]
-    assert [checkpoint.step_number for checkpoint in checkpoints] == [9, 6, 3]
-    assert (page["first_id"], page["last_id"]) == (checkpoints[0].id, checkpoints[-1].id)
-    assert checkpoints[0].metrics.full_valid_loss == pytest.approx(1 / 9)
-
-
-def test_model_objects_are_the_clients_type(server: Server) -> None:
-    models = raw(server.client.models.with_raw_response.list())["data"]
-    assert strictly(Model, models[0]).id == BASE.name
-    job = server.wait(server.train(hyperparameters={"n_epochs": 2}))
-    names = [
-        strictly(Model, model).id for model in raw(server.client.models.with_raw_response.list())["data"]
-    ]
-    assert job.fine_tuned_model in names
-    checkpoint = next(name for name in names if name.endswith(":ckpt-step-3"))
-    strictly(ModelDeleted, raw(server.client.models.with_raw_response.delete(checkpoint)))
-    with pytest.raises(openai.NotFoundError) as caught:
-        server.client.chat.completions.create(model=checkpoint, messages=[{"role": "user", "content": "x"}])
-    assert caught.value.code == "model_not_found"
 
 
 def test_chat_completions_are_the_clients_type(server: Server) -> None:

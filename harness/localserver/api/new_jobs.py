@@ -46,7 +46,8 @@ def read_new_job(body: Parameters, found: Services) -> StoredJob:
     model = body.required_text("model")
     if not found.is_base(model):
         raise ApiError(
-            f"Model {model[:200]} is not available for fine-tuning or does not exist.",
+            f"Model {model[:200]} is not available for fine-tuning or does not exist. This server trains "
+            f"`{found.base.name}`.",
             param="model",
             code="model_not_available",
         )
@@ -169,6 +170,13 @@ def _decimal_or_auto(body: Parameters, key: str, *, high: float) -> float | Auto
     value = body.value(key)
     if value is None or value == "auto":
         return "auto"
+    name = body.name(key)
     if isinstance(value, str):
-        raise wrong_type(body.name(key), value, expected="a decimal or 'auto'")
+        raise wrong_type(name, value, expected="a decimal or 'auto'")
+    if value == 0 and not isinstance(value, bool):
+        raise ApiError(
+            f"Invalid '{name}': decimal below minimum value. Expected a value > 0, but got 0 instead.",
+            param=name,
+            code="decimal_below_min_value",
+        )
     return body.decimal(key, low=_ABOVE_ZERO, high=high) or "auto"
