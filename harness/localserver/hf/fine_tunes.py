@@ -65,7 +65,7 @@ class FineTunes:
             raise StorageError(f"{folder}: has no {_TENSORS}", remedy="train it again")
         self._read += 1
         name = f"fine-tune-{self._read}"
-        # Whatever is active now is not when this has been read, or has failed half-way.
+        # Whatever is active now is not when this has been read; when that fails, the base model is.
         self._active = None
         try:
             with old_names_allowed():
@@ -85,6 +85,7 @@ class FineTunes:
         else:
             self._adapted.add_adapter(name, config)
         result = self._adapted.load_adapter(str(folder), adapter_name=name)
+        self._adapted.set_adapter(name)
         self._adapted.eval()
         strange = [*result.unexpected_keys, *result.missing_keys]
         if strange:
@@ -95,5 +96,3 @@ class FineTunes:
             assert self._adapted is not None
             _, name = self._names.popitem(last=False)
             self._adapted.delete_adapter(name)
-            if self._active == name:
-                self._active = None

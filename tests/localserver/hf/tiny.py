@@ -90,7 +90,13 @@ STYLES = {
         config=LlamaConfig,
         settings={"rope_parameters": {"rope_type": "default", "rope_theta": 500_000.0}},
         template=LLAMA3,
-        special=("<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"),
+        special=(
+            "<|begin_of_text|>",
+            "<|end_of_text|>",
+            "<|start_header_id|>",
+            "<|end_header_id|>",
+            "<|eot_id|>",
+        ),
         bos="<|begin_of_text|>",
         eos="<|eot_id|>",
     ),
@@ -140,7 +146,9 @@ STYLES = {
 def tokenizer_of(style: str) -> PreTrainedTokenizerFast:
     """A tokenizer trained on three sentences."""
     wanted = STYLES[style]
-    backend = Tokenizer(models.BPE(byte_fallback=wanted.sentencepiece, unk_token="<unk>" if wanted.sentencepiece else None))
+    backend = Tokenizer(
+        models.BPE(byte_fallback=wanted.sentencepiece, unk_token="<unk>" if wanted.sentencepiece else None)
+    )
     special = list(wanted.special)
     if wanted.sentencepiece:
         # As SentencePiece models are converted: spaces are marks of their own, unknown characters are bytes.
@@ -150,7 +158,9 @@ def tokenizer_of(style: str) -> PreTrainedTokenizerFast:
             [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
         )
         alphabet = [f"<0x{byte:02X}>" for byte in range(256)]
-        trainer = trainers.BpeTrainer(vocab_size=600, special_tokens=[*special, *alphabet], show_progress=False)
+        trainer = trainers.BpeTrainer(
+            vocab_size=600, special_tokens=[*special, *alphabet], show_progress=False
+        )
     else:
         backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         backend.decoder = decoders.ByteLevel()
@@ -184,7 +194,11 @@ def write_model(folder: Path, style: str, *, seed: int = 0, context: int = 256) 
     """A model of random weights, saved as Hugging Face models are."""
     wanted = STYLES[style]
     tokenizer = tokenizer_of(style)
-    ids = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id, "pad_token_id": None}
+    ids = {
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": None,
+    }
     sizes = {
         "hidden_size": 32,
         "intermediate_size": 48,
@@ -200,7 +214,9 @@ def write_model(folder: Path, style: str, *, seed: int = 0, context: int = 256) 
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim > 1:
-                parameter.mul_(8)  # fresh weights are so small that every answer would be one token over and over
+                parameter.mul_(
+                    8
+                )  # fresh weights are so small that every answer would be one token over and over
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
