@@ -27,6 +27,8 @@ from harness.serial import (
 )
 
 SUFFIX = ".suite.yaml"
+# The other spelling of YAML's ending: read as if it were no suite, it would be missed in silence.
+MISSPELT = ".suite.yml"
 # Ids become pytest node ids and page links, and must survive a shell.
 SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 # What every answer has beside its scores; see `Gate.metric`.
@@ -89,6 +91,11 @@ class _Loader:
         self.document = Document(None, {})
 
     def load(self) -> Suite:
+        if self.path.name.endswith(MISSPELT):
+            name = self.path.name.removesuffix(MISSPELT) + SUFFIX
+            raise SuiteError(
+                str(self.path), [Mistake(1, f"suite files end in {SUFFIX}", f"rename it to {name}")]
+            )
         entry = self._entry()
         specs = self._specs()
         if entry is None:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
     from harness.pytest_plugin.session import HarnessSession
 
-SUFFIX = ".suite.yaml"
+# The second is collected to be refused with a word on its name, which is better than silence.
+ENDINGS = (".suite.yaml", ".suite.yml")
 SESSION: pytest.StashKey[HarnessSession] = pytest.StashKey()
 
 # Modes of xdist that deal the items of one file out to several workers.
@@ -66,15 +67,33 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 
 def suite_files(config: pytest.Config) -> list[Path]:
-    """Suite files at or under the paths of the command line."""
+    """Suite files at or under the paths of the command line that pytest will collect."""
     found: set[Path] = set()
     for argument in config.args:
         path = config.invocation_params.dir / str(argument).split("::", 1)[0]
         if path.is_dir():
-            found.update(path.rglob(f"*{SUFFIX}"))
-        elif path.name.endswith(SUFFIX) and path.is_file():
+            found.update(_collected(path, config, above=frozenset()))
+        elif path.name.endswith(ENDINGS) and path.is_file():
             found.add(path)
     return sorted(found)
+
+
+def _collected(folder: Path, config: pytest.Config, *, above: frozenset[Path]) -> Iterator[Path]:
+    """Suite files below a folder, without what --ignore, norecursedirs and their like leave out."""
+    real = folder.resolve()
+    if real in above:  # a link to a folder it is in
+        return
+    for path in folder.iterdir():
+        is_suite = path.name.endswith(ENDINGS)
+        is_folder = not is_suite and path.is_dir()
+        if not (is_suite or is_folder) or config.hook.pytest_ignore_collect(
+            collection_path=path, config=config
+        ):
+            continue
+        if is_folder:
+            yield from _collected(path, config, above=above | {real})
+        elif path.is_file():
+            yield path
 
 
 def harness_session(config: pytest.Config) -> HarnessSession:
@@ -88,7 +107,7 @@ def harness_session(config: pytest.Config) -> HarnessSession:
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """A suite file is a node of its own kind."""
-    if not file_path.name.endswith(SUFFIX):
+    if not file_path.name.endswith(ENDINGS):
         return None
     from harness.pytest_plugin.items import SuiteFile
 

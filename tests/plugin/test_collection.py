@@ -1,6 +1,8 @@
 import pytest
 from conftest import SUITE, Project
 
+from harness.pytest_plugin import suite_files
+
 
 def test_cases_then_gates_are_items(project: Project) -> None:
     result = project.run("--collect-only", "-q")
@@ -76,4 +78,44 @@ def test_users_own_fixture_named_candidate_wins(project: Project) -> None:
         """
     )
     assert project.pytester.runpytest_inprocess("test_other.py").ret == 0
+    assert project.requests == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "found"),
+    [
+        ((), ["capitals", "old/former", "old/more/last"]),
+        (("--ignore=suites/old",), ["capitals"]),
+        (("--ignore-glob=*/form*",), ["capitals", "old/more/last"]),
+        (("-o", "norecursedirs=more"), ["capitals", "old/former"]),
+        (("--ignore=suites/capitals.suite.yaml",), ["old/former", "old/more/last"]),
+    ],
+)
+def test_suites_are_looked_for_where_pytest_collects(
+    project: Project, flags: tuple[str, ...], found: list[str]
+) -> None:
+    folder = project.pytester.path / "suites"
+    (folder / "old" / "more").mkdir(parents=True)
+    (folder / "old" / "back").symlink_to(folder, target_is_directory=True)
+    project.suite("old/former", SUITE.format(role="guard"))
+    project.suite("old/more/last", SUITE.format(role="guard"))
+    config = project.pytester.parseconfig("suites", *flags)
+    names = [path.relative_to(folder).as_posix() for path in suite_files(config)]
+    assert names == [f"{name}.suite.yaml" for name in found]
+
+
+def test_a_suite_that_is_named_is_found_though_ignored(project: Project) -> None:
+    config = project.pytester.parseconfig("suites/capitals.suite.yaml", "--ignore=suites")
+    assert [path.name for path in suite_files(config)] == ["capitals.suite.yaml"]
+
+
+def test_a_suite_file_with_another_ending_is_told(project: Project) -> None:
+    project.suite("again", SUITE.format(role="target"))
+    folder = project.pytester.path / "suites"
+    (folder / "again.suite.yaml").rename(folder / "again.suite.yml")
+    result = project.run()
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(
+        ["suites/again.suite.yml:1: suite files end in .suite.yaml, rename it to again.suite.yaml"]
+    )
     assert project.requests == 0
