@@ -1,0 +1,98 @@
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.dataset.near_duplicates import Sketches, sketch
+
+WORDS = [
+    "refund",
+    "invoice",
+    "login",
+    "error",
+    "payment",
+    "delivery",
+    "order",
+    "account",
+    "password",
+    "question",
+]
+
+
+def story(generator: random.Random, words: int = 40) -> str:
+    return " ".join(generator.choice(WORDS) + str(generator.randrange(1000)) for _ in range(words))
+
+
+def edited(text: str, generator: random.Random) -> str:
+    """The text with about one word in twenty changed, dropped or doubled."""
+    words: list[str] = []
+    for word in text.split():
+        chance = generator.random()
+        words += (
+            []
+            if chance < 0.017
+            else [word, word]
+            if chance < 0.034
+            else [word + "x"]
+            if chance < 0.05
+            else [word]
+        )
+    return " ".join(words)
+
+
+def groups_of(texts: list[str]) -> list[list[int]]:
+    sketches = Sketches()
+    for text in texts:
+        sketches.add(text)
+    return sketches.groups(texts.__getitem__)
+
+
+def test_planted_near_copies_are_found_and_strangers_are_not() -> None:
+    generator = random.Random(5)
+    originals = [story(generator) for _ in range(1000)]
+    copies = [edited(text, generator) for text in originals[:300]]
+    found = groups_of(originals + copies)
+    pairs = {(group[0], member) for group in found for member in group[1:]}
+    planted = {(number, 1000 + number) for number in range(300)}
+    assert len(pairs & planted) / len(planted) >= 0.99
+    assert len(pairs & planted) / len(pairs) >= 0.9
+
+
+def test_case_width_and_white_space_make_no_difference() -> None:
+    assert groups_of(["Where is   my ORDER?", "other text here", "where is my\norder？"]) == [[0, 2]]
+
+
+def test_short_and_empty_texts_are_compared_whole() -> None:
+    assert groups_of(["ja", "no", "ja", "", ""]) == [[0, 2], [3, 4]]
+
+
+def test_chinese_texts_are_compared_by_their_characters() -> None:
+    text = "外国人策动或者帮助中国公民投敌叛变的应当以投敌叛变罪的共犯论处具体的刑罚应根据其具体行为的性质情节来决定"
+    assert groups_of([text, text.replace("来决定", "而决定"), "今天天气很好我们去公园散步吧"]) == [[0, 1]]
+
+
+@pytest.mark.parametrize("size", [3, 2000])
+def test_boilerplate_does_not_join_what_differs(size: int) -> None:
+    texts = [f"Dear customer, thank you. {chr(97 + number % 26) * 80}" for number in range(26)] * (
+        1 if size < 26 else 3
+    )
+    found = groups_of(texts)
+    assert len(found) == (0 if size < 26 else 26)
+
+
+def test_merged_sketches_are_those_of_one_reading() -> None:
+    generator = random.Random(1)
+    texts = [story(generator, 12) for _ in range(40)] * 2
+    first, second = Sketches(), Sketches()
+    for number, text in enumerate(texts):
+        (first if number < 33 else second).add(text)
+    first.merge(second)
+    assert len(first) == 80
+    assert first.groups(texts.__getitem__) == groups_of(texts)
+
+
+@given(st.text(max_size=300))
+def test_any_text_has_a_sketch_and_only_one(text: str) -> None:
+    assert sketch(text).shape == (16,)
+    assert (sketch(text) == sketch(text)).all()
