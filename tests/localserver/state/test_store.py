@@ -5,8 +5,15 @@ from pathlib import Path
 import pytest
 
 from harness.errors import StorageError
-from harness.localserver.state.objects import Checkpoint, Event, Fault, Hyperparameters, StoredJob
-from harness.localserver.state.store import Store, open_store, upload_path
+from harness.localserver.state.objects import (
+    EMBEDDED_DIGEST,
+    Checkpoint,
+    Event,
+    Fault,
+    Hyperparameters,
+    StoredJob,
+)
+from harness.localserver.state.store import SCHEMA, Store, open_store, read_fine_tunes, upload_path
 
 
 def reopened(store: Store, root: Path) -> Store:
@@ -179,3 +186,86 @@ def test_records_are_plain_json(tmp_path: Path) -> None:
     record = json.loads((store.job_folder(job) / "record.json").read_text())
     assert record["hyperparameters"]["n_epochs"] == "auto"
     assert record["suffix"] == "x"
+
+
+# --- layouts ---
+
+# As the first version wrote it: one model, no pauses, and the models in the folder of the job's last attempt.
+FIRST_LAYOUT = (
+    '{"id":"ftjob-old","number":2,"created_at":1,"model":"smollm2-135m-instruct","training_file":"file-a",'
+    '"validation_file":null,"hyperparameters":{"n_epochs":2,"batch_size":4,"learning_rate_multiplier":1.0},'
+    '"seed":3,"suffix":null,"metadata":null,"status":"succeeded","error":null,"finished_at":9,"trained_tokens":7,'
+    '"result_files":["file-r"],"checkpoints":['
+    '{"id":"ftckpt_a","created_at":8,"step":3,"model":"ft:a:ckpt-step-3","deleted":true},'
+    '{"id":"ftckpt_b","created_at":8,"step":6,"model":"ft:b","deleted":false}],"attempt":2,"crashes":1}'
+)
+
+
+def first_layout(root: Path) -> None:
+    folder = root / "jobs" / "ftjob-old"
+    (folder / "attempt-2" / "checkpoints" / "step-6").mkdir(parents=True)
+    (folder / "record.json").write_text(FIRST_LAYOUT)
+    (root / "schema.json").write_text('{"schema":1}')
+
+
+def test_a_folder_of_the_first_layout_is_served_and_becomes_one_of_this(tmp_path: Path) -> None:
+    first_layout(tmp_path)
+    store = open_store(tmp_path)
+    (model,) = store.models()
+    assert (model.name, model.base, model.base_digest) == ("ft:b", "smollm2-135m-instruct", EMBEDDED_DIGEST)
+    assert model.adapter.is_dir()
+    job = store.find_job("ftjob-old")
+    assert job is not None
+    assert (job.method, job.status, job.trained_tokens) == ("supervised", "succeeded", 7)
+    before = store.jobs()
+    store = reopened(store, tmp_path)
+    assert store.jobs() == before
+    assert json.loads((tmp_path / "schema.json").read_text()) == {"schema": SCHEMA}
+    store.close()
+
+
+def test_jobs_that_do_not_say_their_base_are_the_embedded_models() -> None:
+    assert EMBEDDED_DIGEST == "b179c9523d0e6a0f"
+
+
+# --- reading models beside a server ---
+
+
+def test_models_can_be_read_while_a_server_uses_the_folder(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    trained(store)
+    assert read_fine_tunes(tmp_path) == store.models()
+    assert [model.name for model in read_fine_tunes(tmp_path)] == ["ft:m:3", "ft:m:6"]
+    store.close()
+
+
+def test_models_of_the_first_layout_can_be_read_and_nothing_is_changed(tmp_path: Path) -> None:
+    first_layout(tmp_path)
+    assert [model.name for model in read_fine_tunes(tmp_path)] == ["ft:b"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["jobs", "schema.json"]
+
+
+def test_where_no_server_ever_was_there_are_no_models(tmp_path: Path) -> None:
+    assert read_fine_tunes(tmp_path / "nowhere") == []
+    assert read_fine_tunes(tmp_path) == []
+
+
+def test_models_of_a_newer_version_are_not_guessed_at(tmp_path: Path) -> None:
+    (tmp_path / "schema.json").write_text('{"schema": 99}')
+    with pytest.raises(StorageError, match="newer version"):
+        read_fine_tunes(tmp_path)
+
+
+def test_a_model_lies_where_the_attempt_that_saved_it_worked(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    checkpoints = (
+        Checkpoint(id="ftckpt_1", created_at=1, step=3, model="ft:early", attempt=1),
+        Checkpoint(id="ftckpt_2", created_at=2, step=6, model="ft:late", attempt=3),
+    )
+    job = job_of(store, status="succeeded", attempt=3, checkpoints=checkpoints, base_digest="d")
+    folder = store.job_folder(job)
+    assert {model.name: (model.adapter, model.base_digest) for model in store.models()} == {
+        "ft:early": (folder / "attempt-1" / "checkpoints" / "step-3", "d"),
+        "ft:late": (folder / "attempt-3" / "checkpoints" / "step-6", "d"),
+    }
+    store.close()
