@@ -5,6 +5,8 @@ UTF-8 with or without a byte order mark, any line ends, blank lines, no final ne
 
 import gzip
 import json
+import shutil
+import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -35,11 +37,13 @@ class Fault:
 class Line:
     """A line that is not blank: its number from 1, its bytes, and its row or the fault that hides it.
 
-    `whole_file` marks a fault that makes every further line pointless.
+    `start` is where it begins, in bytes of the unpacked file; `whole_file` marks a fault that makes every further line
+    pointless.
     """
 
     number: int
     size: int
+    start: int = 0
     row: Json = None
     fault: Fault | None = None
     whole_file: bool = False
@@ -55,18 +59,39 @@ def read_lines(path: Path, *, progress: Progress | None = None) -> Iterator[Line
     Raises:
         UsageError: The file is not there, cannot be read, or its gzip is broken.
     """
+    for raw in raw_lines(path, progress=progress):
+        if raw.number == 1 and (fault := _whole_file_fault(raw.text)):
+            yield Line(number=1, size=len(raw.text), fault=fault, whole_file=True)
+            return
+        if raw.text:
+            yield parsed(raw)
+
+
+@record
+class RawLine:
+    """A line as bytes, without its end, white space around it and a byte order mark; `start` as in `Line`."""
+
+    number: int
+    start: int
+    text: bytes
+
+
+def raw_lines(path: Path, *, progress: Progress | None = None) -> Iterator[RawLine]:
+    """Every line, blank ones too.
+
+    Raises:
+        UsageError: The file is not there, cannot be read, or its gzip is broken.
+    """
     try:
         total = path.stat().st_size
         with path.open("rb") as file:
-            opened = _unpacked(file)
-            for number, line in enumerate(_bounded(opened), start=1):
+            start = 0
+            for number, (line, size) in enumerate(_bounded(unpacked(file)), start=1):
                 if number % _PROGRESS_LINES == 0 and progress:
                     progress(file.tell(), total)
-                if number == 1 and (fault := _whole_file_fault(line)):
-                    yield Line(number=1, size=len(line), fault=fault, whole_file=True)
-                    return
-                if text := (line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line).strip():
-                    yield _parsed(number, text)
+                text = (line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line).strip()
+                yield RawLine(number=number, start=start, text=text)
+                start += size
             if progress:
                 progress(total, total)
     except (OSError, EOFError, zlib.error) as error:
@@ -75,45 +100,82 @@ def read_lines(path: Path, *, progress: Progress | None = None) -> Iterator[Line
         raise UsageError(f"{path}: {reason}", remedy=remedy) from error
 
 
-def _unpacked(file: BinaryIO) -> BinaryIO:
+def unpacked(file: BinaryIO) -> BinaryIO:
+    """The file itself, or what its gzip holds."""
     mark = file.read(len(_GZIP_MARK))
     file.seek(0)
     return gzip.GzipFile(fileobj=file) if mark == _GZIP_MARK else file  # type: ignore[return-value]
 
 
-def _bounded(file: BinaryIO) -> Iterator[bytes]:
-    """The lines; of one that is too long its beginning, and the rest is skipped without being kept."""
+def _bounded(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """The lines and their sizes; of one that is too long its beginning, and the rest is skipped without being kept."""
     while line := file.readline(MAX_LINE_BYTES + 1):
-        end = line
+        size, end = len(line), line
         while len(line) > MAX_LINE_BYTES and end and not end.endswith(b"\n"):
             end = file.readline(MAX_LINE_BYTES)
-        yield line
+            size += len(end)
+        yield line, size
 
 
 def _whole_file_fault(first_line: bytes) -> Fault | None:
     """A file that is wrong as a whole gets one fault, not one a line."""
     if first_line.startswith(_UTF_16_MARKS):
         return Fault(what="the file is UTF-16", remedy="save it as UTF-8")
-    text = first_line.removeprefix(_BYTE_ORDER_MARK).strip()
-    if text.startswith(b"[") and _parsed(1, text).fault:  # an array over several lines, not a row that is one
+    # An array over several lines, and not a row that happens to be one.
+    if first_line.startswith(b"[") and parsed(RawLine(number=1, start=0, text=first_line)).fault:
         return Fault(
             what="the file is one JSON array", remedy="write one JSON object a line, without the brackets"
         )
     return None
 
 
-def _parsed(number: int, line: bytes) -> Line:
-    size = len(line)
-    if size > MAX_LINE_BYTES:
+def parsed(raw: RawLine) -> Line:
+    """A line that is not blank, read as JSON."""
+    fault, row = None, None
+    if len(raw.text) > MAX_LINE_BYTES:
         what = f"longer than {MAX_LINE_BYTES // 2**20} MB"
-        return Line(number=number, size=size, fault=Fault(what=what, remedy="put one example on each line"))
-    try:
-        return Line(number=number, size=size, row=json.loads(line.decode("utf-8")))
-    except UnicodeDecodeError as error:
-        what, remedy = f"not UTF-8 at byte {error.start + 1}", "save the file as UTF-8"
-    except json.JSONDecodeError as error:
-        what = f"not valid JSON: {error.msg} at column {error.colno}"
-        remedy = "each line must be one whole JSON object"
-    except (RecursionError, ValueError) as error:
-        what, remedy = f"not readable JSON: {error}", "make the line a plain chat example"
-    return Line(number=number, size=size, fault=Fault(what=what, remedy=remedy))
+        fault = Fault(what=what, remedy="put one example on each line")
+    else:
+        try:
+            row = json.loads(raw.text.decode("utf-8"))
+        except UnicodeDecodeError as error:
+            fault = Fault(what=f"not UTF-8 at byte {error.start + 1}", remedy="save the file as UTF-8")
+        except json.JSONDecodeError as error:
+            what = f"not valid JSON: {error.msg} at column {error.colno}"
+            fault = Fault(what=what, remedy="each line must be one whole JSON object")
+        except (RecursionError, ValueError) as error:
+            fault = Fault(what=f"not readable JSON: {error}", remedy="make the line a plain chat example")
+    return Line(number=raw.number, start=raw.start, size=len(raw.text), row=row, fault=fault)
+
+
+class Rereader:
+    """Reads single lines of a file again, by where they start. A gzipped file is unpacked to a temporary one first."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: BinaryIO | None = None
+
+    def at(self, start: int) -> Line:
+        """The line that starts there; its number is not known."""
+        if self._file is None:
+            self._file = _seekable(self._path)
+        self._file.seek(start)
+        text = self._file.readline(MAX_LINE_BYTES + 1)
+        return parsed(RawLine(number=0, start=start, text=text.removeprefix(_BYTE_ORDER_MARK).strip()))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file:
+            self._file.close()
+            self._file = None
+
+
+def _seekable(path: Path) -> BinaryIO:
+    file = path.open("rb")
+    opened = unpacked(file)
+    if opened is file:
+        return file
+    with file:
+        copy: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - closed by whoever asked for it
+        shutil.copyfileobj(opened, copy)
+        return copy

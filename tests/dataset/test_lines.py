@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.dataset import lines as module
-from harness.dataset.lines import read_lines
+from harness.dataset.lines import Rereader, read_lines
 from harness.errors import UsageError
 
 ROW = {"messages": [{"role": "assistant", "content": "好\u2028x"}]}
@@ -48,3 +48,14 @@ def test_progress_ends_at_the_files_size(tmp_path: Path) -> None:
     assert told[-1] == (size, size)
     assert told == sorted(told)
     assert len(told) > 2
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_line_can_be_read_again_by_where_it_starts(tmp_path: Path, packed: bool) -> None:
+    path = tmp_path / "a.jsonl"
+    data = b"\xef\xbb\xbf" + f'{json.dumps(ROW)}\r\n\r\n  {{"x": 1}}\n[2]'.encode()
+    path.write_bytes(gzip.compress(data) if packed else data)
+    rereader = Rereader(path)
+    lines = list(read_lines(path))
+    assert [rereader.at(line.start).row for line in reversed(lines)] == [[2], {"x": 1}, ROW]
+    rereader.close()
