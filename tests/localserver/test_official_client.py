@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,17 @@ import pytest
 from openai._legacy_response import LegacyAPIResponse
 from openai.types import FileDeleted, FileObject
 from openai.types.chat import ChatCompletion
+from pydantic import BaseModel
 
 from tests.localserver.fakes import BASE, EchoEngine, Server, running_server, strictly, training_rows
 
 
 def raw(response: LegacyAPIResponse[Any]) -> Any:
     return response.http_response.json()
+
+
+def says(text: str) -> Any:
+    return [{"role": "user", "content": text}]
 
 
 def test_a_whole_fine_tune(server: Server) -> None:
@@ -102,6 +108,77 @@ def test_chat_completions_are_the_clients_type(server: Server) -> None:
     assert answer.system_fingerprint == BASE.fingerprint
     request = server.engine.requests[0]
     assert (request.temperature, request.top_p, request.seed, request.stop) == (0, 0.5, 1, (".",))
+
+
+def test_an_answer_is_parsed_into_a_model(server: Server) -> None:
+    class Trip(BaseModel):
+        city: str
+        days: int | None
+
+    answer = server.client.chat.completions.parse(
+        model=BASE.name, messages=says('{"city": "Bern", "days": null}'), response_format=Trip
+    )
+    assert answer.choices[0].message.parsed == Trip(city="Bern", days=None)
+    assert json.loads(server.engine.requests[0].schema or "")["required"] == ["city", "days"]
+
+
+def test_the_stream_helper_puts_the_answer_together(server: Server) -> None:
+    with server.client.chat.completions.stream(
+        model=BASE.name,
+        messages=says("one 你 🙂"),
+        n=2,
+        logprobs=True,
+        stream_options={"include_usage": True},
+    ) as stream:
+        deltas = [event.delta for event in stream if event.type == "content.delta" and event.delta]
+        answer = stream.get_final_completion()
+    assert sorted(deltas) == sorted(["one", " 你", " 🙂"] * 2)
+    assert [choice.message.content for choice in answer.choices] == ["one 你 🙂"] * 2
+    assert [len(choice.logprobs.content) for choice in answer.choices] == [3, 3]
+    assert answer.usage.completion_tokens == 6
+
+
+def test_a_raw_response_has_headers_and_the_parsed_answer(server: Server) -> None:
+    response = server.client.chat.completions.with_raw_response.create(model=BASE.name, messages=says("hi"))
+    assert response.request_id.startswith("req_")
+    assert response.parse().choices[0].message.content == "hi"
+    with server.client.chat.completions.with_streaming_response.create(
+        model=BASE.name, messages=says("one two"), stream=True
+    ) as streamed:
+        assert streamed.headers["content-type"].startswith("text/event-stream")
+        assert list(streamed.iter_lines())[-2:] == ["data: [DONE]", ""]
+
+
+def test_texts_are_continued_at_once_and_piece_by_piece(server: Server) -> None:
+    whole = server.client.completions.create(model=BASE.name, prompt="one two", max_tokens=1)
+    assert (whole.choices[0].text, whole.choices[0].finish_reason) == ("one", "length")
+    stream = server.client.completions.create(model=BASE.name, prompt="one two", stream=True)
+    assert "".join(chunk.choices[0].text for chunk in stream) == "one two"
+
+
+def test_the_asynchronous_client_streams_many_answers_at_once(server: Server) -> None:
+    async def ask_all() -> list[str]:
+        async with openai.AsyncOpenAI(base_url=server.base_url, api_key="any", max_retries=0) as client:
+
+            async def ask(number: int) -> str:
+                stream = await client.chat.completions.create(
+                    model=BASE.name, messages=says(f"number {number}"), stream=True
+                )
+                return "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
+
+            return await asyncio.gather(*(ask(number) for number in range(32)))
+
+    assert asyncio.run(ask_all()) == [f"number {number}" for number in range(32)]
+
+
+def test_a_checkpoint_and_a_fine_tune_are_asked_by_their_names(server: Server) -> None:
+    done = server.wait(server.train(hyperparameters={"n_epochs": 2, "batch_size": 4}))
+    names = [model.id for model in server.client.models.list()]
+    checkpoint = next(name for name in names if name.endswith(":ckpt-step-3"))
+    for name, said in ((checkpoint, "step-3 hello"), (done.fine_tuned_model, "step-6 hello")):
+        answer = server.client.chat.completions.create(model=name, messages=says("hello"))
+        assert (answer.model, answer.choices[0].message.content) == (name, said)
+        assert server.client.completions.create(model=name, prompt="hello").choices[0].text == said
 
 
 def test_errors_arrive_with_code_and_request_id(server: Server) -> None:
