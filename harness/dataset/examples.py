@@ -10,6 +10,8 @@ from harness.errors import DatasetError, Mistake
 from harness.records import Json, Message, record
 from harness.serial import file_digest
 
+SYSTEM_ROLES = ("system", "developer")
+
 
 @record
 class Example:
@@ -86,3 +88,39 @@ def _conversation(row: Mapping[str, Json], form: Form) -> tuple[Message, ...]:
 def _messages(value: Json) -> tuple[Message, ...]:
     assert isinstance(value, list), "checked before"
     return tuple(value)
+
+
+def prompt_of(example: Example) -> str:
+    """Everything said before the last answer that is learned, without system messages: what the example asks."""
+    asked = example.messages[: _answer_place(example)]
+    return "\n".join(text_of(message) for message in asked if message.get("role") not in SYSTEM_ROLES)
+
+
+def system_of(example: Example) -> str:
+    """The system and developer messages, in one text; empty where there is none."""
+    return "\n".join(text_of(message) for message in example.messages if message.get("role") in SYSTEM_ROLES)
+
+
+def answer_of(example: Example) -> str | None:
+    """The text of the last answer that is learned; None when there is none, or it only calls tools."""
+    place = _answer_place(example)
+    return text_of(example.messages[place]) or None if place < len(example.messages) else None
+
+
+def text_of(message: Message) -> str:
+    """The text of a message: its content, or the text parts of it."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else []
+    return "\n".join(str(part["text"]) for part in parts if isinstance(part, Mapping) and "text" in part)
+
+
+def _answer_place(example: Example) -> int:
+    """Where the last learned assistant message stands; past the end where there is none."""
+    places = [
+        place
+        for place, message in enumerate(example.messages)
+        if message.get("role") == "assistant" and message.get("weight") != 0
+    ]
+    return places[-1] if places else len(example.messages)
