@@ -13,6 +13,7 @@ from harness.evals.estimates import (
 from harness.evals.manifests import Plan, continued, new_manifest
 from harness.evals.prefetch import OpenModels, Prefetcher, opened
 from harness.evals.runner import Cell, ask, cells_of, evaluate
+from harness.evals.scoring import guarded
 from harness.evals.store import (
     CURVE,
     PAGE,
@@ -47,6 +48,7 @@ __all__ = [
     "evaluate",
     "exact_tokens",
     "find_suites",
+    "guarded",
     "list_runs",
     "load_suite",
     "messages_for",

@@ -171,7 +171,7 @@ def pytest_configure_node(node: object) -> None:
     """The xdist controller prepares once; its workers take the lineup over."""
     config: pytest.Config = node.config  # type: ignore[attr-defined]
     if suite_files(config) and not config.option.collectonly:
-        from harness.pytest_plugin.session import as_collection_errors
+        from harness.pytest_plugin.trouble import as_collection_errors
 
         with as_collection_errors():
             state = harness_session(config)

@@ -195,11 +195,11 @@ def attach(item: pytest.Item, report: pytest.TestReport) -> None:
     ended = report.when == "call" or (report.when == "setup" and not report.passed)
     if not ended:
         return
-    rows = item.results if isinstance(item, CaseItem) else harness_session(item.config).scored_by(item)
-    if rows:
-        report.harness_rows = [to_json(row) for row in rows]  # type: ignore[attr-defined]
     if isinstance(item, CaseItem):
+        report.harness_rows = [to_json(row) for row in item.results]  # type: ignore[attr-defined]
         report.harness_change = item.change  # type: ignore[attr-defined]
+    elif scored := harness_session(item.config).scored_by(item):
+        report.harness_scored = [to_json(one) for one in scored]  # type: ignore[attr-defined]
 
 
 def _demand(gate: Gate) -> str:

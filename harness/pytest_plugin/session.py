@@ -2,14 +2,14 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.config import process_environment, project_root, read_settings, with_flags
-from harness.errors import BudgetError, FileError, HarnessError, StorageError, UsageError
+from harness.errors import HarnessError, StorageError, UsageError
 from harness.evals import (
     CURVE,
     PAGE,
@@ -32,9 +32,10 @@ from harness.lineup import (
 from harness.models import AnswerCache
 from harness.pytest_plugin import suite_files
 from harness.pytest_plugin.items import SuiteItem, selected_cases
-from harness.pytest_plugin.python_suites import Asker, ScoreKeeper
+from harness.pytest_plugin.python_suites import Asker, Scored, ScoreKeeper
 from harness.pytest_plugin.questions import Questions
 from harness.pytest_plugin.terminal import TerminalTeller, summary
+from harness.pytest_plugin.trouble import as_collection_errors, as_pytest_errors
 from harness.records import (
     Case,
     Decision,
@@ -221,19 +222,24 @@ class HarnessSession:
         finding = judge_gate(suite, gate, results=by_role, reference=reference)
         return finding.decision, finding.reason, partial
 
-    def record(self, rows: list[str]) -> None:
+    def record(self, rows: Sequence[Result]) -> None:
         """Write rows as they arrive; a disk that is full stops the run, keeping what is there."""
         if self._writer is None or self._trouble is not None:
             return
         try:
-            for text in rows:
-                row = from_json(Result, text)
+            for row in rows:
                 if not (isinstance(row.outcome, Failure) and row.outcome.kind == "not_asked"):
                     self._writer.append(row)
         except StorageError as error:
             self._trouble = str(error)
             if self._dealt_out:
                 raise pytest.Session.Failed(self._trouble) from None
+
+    def take(self, scored: Sequence[Scored]) -> None:
+        """Write what a test of a suite in Python scored, and note its suite for the manifest."""
+        for one in scored:
+            self._keeper.take(one)
+        self.record([one.row for one in scored])
 
     @property
     def stop_reason(self) -> str | None:
@@ -267,9 +273,9 @@ class HarnessSession:
         """The `score` function of one test."""
         return self._keeper.scorer_of(item)
 
-    def scored_by(self, item: pytest.Item) -> list[Result]:
+    def scored_by(self, item: pytest.Item) -> list[Scored]:
         """What a test of a suite in Python scored."""
-        return self._keeper.rows(item)
+        return self._keeper.given(item)
 
     def interrupted(self, reason: str) -> None:
         """Remember why pytest broke off; no reason is given when somebody pressed Ctrl-C."""
@@ -342,33 +348,12 @@ class Recorder:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """One report: its rows to disk."""
-        self._state.record(getattr(report, "harness_rows", []))
+        self._state.record([from_json(Result, text) for text in getattr(report, "harness_rows", ())])
+        self._state.take([from_json(Scored, text) for text in getattr(report, "harness_scored", ())])
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Ctrl-C, or a stop of pytest's own, such as a worker's that was told to stop at a failure."""
         self._state.interrupted(str(excinfo.value))
-
-
-@contextlib.contextmanager
-def as_pytest_errors() -> Iterator[None]:
-    """Our errors in the form pytest shows without a traceback; a budget that is too small exits 2."""
-    try:
-        yield
-    except BudgetError as error:
-        pytest.exit(str(error), returncode=2)
-    except (UsageError, FileError) as error:
-        raise pytest.UsageError(str(error)) from None
-    except HarnessError as error:
-        pytest.exit(str(error), returncode=1)
-
-
-@contextlib.contextmanager
-def as_collection_errors() -> Iterator[None]:
-    """Mistakes in suites and settings, which end pytest's collection, with its exit status before any worker collects."""
-    try:
-        yield
-    except (pytest.UsageError, FileError) as error:
-        pytest.exit(str(error), returncode=pytest.ExitCode.INTERRUPTED)
 
 
 def _flags(config: pytest.Config) -> dict[str, Json]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Project
+from test_trouble import BRITTLE
 
 README = Path(__file__).parent.parent.parent / "README.md"
 
@@ -63,11 +64,41 @@ def test_scores_of_python_tests_are_in_the_table(python_suite: Project) -> None:
     result.stdout.fnmatch_lines(["test_dry  info      1   0.0      100.0 *"])
 
 
-def test_text_in_place_of_an_answer_is_told(python_suite: Project) -> None:
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (
+            "score('Lima', {'type': 'exact_match'})",
+            "score(...): not an answer (give what candidate.ask(...) returned)",
+        ),
+        (
+            "candidate.ask('Capital of Peru?', max_token=5)",
+            "ask(...): max_token: unknown key, did you mean 'max_tokens'?",
+        ),
+        (
+            "score(candidate.ask('Capital of Peru?'), {'type': 'exact_mach'})",
+            "score(...): type: unknown scorer 'exact_mach', did you mean 'exact_match'?*",
+        ),
+        (
+            "score(candidate.ask('Capital of Peru?'), {'type': 'broken:Broken'})",
+            "broken:Broken raised ValueError: too long",
+        ),
+    ],
+)
+def test_mistake_in_a_call_is_a_sentence_and_no_traceback(
+    python_suite: Project, monkeypatch: pytest.MonkeyPatch, line: str, told: str
+) -> None:
+    monkeypatch.syspath_prepend(str(python_suite.pytester.path))
+    broken = BRITTLE.replace("Brittle", "Broken").replace('"peru"', "case.id")
+    (python_suite.pytester.path / "broken.py").write_text(broken, encoding="utf-8")
     test = python_suite.pytester.path / "suites" / "test_dry.py"
-    test.write_text("def test_it(score):\n    score('Lima', {'type': 'exact_match'})\n", encoding="utf-8")
+    test.write_text(f"def test_it(candidate, score):\n    {line}\n", encoding="utf-8")
+    sys.modules.pop("test_dry", None)
     result = python_suite.run()
-    result.stdout.fnmatch_lines(["*not an answer (give what candidate.ask(...) returned)*"])
+    result.assert_outcomes(failed=1)
+    place = "" if told.startswith("broken:") else "test_dry.py:2: "
+    result.stdout.fnmatch_lines([f"{place}{told}"])
+    assert "harness/" not in result.stdout.str().partition("FAILURES")[2].partition("= harness =")[0]
 
 
 def test_editing_a_python_suite_makes_another_run(python_suite: Project) -> None:

@@ -7,19 +7,26 @@ from conftest import SUITE, Project
 from harness.pytest_plugin import pytest_cmdline_main
 from harness.testing.endpoints import FaultyEndpoint
 
+DRY = """\
+def test_knows_peru(candidate, score):
+    answer = candidate.ask("Capital of Peru?", max_tokens=5)
+    assert score(answer, {"type": "exact_match"}, expected="Lima").value == 1.0
+"""
+
 # Two worker processes import the harness: these tests are few because each costs seconds.
 
 
 def test_workers_ask_once_and_the_controller_writes_every_row(project: Project) -> None:
     guard = SUITE.format(role="guard").replace("name: capitals", "name: capitals-guard\nsystem: Be brief.")
     project.suite("guard", guard)
+    (project.pytester.path / "suites" / "test_dry.py").write_text(DRY, encoding="utf-8")
     result = project.run("-n", "2")
-    assert project.requests == 16, "each worker asks for the suites it runs, and for no other"
+    assert project.requests == 16 + 1, "each worker asks for the suites it runs, and for no other"
     run = project.stored()
-    assert len(run.results) == 16
+    assert len(run.results) == 16 + 1
     assert run.manifest.status == "complete"
-    assert set(run.manifest.selected) == {"capitals", "capitals-guard"}
-    result.stdout.fnmatch_lines(["verdict: *"])
+    assert set(run.manifest.selected) == {"capitals", "capitals-guard", "test_dry"}
+    result.stdout.fnmatch_lines(["test_dry *info *", "verdict: *"])
 
 
 def test_reason_of_a_stop_comes_from_the_worker(project_with: Callable[[FaultyEndpoint], Project]) -> None:
