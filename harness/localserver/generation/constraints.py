@@ -40,11 +40,11 @@ class Constraint:
             remedy="give a simpler schema",
         )
 
-    def allowed(self) -> Tensor:
-        """Which tokens may come next, bool of shape (vocabulary,)."""
+    def forbidden(self) -> Tensor:
+        """Which tokens may not come next, bool of shape (vocabulary,)."""
         fill_next_token_bitmask(self._matcher, self._bits)
-        flags = np.unpackbits(self._bits.view(np.uint8), bitorder="little")
-        return torch.from_numpy(flags[: self._size]).bool()
+        flags = np.unpackbits(~self._bits.view(np.uint8), bitorder="little")
+        return torch.from_numpy(flags[: self._size].view(np.bool_))
 
     def follow(self, token: int) -> None:
         """The answer goes on with this token."""

@@ -1,6 +1,5 @@
 """The embedded model as the engine serves it: the lean network, its prompts read by `Reader`, its rows kept in a `KvCache`."""
 
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,10 +8,10 @@ from torch import Tensor
 
 from harness.localserver.generation.decoder import Ids
 from harness.localserver.generation.kv_cache import KvCache
-from harness.localserver.generation.prefill import Reader
+from harness.localserver.generation.prefill import Beginnings, Reader
 from harness.localserver.model.gguf_file import GgufFile
 from harness.localserver.model.network import FEWEST_ROWS, Network, next_token_logits
-from harness.localserver.model.networks import Networks
+from harness.localserver.model.networks import Networks, release_memory
 from harness.localserver.model.processors import crew
 from harness.localserver.model.tokenizer import ChatTokenizer
 
@@ -43,7 +42,7 @@ class LeanBackend:
         self._crew = crew(threads) if on_cpu else crew(threads, most_workers=1)
         self._tokens = ChatTokenizer(gguf)
         self._networks = Networks(gguf, dtype=torch.float32 if on_cpu else torch.bfloat16, device=place)
-        self._of_thread = threading.local()
+        self._beginnings = Beginnings()
 
     @property
     def tokens(self) -> ChatTokenizer:
@@ -71,12 +70,7 @@ class LeanBackend:
         Raises:
             StorageError: The fine-tune cannot be read or does not fit.
         """
-        network = self._networks.network(adapter)
-        reader: Reader | None = getattr(self._of_thread, "reader", None)
-        if reader is None or reader.network is not network:
-            reader = self._of_thread.reader = Reader(network)
-        # The same reader again still knows how its prompts begin.
-        return LeanDecoder(reader)
+        return LeanDecoder(Reader(self._networks.network(adapter), self._beginnings))
 
 
 class LeanDecoder:
@@ -125,6 +119,7 @@ class LeanDecoder:
             listed.pop()
         if not self._lengths:
             self._cache = self._empty_cache()
+            release_memory()
 
     def cached_tokens(self, row: int) -> int:
         """How many tokens of the row's prompt were known already and not computed."""

@@ -4,6 +4,8 @@ The prompts of a suite begin alike, with its system message. What the network ma
 used by all later prompts; whether it was does not change a bit of their answers.
 """
 
+import threading
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -23,8 +25,8 @@ _OWN_TOKENS = 8
 _MOST_QUERIES = 256
 # A beginning is read on its own when that saves the prompts at hand this many tokens, about the cost of one more call.
 _WORTHWHILE_TOKENS = 48
-# Tokens of beginnings that are kept, 46 kB each in float32.
-_KEPT_TOKENS = 4096
+# Tokens of beginnings that are kept, 46 kB each in float32: 94 MB.
+_KEPT_TOKENS = 2048
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,23 +41,69 @@ class Reading:
     known_tokens: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class _Beginning:
+    network: "weakref.ref[Network]"
     ids: Ids
     memory: Memory
 
 
-class Reader:
-    """Reads prompts for one network and remembers how they begin."""
+class Beginnings:
+    """How prompts begin, remembered for all readers of a model and its fine-tunes; safe to ask from several threads."""
 
-    def __init__(self, network: Network) -> None:
-        self.network = network
+    def __init__(self, *, most_tokens: int = _KEPT_TOKENS) -> None:
+        self._most_tokens = most_tokens
+        self._lock = threading.Lock()
         # The most recently used first.
-        self._beginnings: list[_Beginning] = []
+        self._kept: list[_Beginning] = []
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens are remembered."""
+        return sum(len(beginning.ids) for beginning in self._kept)
+
+    def longest(self, network: Network, ids: Ids) -> Memory | None:
+        """What is known of the tokens `ids` begins with, as far as it may be used."""
+        with self._lock:
+            length, best = 0, None
+            for beginning in self._kept:
+                if beginning.network() is network:
+                    usable = _usable(ids, shared_beginning(beginning.ids, ids))
+                    if usable > length:
+                        length, best = usable, beginning
+            if best is None:
+                return None
+            self._kept.remove(best)
+            self._kept.insert(0, best)
+            return best.memory.first(length)
+
+    def remember(self, network: Network, ids: Ids, memory: Memory) -> None:
+        """Keep this beginning, and as many of the others as there is room for."""
+        with self._lock:
+            kept = [_Beginning(network=weakref.ref(network), ids=ids, memory=memory)]
+            room = self._most_tokens - len(ids)
+            for beginning in self._kept:
+                is_part = beginning.network() is network and beginning.ids == ids[: len(beginning.ids)]
+                # The memory of a network that is gone is of no use.
+                if beginning.network() is None or is_part:
+                    continue
+                room -= len(beginning.ids)
+                if room < 0:
+                    break
+                kept.append(beginning)
+            self._kept = kept
+
+
+class Reader:
+    """Reads prompts for one network."""
+
+    def __init__(self, network: Network, beginnings: Beginnings | None = None) -> None:
+        self.network = network
+        self._beginnings = beginnings or Beginnings()
 
     def read(self, prompts: Sequence[Ids]) -> list[Reading]:
         """Read all prompts, each of at least one token."""
-        known = [self._known(prompt)[0] for prompt in prompts]
+        known = [self._known(prompt) for prompt in prompts]
         self._read_beginnings(prompts)
         readings = [
             replace(reading, known_tokens=tokens)
@@ -63,47 +111,30 @@ class Reader:
         ]
         if len(prompts) == 1:
             # Whoever asks one by one asks alike, too.
-            self._remember(prompts[0], readings[0].memory)
+            self._beginnings.remember(self.network, prompts[0], readings[0].memory)
         return readings
 
     def _read_beginnings(self, prompts: Sequence[Ids]) -> None:
         """Read once what several of these prompts begin with."""
         for prompt, following in pairwise(sorted(prompts)):
             length = _usable(prompt, shared_beginning(prompt, following))
-            gain = length - self._known(prompt)[0]
+            gain = length - self._known(prompt)
             sharing = sum(other[:length] == prompt[:length] for other in prompts)
             if gain * (sharing - 1) >= _WORTHWHILE_TOKENS:
                 (reading,) = self._run([prompt[:length]])
-                self._remember(prompt[:length], reading.memory)
+                self._beginnings.remember(self.network, prompt[:length], reading.memory)
 
-    def _known(self, ids: Ids) -> tuple[int, _Beginning | None]:
-        """How many tokens of `ids` need not be computed, and where they are remembered."""
-        length, best = 0, None
-        for beginning in self._beginnings:
-            usable = _usable(ids, shared_beginning(beginning.ids, ids))
-            if usable > length:
-                length, best = usable, beginning
-        return length, best
-
-    def _remember(self, ids: Ids, memory: Memory) -> None:
-        self._beginnings.insert(0, _Beginning(ids=ids, memory=memory))
-        room = _KEPT_TOKENS
-        for index, beginning in enumerate(self._beginnings):
-            room -= len(beginning.ids)
-            if room < 0:
-                del self._beginnings[index:]
-                return
+    def _known(self, ids: Ids) -> int:
+        """How many tokens of `ids` need not be computed."""
+        memory = self._beginnings.longest(self.network, ids)
+        return memory.tokens if memory else 0
 
     def _run(self, prompts: Sequence[Ids]) -> list[Reading]:
-        known: list[Memory | None] = []
-        owns: list[range] = []
-        for prompt in prompts:
-            length, beginning = self._known(prompt)
-            known.append(beginning.memory.first(length) if beginning else None)
-            owns.append(range(length, len(prompt)))
-            if beginning:
-                self._beginnings.remove(beginning)
-                self._beginnings.insert(0, beginning)
+        known = [self._beginnings.longest(self.network, prompt) for prompt in prompts]
+        owns = [
+            range(memory.tokens if memory else 0, len(prompt))
+            for memory, prompt in zip(known, prompts, strict=True)
+        ]
         attention = PromptAttention(known, [len(own) for own in owns], like=self.network.norm)
         ids = [prompt[place] for prompt, own in zip(prompts, owns, strict=True) for place in own]
         places = [place for own in owns for place in own]

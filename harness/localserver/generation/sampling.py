@@ -8,6 +8,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+# Below this only the likeliest token is ever drawn, unless another is as likely to the last bit or two; a quotient by less overflows.
+_LOWEST_TEMPERATURE = 1e-5
+# Likeliest tokens among which `top_p` is looked for first.
+_FIRST_LOOK = 128
+
 
 @dataclass(frozen=True, kw_only=True)
 class Manner:
@@ -24,8 +29,8 @@ class Manner:
 class Guide(Protocol):
     """What an answer has to keep to, as far as it is written."""
 
-    def allowed(self) -> Tensor:
-        """Which tokens may come next, bool of shape (vocabulary,)."""
+    def forbidden(self) -> Tensor:
+        """Which tokens may not come next, bool of shape (vocabulary,)."""
 
     def follow(self, token: int) -> None:
         """The answer goes on with this token."""
@@ -67,14 +72,13 @@ class Chooser:
             for token, times in self._written.items():
                 logits[token] -= manner.presence_penalty + manner.frequency_penalty * times
         if self._guide:
-            logits.masked_fill_(~self._guide.allowed(), float("-inf"))
+            logits.masked_fill_(self._guide.forbidden(), float("-inf"))
 
 
 def choose(logits: Tensor, choosers: Sequence[Chooser]) -> list[int]:
     """One token for each row of `logits`, of shape (rows, vocabulary); no row's choice depends on another's."""
     if logits.device.type == "cpu":
-        # numpy's argmax is ten times faster than torch's on a processor.
-        tokens: list[int] = logits.float().numpy().argmax(axis=1).tolist()
+        tokens = [_likeliest(row) for row in logits.float()]
     else:
         tokens = logits.argmax(dim=1).tolist()
     particular = [index for index, chooser in enumerate(choosers) if not chooser.takes_likeliest]
@@ -86,12 +90,36 @@ def choose(logits: Tensor, choosers: Sequence[Chooser]) -> list[int]:
     return tokens
 
 
+def _likeliest(logits: Tensor) -> int:
+    # Ten times faster than torch's.
+    return int(logits.numpy().argmax())
+
+
 def _drawn(logits: Tensor, manner: Manner, generator: torch.Generator) -> int:
-    # Temperatures near zero would overflow as a quotient; the likeliest token stays at exponent 0 either way.
-    exponents = (logits - logits.max()).double() / manner.temperature
-    shares, order = exponents.softmax(dim=0).sort(descending=True, stable=True)
-    totals = shares.cumsum(dim=0)
-    kept = min(int((totals < manner.top_p).sum()) + 1, len(totals))
-    point = torch.rand((), generator=generator, dtype=torch.float64) * totals[kept - 1]
-    place = int(torch.searchsorted(totals[:kept], point, right=True))
-    return int(order[min(place, kept - 1)])
+    """A token drawn by inverting the distribution; where `top_p` cuts it, over the likeliest tokens from the first on."""
+    temperature = max(manner.temperature, _LOWEST_TEMPERATURE)
+    shares = ((logits - logits.max()) / temperature).softmax(dim=0)
+    point = torch.rand((), generator=generator, dtype=torch.float64)
+    if manner.top_p >= 1:
+        totals = shares.cumsum(dim=0, dtype=torch.float64)
+        return _inverted(totals, point * totals[-1])
+    totals, order = _nucleus(shares, manner.top_p)
+    return int(order[_inverted(totals, point * totals[-1])])
+
+
+def _nucleus(shares: Tensor, top_p: float) -> tuple[Tensor, Tensor]:
+    """The fewest likeliest tokens that reach `top_p`: their running totals in float64, and the tokens."""
+    count = _FIRST_LOOK
+    while True:
+        # To sort all tokens takes a hundred times longer, and most often few of them hold nearly everything.
+        likeliest, order = shares.topk(min(count, len(shares)))
+        totals = likeliest.cumsum(dim=0, dtype=torch.float64)
+        if totals[-1] >= top_p or count >= len(shares):
+            kept = min(int((totals < top_p).sum()) + 1, len(totals))
+            return totals[:kept], order[:kept]
+        count *= 8
+
+
+def _inverted(totals: Tensor, point: Tensor) -> int:
+    """Where a point lies in running totals."""
+    return min(int(torch.searchsorted(totals, point, right=True)), len(totals) - 1)

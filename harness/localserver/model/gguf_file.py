@@ -89,7 +89,8 @@ class GgufFile:
         self.path = path
         try:
             with path.open("rb") as file:
-                self._bytes = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self._bytes = memoryview(self._map)
             self.settings, self._places = _read_header(self._bytes)
         except (OSError, ValueError, struct.error, KeyError, IndexError) as error:
             raise StorageError(
@@ -104,14 +105,31 @@ class GgufFile:
 
     def tensor(self, name: str) -> FloatArray:
         """The tensor's values in float32, of shape (rows, columns) or (values,), outermost dimension first."""
+        place = self._place(name)
+        return place.encoding.decode(self._raw(place)).reshape(place.shape)
+
+    def rows(self, name: str, numbers: npt.NDArray[np.int64]) -> FloatArray:
+        """These rows of a matrix in float32, of shape (numbers, columns); only they are read."""
+        place = self._place(name)
+        table = np.frombuffer(self._raw(place), dtype=np.uint8).reshape(place.shape[0], -1)
+        return place.encoding.decode(table[numbers].reshape(-1).data).reshape(len(numbers), -1)
+
+    def release(self) -> None:
+        """Let the system have the memory of what was read; what is asked for again is read again."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self._map.madvise(mmap.MADV_DONTNEED)
+
+    def _place(self, name: str) -> _TensorPlace:
         place = self._places.get(name)
         if place is None:
             raise StorageError(
                 f"{self.path}: has no tensor {name!r}", remedy="use the model file this program fetches"
             )
+        return place
+
+    def _raw(self, place: _TensorPlace) -> memoryview:
         blocks = prod(place.shape) // place.encoding.values_per_block
-        raw = self._bytes[place.start : place.start + blocks * place.encoding.bytes_per_block]
-        return place.encoding.decode(raw).reshape(place.shape)
+        return self._bytes[place.start : place.start + blocks * place.encoding.bytes_per_block]
 
     def integer(self, key: str) -> int:
         """The setting `key`, which must be a whole number."""

@@ -81,12 +81,19 @@ class Layer:
     down: Linear
 
 
+class Embedding(Protocol):
+    """The matrix (vocabulary, width) with a row for each token; a tensor is one."""
+
+    def __getitem__(self, ids: Tensor, /) -> Tensor:
+        """From (tokens,) to (tokens, width)."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Network:
     """All of a network: `embedding` (vocabulary, width), the layers, the last norm, and the head onto the vocabulary."""
 
     shape: NetworkShape
-    embedding: Tensor
+    embedding: Embedding
     layers: tuple[Layer, ...]
     norm: Tensor
     head: Linear

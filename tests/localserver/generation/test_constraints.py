@@ -153,9 +153,9 @@ def allowed_after(grammars: Grammars, tokens: ChatTokenizer, schema: object, tex
     """The single characters that may follow a text."""
     constraint = grammars.constraint(json.dumps(schema))
     for token in tokens.encode_text(text):
-        assert constraint.allowed()[token], f"{text} is not allowed at {tokens.decode([token])!r}"
+        assert not constraint.forbidden()[token], f"{text} is not allowed at {tokens.decode([token])!r}"
         constraint.follow(token)
-    found = [tokens.decode([token]) for token in constraint.allowed().nonzero()[:, 0].tolist()]
+    found = [tokens.decode([token]) for token in (~constraint.forbidden()).nonzero()[:, 0].tolist()]
     return "".join(sorted(text for text in found if len(text) == 1))
 
 
@@ -175,14 +175,14 @@ def test_answer_of_a_fulfilled_schema_can_only_end(tokens: ChatTokenizer, gramma
     for token in tokens.encode_text("true"):
         constraint.follow(token)
     assert constraint.is_fulfilled
-    assert constraint.allowed().nonzero()[:, 0].tolist() in ([], [tokens.end_id])
+    assert (~constraint.forbidden()).nonzero()[:, 0].tolist() in ([], [tokens.end_id])
 
 
 def test_answers_of_one_schema_do_not_share_their_progress(tokens: ChatTokenizer, grammars: Grammars) -> None:
     first, second = (grammars.constraint('{"enum": ["ab", "cd"]}') for _ in range(2))
     for token in tokens.encode_text('"a'):
         first.follow(token)
-    assert not torch.equal(first.allowed(), second.allowed())
+    assert not torch.equal(first.forbidden(), second.forbidden())
 
 
 def test_token_that_is_not_allowed_is_a_failure(tokens: ChatTokenizer, grammars: Grammars) -> None:

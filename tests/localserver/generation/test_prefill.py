@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
-from harness.localserver.generation.prefill import Reader, Reading
+from harness.localserver.generation.prefill import Beginnings, Reader, Reading
 from harness.localserver.model.gguf_file import GgufFile
 from harness.localserver.model.network import Network, read_network
 from tests.localserver.tiny_model import reference_logits, write_tiny_model
@@ -37,6 +39,18 @@ class CountingHead:
     def __call__(self, rows: torch.Tensor) -> torch.Tensor:
         self.calls += 1
         return self._head(rows)
+
+
+class CountingEmbedding:
+    """An embedding that notes how many tokens it is asked for."""
+
+    def __init__(self, network: Network, asked: list[int]) -> None:
+        self._embedding = network.embedding
+        self._asked = asked
+
+    def __getitem__(self, ids: torch.Tensor, /) -> torch.Tensor:
+        self._asked.append(len(ids))
+        return self._embedding[ids]
 
 
 @torch.inference_mode()
@@ -112,7 +126,43 @@ def test_unlike_prompts_are_read_in_one_call(network: Network) -> None:
 
 @torch.inference_mode()
 def test_beginnings_do_not_pile_up(network: Network) -> None:
-    reader = Reader(network)
+    beginnings = Beginnings()
     for start in range(3, 15):
-        reader.read([tuple(start + place * 13 % 240 for place in range(500))])
-    assert sum(len(beginning.ids) for beginning in reader._beginnings) <= 4096
+        Reader(network, beginnings).read([tuple(start + place * 13 % 240 for place in range(500))])
+    assert 1500 < beginnings.tokens <= 2048
+
+
+@torch.inference_mode()
+def test_what_one_reader_read_another_knows(network: Network) -> None:
+    beginnings = Beginnings()
+    Reader(network, beginnings).read([PROMPTS[0]])
+    (reading,) = Reader(network, beginnings).read([PROMPTS[1]])
+    assert reading.known_tokens == len(SYSTEM)
+    assert_same(reading, read_alone(network, PROMPTS[1]))
+
+
+@torch.inference_mode()
+def test_another_networks_reading_is_not_known(network: Network) -> None:
+    beginnings = Beginnings()
+    Reader(CountingHead(network).network, beginnings).read([PROMPTS[0]])
+    (reading,) = Reader(network, beginnings).read([PROMPTS[0]])
+    assert reading.known_tokens == 0
+
+
+@torch.inference_mode()
+def test_longer_beginning_takes_the_place_of_its_own_beginning(network: Network) -> None:
+    beginnings = Beginnings()
+    reader = Reader(network, beginnings)
+    reader.read([PROMPTS[0][:50]])
+    reader.read([PROMPTS[0]])
+    assert beginnings.tokens == len(PROMPTS[0])
+
+
+@torch.inference_mode()
+def test_prompt_asked_eight_times_is_read_once(network: Network) -> None:
+    counting = CountingHead(network)
+    run = []
+    counting.network = replace(counting.network, embedding=CountingEmbedding(network, run))
+    Reader(counting.network).read([PROMPTS[0]] * 8)
+    # Once but for the last eight tokens, then those for each; filled up to a multiple of 16.
+    assert sum(run) <= len(PROMPTS[0]) + 8 * 8 + 16
