@@ -28,7 +28,7 @@ def server_settings(app: ASGIApp) -> uvicorn.Config:
         http=Connection,
         ws="none",
         lifespan="on",
-        log_level="warning",
+        log_level="error",
         access_log=False,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=DRAIN_S,

@@ -28,6 +28,12 @@ SAMPLING = {
     "frequency_penalty": 0.1,
     "logit_bias": {"5": 1},
 }
+SCHEMA = {
+    "type": "object",
+    "properties": {"a": {"type": "string", "enum": ["b"]}},
+    "required": ["a"],
+    "additionalProperties": False,
+}
 CHAT = {
     "model": BASE.name,
     "messages": [{"role": "system", "content": [{"type": "text", "text": "brief"}]}, *HELLO],
@@ -37,7 +43,7 @@ CHAT = {
     "top_logprobs": 2,
     "response_format": {
         "type": "json_schema",
-        "json_schema": {"name": "a", "strict": True, "schema": {"type": "object", "properties": {}}},
+        "json_schema": {"name": "a", "strict": True, "schema": SCHEMA},
     },
     "stream": False,
     "metadata": {"a": "b"},
@@ -67,7 +73,7 @@ OLDER_JOB = {
     "integrations": [],
 }
 BATCH = {
-    "input_file_id": "FILE",
+    "input_file_id": "ASKED",
     "endpoint": "/v1/chat/completions",
     "completion_window": "24h",
     "metadata": {"a": "b"},
@@ -116,20 +122,36 @@ def check(server: Server, status: int, headers: dict[str, str], body: bytes, *, 
 
 
 @pytest.fixture(scope="module")
-def short_file(fuzzed: Server) -> str:
-    """A file of which a job, by mistake made of it, fails at once."""
-    return fuzzed.upload(training_rows(1)).id
+def files(fuzzed: Server) -> dict[bytes, bytes]:
+    """The names that stand for files in a body: `FILE`, of which a job fails at once, and `ASKED`, which a batch can read."""
+    asked = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {"model": BASE.name}}
+    batch = fuzzed.upload(written(asked), purpose="batch")
+    return {b"FILE": fuzzed.upload(training_rows(1)).id.encode(), b"ASKED": batch.id.encode()}
 
 
-@bounded(250)
-@given(data=st.data())
-def test_any_json_gets_an_answer(fuzzed: Server, short_file: str, data: st.DataObject) -> None:
-    path, valid = data.draw(st.sampled_from(BODIES))
-    body = data.draw(json_bodies(valid)).replace(b"FILE", short_file.encode())
-    check(fuzzed, *fuzzed.ask("POST", path, body, {"content-type": "application/json"}))
+def with_files(body: bytes, files: dict[bytes, bytes]) -> bytes:
+    for name, file_id in files.items():
+        body = body.replace(b'"%s"' % name, b'"%s"' % file_id)
+    return body
+
+
+@pytest.mark.parametrize(("path", "valid"), BODIES)
+def test_the_fuzz_begins_with_what_is_valid(
+    fuzzed: Server, files: dict[bytes, bytes], path: str, valid: dict[str, object]
+) -> None:
+    status, _, body = fuzzed.ask("POST", path, with_files(written(valid), files))
+    assert status == 200, body
 
 
 @bounded(150)
+@given(data=st.data())
+def test_any_json_gets_an_answer(fuzzed: Server, files: dict[bytes, bytes], data: st.DataObject) -> None:
+    path, valid = data.draw(st.sampled_from(BODIES))
+    body = with_files(data.draw(json_bodies(valid)), files)
+    check(fuzzed, *fuzzed.ask("POST", path, body, {"content-type": "application/json"}))
+
+
+@bounded(100)
 @given(form=forms())
 def test_any_form_gets_an_answer(fuzzed: Server, form: tuple[bytes, str]) -> None:
     body, boundary = form
@@ -137,7 +159,7 @@ def test_any_form_gets_an_answer(fuzzed: Server, form: tuple[bytes, str]) -> Non
     check(fuzzed, *fuzzed.ask("POST", "/v1/files", body, kind))
 
 
-@bounded(200)
+@bounded(120)
 @given(method=METHODS, target=targets(), body=st.sampled_from([None, b"", b"{}", b"\0"]))
 def test_any_url_gets_an_answer(fuzzed: Server, method: str, target: str, body: bytes | None) -> None:
     check(fuzzed, *fuzzed.ask(method, target, body), method=method)
@@ -151,7 +173,7 @@ REQUESTS = [
 ]
 
 
-@bounded(150)
+@bounded(80)
 @given(data=st.data())
 def test_any_bytes_on_the_socket_leave_the_server_alive(fuzzed: Server, data: st.DataObject) -> None:
     sent = data.draw(st.one_of(st.binary(max_size=100), *[broken(request) for request in REQUESTS]))
@@ -200,21 +222,22 @@ class _Reread:
 
 
 @st.composite
-def training_files(draw: st.DrawFn) -> bytes:
-    """Bytes that are no training file, almost one, or one."""
-    rows = [draw(near(draw(st.sampled_from(ROWS)))) for _ in range(draw(st.integers(1, 3)))]
-    rows += [draw(st.sampled_from(ROWS))] * draw(st.sampled_from([0, 12]))
-    text = b"".join(written(row) + b"\n" for row in rows)
-    return draw(
-        st.one_of(
-            st.binary(max_size=60), broken(text), st.just(text), st.just(text.decode().encode("utf-16"))
-        )
+def training_files(draw: st.DrawFn) -> tuple[bytes, str]:
+    """Bytes that are no training file, almost one, or one; and the method to train with, mostly the one that fits."""
+    row = draw(st.sampled_from(ROWS))
+    method = "dpo" if ("input" in row) != (draw(st.integers(0, 5)) == 3) else "supervised"
+    rows = [draw(near(row)) for _ in range(draw(st.integers(1, 3)))] + [row] * draw(
+        st.sampled_from([12, 12, 0])
     )
+    text = b"".join(written(row) + b"\n" for row in rows)
+    changed = st.one_of(st.binary(max_size=60), broken(text), st.just(text.decode().encode("utf-16")))
+    return text if draw(st.booleans()) else draw(changed), method
 
 
-@bounded(40)
-@given(content=training_files(), method=st.sampled_from(["supervised", "dpo"]))
-def test_any_training_file_trains_or_fails_for_a_reason(fuzzed: Server, content: bytes, method: str) -> None:
+@bounded(25)
+@given(training=training_files())
+def test_any_training_file_trains_or_fails_for_a_reason(fuzzed: Server, training: tuple[bytes, str]) -> None:
+    content, method = training
     job = fuzzed.wait(fuzzed.train(content, method={"type": method}, seed=1))
     if job.status == "failed":
         assert job.error.code in FILE_FAULTS, job.error
