@@ -213,7 +213,7 @@ class Server:
         training = self.upload(training_rows() if content is None else content)
         return self.client.fine_tuning.jobs.create(model=BASE.name, training_file=training.id, **parameters)
 
-    def wait(self, job: FineTuningJob, *until: str) -> FineTuningJob:
+    def wait(self, job: FineTuningJob, *until: str, within_s: float = 20) -> FineTuningJob:
         """The job once it has one of these states, or has ended."""
         wanted = until or ("succeeded", "failed", "cancelled")
 
@@ -221,7 +221,7 @@ class Server:
             job_now = self.client.fine_tuning.jobs.retrieve(job.id)
             return job_now if job_now.status in wanted else None
 
-        return wait_for(found)
+        return wait_for(found, within_s=within_s)
 
     def events(self, job: FineTuningJob) -> list[FineTuningJobEvent]:
         """All events, oldest first."""

@@ -153,6 +153,16 @@ def test_one_job_trains_at_a_time_and_the_next_follows(server: Server) -> None:
     assert server.wait(second).status == "succeeded"
 
 
+def test_inference_goes_on_while_a_job_trains(server: Server) -> None:
+    done = server.wait(server.train())
+    server.wait(server.train(seed=fake_trainer.WAITS), "running")
+    for model in ("tiny-base", done.fine_tuned_model or ""):
+        answer = server.client.chat.completions.create(
+            model=model, messages=[{"role": "user", "content": "hello"}]
+        )
+        assert (answer.choices[0].message.content or "").endswith("hello")
+
+
 def test_a_running_job_can_be_cancelled(server: Server) -> None:
     job = server.train(seed=fake_trainer.WAITS)
     server.wait(job, "running")
