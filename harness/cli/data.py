@@ -8,18 +8,28 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from harness.dataset.partition import Partition
     from harness.report.text import Line
 
 # The model a file is judged for when neither a flag nor the configuration names one: of those that can still be tuned, the cheap one.
 DEFAULT_MODEL = "gpt-4.1-mini-2025-04-14"
+# Rows left out of a conversion that are told one by one.
+SHOWN_PROBLEMS = 10
 # The encoding the official script counts with, whatever the model.
 OFFICIAL_ENCODING = "cl100k_base"
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """The command group `data`."""
-    group = commands.add_parser("data", help="training data: check, count, price")
+    group = commands.add_parser("data", help="training data: check, count, price, convert, split")
     actions = group.add_subparsers(required=True, metavar="ACTION")
+    _add_check(actions)
+    _add_convert(actions)
+    _add_split(actions)
+    _add_subset(actions)
+
+
+def _add_check(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     check = actions.add_parser(
         "check", help="mistakes, tokens, cost and quality; exit 1 when a job would fail"
     )
@@ -35,6 +45,46 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="print what OpenAI's own check script prints, in this edition (default 2024)",
     )
     check.set_defaults(command=check_command)
+
+
+def _add_convert(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    from harness.dataset.convert import SOURCES
+
+    convert = actions.add_parser(
+        "convert", help="rows of another shape to chat JSONL; exit 1 if any was left out"
+    )
+    convert.add_argument("file", type=Path, metavar="IN", help="JSONL, a JSON array, or CSV with a head line")
+    convert.add_argument("out", type=Path, metavar="OUT", help="the chat JSONL to write")
+    convert.add_argument("--from", dest="source", choices=SOURCES, required=True, help="the shape of IN")
+    convert.add_argument("--json", action="store_true", help="what was done, as JSON")
+    convert.set_defaults(command=convert_command)
+
+
+def _add_split(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    split = actions.add_parser("split", help="hold back a validation part; near-duplicates stay on one side")
+    _add_part_options(split)
+    split.add_argument(
+        "--valid", type=float, default=0.2, metavar="SHARE", help="to hold back (default %(default)s)"
+    )
+    split.add_argument("--train-out", type=Path, metavar="FILE", help="default: FILE.train.jsonl")
+    split.add_argument("--valid-out", type=Path, metavar="FILE", help="default: FILE.valid.jsonl")
+    split.set_defaults(command=split_command)
+
+
+def _add_subset(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    subset = actions.add_parser(
+        "subset", help="a share of the rows; with one seed smaller shares are part of larger ones"
+    )
+    _add_part_options(subset)
+    subset.add_argument("--fraction", type=float, required=True, metavar="SHARE", help="such as 0.5")
+    subset.add_argument("--out", type=Path, metavar="FILE", help="default: FILE.<share>.jsonl")
+    subset.set_defaults(command=subset_command)
+
+
+def _add_part_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, metavar="FILE", help="JSONL, plain or gzipped")
+    parser.add_argument("--seed", type=int, default=0, help="of the choice (default %(default)s)")
+    parser.add_argument("--json", action="store_true", help="what was written, with digests, as JSON")
 
 
 def check_command(options: argparse.Namespace) -> int:
@@ -68,6 +118,64 @@ def _official(options: argparse.Namespace) -> int:
     else:
         _write(official_text(report))
     return 1 if report.errors or report.stopped else 0
+
+
+def convert_command(options: argparse.Namespace) -> int:
+    """Write the chat rows, and say what has no place in them and what was left out."""
+    from harness.cli import printable
+    from harness.dataset.convert import convert_file
+    from harness.serial import to_json
+
+    done = convert_file(options.file, options.out, source=options.source)
+    if options.json:
+        print(to_json(done, indent=1))
+    else:
+        print(f"{options.out}: {done.written:,} of {done.rows:,} rows written")
+        for key, count in done.dropped.items():
+            print(printable(f"no place in a chat row: {key} ({count:,} rows)"))
+        for problem in done.problems[:SHOWN_PROBLEMS]:
+            print(printable(f"left out: {options.file}:{problem.line}: {problem.what}"))
+        if done.left_out > SHOWN_PROBLEMS:
+            print(f"... and {done.left_out - SHOWN_PROBLEMS:,} more rows left out")
+    return 1 if done.left_out else 0
+
+
+def split_command(options: argparse.Namespace) -> int:
+    """Write both parts."""
+    from harness.dataset.partition import split_file
+
+    train = options.train_out or _beside(options.file, "train")
+    valid = options.valid_out or _beside(options.file, "valid")
+    done = split_file(options.file, train=train, valid=valid, fraction=options.valid, seed=options.seed)
+    return _tell_parts(done, options)
+
+
+def subset_command(options: argparse.Namespace) -> int:
+    """Write the share."""
+    from harness.dataset.partition import subset_file
+
+    target = options.out or _beside(options.file, f"{options.fraction:g}")
+    done = subset_file(options.file, target=target, fraction=options.fraction, seed=options.seed)
+    return _tell_parts(done, options)
+
+
+def _beside(file: Path, part: str) -> Path:
+    """A file's part, `train.jsonl` or `train.jsonl.gz` becoming `train.<part>.jsonl`."""
+    stem = file.name.removesuffix(".gz").removesuffix(".jsonl")
+    return file.with_name(f"{stem}.{part}.jsonl")
+
+
+def _tell_parts(done: "Partition", options: argparse.Namespace) -> int:
+    from harness.serial import to_json
+
+    if options.json:
+        print(to_json(done, indent=1))
+        return 0
+    for part in done.parts:
+        print(f"{part.path}: {part.rows:,} of {done.rows:,} rows, sha256 {part.digest[:16]}")
+    if done.together:
+        print(f"{done.together:,} rows ask nearly what another asks, and stayed with it")
+    return 0
 
 
 def _configured_model() -> str:

@@ -73,3 +73,50 @@ def test_missing_file_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> No
     status, out, err = said(capsys, "data", "check", "nowhere.jsonl")
     assert (status, out) == (2, "")
     assert "nowhere.jsonl: No such file" in err
+
+
+# --- convert, split, subset --------------------------------------------------------------------------
+
+
+def test_conversion_tells_what_was_left_out_and_what_has_no_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in.jsonl").write_text(
+        '{"instruction": "a", "output": "b", "tag": 1}\n{"instruction": "a"}\n'
+    )
+    status, out, _ = said(
+        capsys, "data", "convert", str(tmp_path / "in.jsonl"), str(tmp_path / "out.jsonl"), "--from", "alpaca"
+    )
+    assert status == 1
+    assert "1 of 2 rows written" in out
+    assert "no place in a chat row: tag (1 rows)" in out
+    assert "in.jsonl:2: neither output nor response" in out
+    assert main(["data", "check", str(tmp_path / "out.jsonl"), "--json"]) == 1  # one row is too few
+
+
+def test_split_writes_both_parts_beside_the_file(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        {
+            "messages": [
+                {"role": "user", "content": chr(95 + n) * n * 9},
+                {"role": "assistant", "content": "x"},
+            ]
+        }
+        for n in range(2, 22)
+    ]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    status, out, _ = said(capsys, "data", "split", str(file), "--valid", "0.25", "--seed", "3")
+    assert status == 0
+    assert [
+        len(file.with_name(f"train.{part}.jsonl").read_text().splitlines()) for part in ("train", "valid")
+    ] == [15, 5]
+    assert "15 of 20 rows, sha256 " in out
+    half = json.loads(said(capsys, "data", "subset", str(file), "--fraction", "0.5", "--json")[1])
+    assert (half["seed"], half["parts"][0]["rows"]) == (0, 10)
+    assert half["parts"][0]["path"].endswith("train.0.5.jsonl")
+
+
+def test_a_share_out_of_range_is_a_usage_error(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, err = said(capsys, "data", "subset", str(file), "--fraction", "2")
+    assert status == 2
+    assert "between 0 and 1" in err
