@@ -3,9 +3,11 @@
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from harness.errors import UsageError
@@ -52,12 +54,15 @@ def serve_command(options: argparse.Namespace) -> int:
         raise UsageError(
             f"{options.state}: {error.strerror}", remedy="give another folder with --state"
         ) from None
-    with subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-m", "harness.localserver", *_arguments(options)],
-        stdout=subprocess.PIPE,
-        encoding="utf-8",
-        start_new_session=True,  # Ctrl-C comes here alone: a second one would cut the server's answers off
-    ) as server:
+    with (
+        _stopped_like_ctrl_c(),
+        subprocess.Popen(  # noqa: S603 - our own module
+            [sys.executable, "-m", "harness.localserver", *_arguments(options)],
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+            start_new_session=True,  # Ctrl-C comes here alone: a second one would cut the server's answers off
+        ) as server,
+    ):
         assert server.stdout is not None
         try:
             for line in server.stdout:
@@ -69,6 +74,16 @@ def serve_command(options: argparse.Namespace) -> int:
             server.terminate()
         status = server.wait()
     return status if status in {0, WRONG_ARGUMENTS} else CANNOT_SERVE
+
+
+@contextmanager
+def _stopped_like_ctrl_c() -> Iterator[None]:
+    """Inside, SIGTERM, as service managers send it, ends the server in order too."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _arguments(options: argparse.Namespace) -> list[str]:

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -8,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
+from harness.localserver.__main__ import _parser
 
 PYTHON = sys.executable  # tests put a stand-in in its place
-READY = """tell(event="ready", base_url="http://127.0.0.1:8123/v1", model="tiny", weights="w")"""
+READY = """tell(event="ready", base_url="http://127.0.0.1:8123/v1", model="tiny", weights="w", device="cpu", threads=2,
+     state="/home/me/state", aliases=18)"""
 
 
 @pytest.fixture
@@ -51,17 +54,67 @@ def test_address_and_the_line_to_use_it_are_told(child: Child, capsys: pytest.Ca
     assert main(["serve", "--port", "8123"]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "serving tiny at http://127.0.0.1:8123/v1  (Ctrl-C stops)",
+        "  weights w on the processor, 2 threads; files, jobs and fine-tunes in /home/me/state",
+        "  also answers to 18 other names, so that scripts need not change theirs",
         "  client = OpenAI(base_url='http://127.0.0.1:8123/v1', api_key='local')",
+        "  export OPENAI_BASE_URL=http://127.0.0.1:8123/v1 OPENAI_API_KEY=local",
     ]
     assert child.arguments[:2] == ["-m", "harness.localserver"]
     assert Path(".harness/local-server").is_dir()
 
 
+def test_machines_are_told_in_json(child: Child, capsys: pytest.CaptureFixture[str]) -> None:
+    child.does(READY)
+    assert main(["serve", "--json"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["base_url"] == "http://127.0.0.1:8123/v1"
+    assert "--json" not in child.arguments
+
+
 def test_flags_reach_the_server(child: Child) -> None:
     child.does("")
-    main(["serve", "--host", "::1", "--port", "0", "--state", "mine"])
-    pairs = dict(zip(child.arguments[2::2], child.arguments[3::2], strict=True))
-    assert pairs == {"--host": "::1", "--port": "0", "--state": "mine", "--parent-pid": str(os.getpid())}
+    wanted = {
+        "--host": "::1",
+        "--port": "0",
+        "--state": "mine",
+        "--model": "models/qwen",
+        "--name": "qwen",
+        "--threads": "3",
+    }
+    aliases = ["--alias", "a", "--alias", "b"]
+    flags = ["--no-training", "--verbose"]
+    main(["serve", *(part for pair in wanted.items() for part in pair), *aliases, *flags])
+    given = child.arguments[2:]
+    pairs = dict(zip(given[: 2 * 7 : 2], given[1 : 2 * 7 : 2], strict=True))
+    assert pairs == wanted | {"--parent-pid": str(os.getpid())}
+    assert given[2 * 7 :] == [*aliases, "--openai-names", *flags]
+
+
+def test_every_flag_is_one_the_server_knows(child: Child) -> None:
+    child.does("")
+    main(
+        [
+            "serve",
+            "--model",
+            "x",
+            "--name",
+            "x",
+            "--alias",
+            "x",
+            "--no-training",
+            "--verbose",
+            "--threads",
+            "1",
+        ]
+    )
+    parsed = _parser().parse_args(child.arguments[2:])
+    assert (parsed.openai_names, parsed.no_training, parsed.alias) == (True, True, ["x"])
+
+
+def test_openai_names_can_be_left_out(child: Child) -> None:
+    child.does("")
+    main(["serve", "--no-openai-names"])
+    assert "--openai-names" not in child.arguments
 
 
 def test_key_is_handed_over_by_the_name_of_its_variable(
@@ -71,8 +124,9 @@ def test_key_is_handed_over_by_the_name_of_its_variable(
     child.does(READY)
     assert main(["serve", "--api-key-env", "SERVER_KEY"]) == 0
     said = capsys.readouterr()
-    assert child.arguments[-2:] == ["--api-key-env", "SERVER_KEY"]
+    assert "--api-key-env SERVER_KEY" in " ".join(child.arguments)
     assert "api_key=os.environ['SERVER_KEY']" in said.out
+    assert "OPENAI_API_KEY=$SERVER_KEY" in said.out
     assert "secret" not in " ".join(child.arguments) + said.out + said.err
 
 
@@ -114,15 +168,16 @@ def test_state_that_cannot_be_written_is_told(child: Child, capsys: pytest.Captu
     assert "taken: File exists\n  give another folder with --state" in capsys.readouterr().err
 
 
-def test_ctrl_c_ends_the_server_in_order(child: Child) -> None:
-    """The command alone gets the signal; the server is told to end and has the time to."""
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_server_in_order(child: Child, sent: signal.Signals) -> None:
+    """The command alone gets it, from the keyboard or a service manager; the server is told to end and has the time to."""
     script = """\
 import signal, time
 def leave(number, frame):
     pathlib.Path("ended").write_text(str(number))
     sys.exit(0)
 signal.signal(signal.SIGTERM, leave)
-tell(event="ready", base_url="u", model="m", weights="w")
+tell(event="ready", base_url="u", model="m", weights="w", device="cpu", threads=1, state="s", aliases=0)
 time.sleep(60)
 """
     child.does(script)
@@ -135,6 +190,6 @@ time.sleep(60)
     ) as command:
         assert command.stdout is not None
         assert command.stdout.readline().startswith("serving m")
-        os.killpg(command.pid, signal.SIGINT)
+        os.killpg(command.pid, sent)
         assert command.wait(timeout=30) == 0
     assert Path("ended").read_text(encoding="utf-8") == str(int(signal.SIGTERM))

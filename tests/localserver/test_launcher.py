@@ -4,13 +4,14 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from openai import OpenAI
+from openai import NotFoundError, OpenAI, PermissionDeniedError
 
 from harness.errors import EndpointError
 from harness.localserver import LocalServer, start
@@ -18,6 +19,7 @@ from harness.localserver.launcher import launch
 from harness.localserver.state.store import open_store
 from tests.localserver import fake_trainer
 from tests.localserver.fakes import BASE, Server, running_server, training_rows, wait_for
+from tests.localserver.tiny_model import write_tiny_model
 
 FAKE_SERVER = (sys.executable, "-m", "tests.localserver.fake_server")
 # Starts a server for itself, says when it is there, and dies without a word to it.
@@ -157,6 +159,9 @@ def answer(server: Server, model: str) -> str:
         (("--host", "0.0.0.0"), "can be reached from other machines", "--api-key-env"),
         (("--host", "203.0.113.9", "--api-key-env", "A_KEY"), "cannot listen on 203.0.113.9", "another port"),
         (("--port", "70000"), "cannot listen on 127.0.0.1:70000", "another port"),
+        (("--model", "nowhere"), "nowhere: there is no such model folder or GGUF file", "config.json"),
+        (("--name", "a:b"), "'a:b' cannot be the name of a model", "letters"),
+        (("--alias", "a/b"), "'a/b' cannot be the name of a model", "letters"),
     ],
 )
 def test_a_server_that_may_not_begin_says_why(
@@ -171,6 +176,43 @@ def test_a_server_that_may_not_begin_says_why(
     assert message in event["message"]
     assert remedy in event["remedy"]
     assert "s3cret" not in ended.stdout + ended.stderr
+
+
+def test_a_taken_port_is_told(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "harness.localserver", "--state", str(tmp_path), "--port", port]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert ended.returncode == 1
+    assert "Address already in use" in json.loads(ended.stdout)["message"]
+
+
+def test_a_model_of_ones_own_is_served_under_its_names(tmp_path: Path) -> None:
+    weights = write_tiny_model(tmp_path / "Tiny One.gguf")
+    command = [
+        *(sys.executable, "-m", "harness.localserver", "--state", str(tmp_path / "state")),
+        *("--model", str(weights), "--alias", "gpt-0", "--no-training", "--verbose", "--threads", "1"),
+    ]
+    (tmp_path / "state").mkdir()
+    log = tmp_path / "log"
+    with launch(command, log=log) as server, OpenAI(base_url=server.base_url, api_key="any") as client:
+        assert server.model == "tiny-one"
+        assert client.models.retrieve("gpt-0").id == "tiny-one"
+        file = client.files.create(file=("rows.jsonl", training_rows()), purpose="fine-tune")
+        with pytest.raises(PermissionDeniedError) as caught:
+            client.fine_tuning.jobs.create(model="gpt-0", training_file=file.id)
+        assert caught.value.code == "training_not_available"
+    assert "GET '/v1/models/gpt-0' 200" in log.read_text()
+
+
+def test_openai_names_are_not_answered_to_unless_asked_for(tmp_path: Path) -> None:
+    weights = write_tiny_model(tmp_path / "tiny.gguf")
+    with (
+        start(tmp_path / "state", model=weights) as server,
+        OpenAI(base_url=server.base_url, api_key="any") as client,
+        pytest.raises(NotFoundError),
+    ):
+        client.models.retrieve("gpt-4o")
 
 
 def test_a_key_variable_that_is_not_set_is_a_usage_error(tmp_path: Path) -> None:
