@@ -94,24 +94,29 @@ def test_batch_without_answers_has_no_gradient(gguf: GgufFile, pool: Executor) -
     assert not gradient.any()
 
 
-def log_probabilities(student: Student, pool: Executor, row: Row) -> list[float]:
-    """Of the preferred and the rejected answer of one pair, each taken as a supervised row of its own."""
+def apart(row: Row) -> list[Row]:
+    """The preferred and the rejected answer of a pair, each as a row to imitate."""
     found = []
-    taken = 0
-    end = row.trunk
+    taken, end = 0, row.trunk
     for branch in row.branches:
-        own = Row(
-            inputs=row.inputs[: row.trunk] + row.inputs[end : end + branch.tokens],
-            places=tuple(
-                place if place < row.trunk else place - end + row.trunk
-                for place in row.places[taken : taken + branch.answers]
-            ),
-            labels=row.labels[taken : taken + branch.answers],
-            tokens=0,
+        own = slice(taken, taken + branch.answers)
+        found.append(
+            Row(
+                inputs=row.inputs[: row.trunk] + row.inputs[end : end + branch.tokens],
+                places=tuple(
+                    place if place < row.trunk else place - end + row.trunk for place in row.places[own]
+                ),
+                labels=row.labels[own],
+                tokens=0,
+            )
         )
-        found.append(-Lesson([own], student, pool).measure([0]).loss_sum)
         taken, end = taken + branch.answers, end + branch.tokens
     return found
+
+
+def log_probabilities(student: Student, pool: Executor, row: Row) -> list[float]:
+    """Of both answers of a pair."""
+    return [-Lesson([answer], student, pool).measure([0]).loss_sum for answer in apart(row)]
 
 
 def test_preference_loss_is_that_of_the_answers_taken_apart(gguf: GgufFile, pool: Executor) -> None:
@@ -132,6 +137,24 @@ def test_untaught_model_prefers_nothing(gguf: GgufFile, pool: Executor) -> None:
     found = Lesson(pairs(), new_student(gguf, taught=False), pool, beta=0.5).measure(range(8))
     assert found.margin_sum == pytest.approx(0, abs=1e-4)
     assert found.loss_sum == pytest.approx(8 * math.log(2), rel=1e-5)
+
+
+def test_preference_gradient_is_the_weighted_difference_of_the_answers_gradients(
+    gguf: GgufFile, pool: Executor
+) -> None:
+    """Rafailov et al. 2023, the equation after 7; each answer's own gradient is that of imitating it."""
+    student = new_student(gguf)
+    _, found = Lesson(pairs(), student, pool, beta=0.5).gradient(range(8))
+    expected = torch.zeros_like(found)
+    for row in pairs():
+        now = log_probabilities(student, pool, row)
+        before = log_probabilities(new_student(gguf, taught=False), pool, row)
+        margin = 0.5 * ((now[0] - before[0]) - (now[1] - before[1]))
+        preferred, rejected = (
+            Lesson([answer], student, pool).gradient([0])[1] * len(answer.labels) for answer in apart(row)
+        )
+        expected += 0.5 / (1 + math.exp(margin)) * (preferred - rejected) / 8
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-3)
 
 
 def test_preference_gradient_points_where_the_loss_falls(gguf: GgufFile, pool: Executor) -> None:
