@@ -34,11 +34,11 @@ OPENAI_BASES: frozenset[str] = frozenset(
 
 
 def model_routes() -> list[BaseRoute]:
-    """The routes of models. Names hold colons, which clients may or may not percent-encode."""
+    """The routes of models. Names hold colons, and some slashes, which clients may or may not percent-encode."""
     return [
         Route("/v1/models", list_models, methods=["GET"]),
-        Route("/v1/models/{model}", retrieve_model, methods=["GET"]),
-        Route("/v1/models/{model}", delete_model, methods=["DELETE"]),
+        Route("/v1/models/{model:path}", retrieve_model, methods=["GET"]),
+        Route("/v1/models/{model:path}", delete_model, methods=["DELETE"]),
     ]
 
 

@@ -225,7 +225,8 @@ class JobQueue:
         try:
             self._steer()
             async for step in trainer.steps():
-                self._chronicle.tell_step(job, step)
+                if self._now(job).status not in FINISHED:  # nothing is told of a job after its end
+                    self._chronicle.tell_step(job, step)
                 pace.note(step)
         finally:
             await trainer.stop()
@@ -290,4 +291,7 @@ class JobQueue:
         return found
 
     def _sweep(self, job: StoredJob) -> None:
-        sweep(self._store.job_folder(job), self._now(job))
+        try:
+            sweep(self._store.job_folder(job), self._now(job))
+        except OSError:  # what is left lies in nobody's way, and the next job waits
+            _log.exception("job %s", job.id)

@@ -8,7 +8,7 @@ import pytest
 
 from harness.localserver.api.models import OPENAI_BASES
 from tests.localserver.api.exchanges import envelope
-from tests.localserver.fakes import BASE, Server, running_server
+from tests.localserver.fakes import BASE, Server, running_server, training_rows
 
 JOBS = "/v1/fine_tuning/jobs"
 ALIASED = replace(BASE, aliases=OPENAI_BASES)
@@ -36,6 +36,18 @@ def test_colons_in_names_may_be_encoded(server: Server, ending: str) -> None:
     assert server.ask("DELETE", f"/v1/models/{wanted.replace(':', '%3A')}")[0] == 200
     assert server.get(f"/v1/models/{wanted}")[0] == 404
     assert done.fine_tuned_model in names
+
+
+def test_a_name_may_hold_a_slash(tmp_path: Path) -> None:
+    with running_server(tmp_path, base=replace(BASE, name="acme/tiny")) as server:
+        file = server.upload(training_rows())
+        job = server.client.fine_tuning.jobs.create(model="acme/tiny", training_file=file.id)
+        tuned = server.wait(job).fine_tuned_model or ""
+        assert tuned.startswith("ft:acme/tiny:local::")
+        for name in ("acme/tiny", tuned):
+            assert server.client.models.retrieve(name).id == name
+            assert server.get(f"/v1/models/{name}")[1]["id"] == name
+        assert server.client.models.delete(tuned).deleted
 
 
 def test_the_base_is_listed_first_then_fine_tunes_and_checkpoints_as_they_were_made(server: Server) -> None:
