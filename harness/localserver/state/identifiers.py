@@ -19,7 +19,13 @@ def now() -> int:
 
 def new_id(prefix: str, length: int = 24) -> str:
     """A fresh identifier: the prefix and `length` random letters and digits."""
-    return prefix + "".join(secrets.choice(_LETTERS) for _ in range(length))
+    # Of one large number: to ask the system for each letter took a tenth of the time of a small request.
+    number = secrets.randbits(8 * length)
+    letters: list[str] = []
+    for _ in range(length):
+        number, place = divmod(number, len(_LETTERS))
+        letters.append(_LETTERS[place])
+    return prefix + "".join(letters)
 
 
 def fine_tune_name(base: str, suffix: str | None) -> str:
