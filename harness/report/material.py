@@ -83,7 +83,22 @@ def gather(run: Run, verdict: Verdict, *, curve: TrainingCurve | None = None) ->
     )
     if material.reference is None or "candidate" not in material.roles:
         return material
-    return replace(material, comparison=compare(run, candidate="candidate", reference=material.reference))
+    comparison = compare(run, reference=material.reference)
+    return replace(material, comparison=comparison, scores=_as_compared(material.scores, comparison))
+
+
+def _as_compared(
+    scores: Mapping[CaseKey, Mapping[Role, float | None]], comparison: Comparison
+) -> dict[CaseKey, Mapping[Role, float | None]]:
+    """The scores with those of the compared roles as the verdict counts them: a lost answer is a 0 there."""
+    compared: dict[CaseKey, dict[Role, float | None]] = {
+        (case.suite, case.case): {
+            comparison.candidate: case.candidate,
+            comparison.reference: case.reference,
+        }
+        for case in comparison.cases
+    }
+    return {key: {**by_role, **compared.get(key, {})} for key, by_role in scores.items()}
 
 
 def _answers(run: Run) -> dict[CaseKey, dict[Role, tuple[Result, ...]]]:

@@ -1,8 +1,9 @@
 """Candidate against reference: what changed, whether chance explains it, and whether it ships."""
 
-from harness.verdict.comparison import case_score, change_of, compare, is_good, mean_score
+from harness.verdict.comparison import case_score, change_of, is_good, mean_score
 from harness.verdict.gates import describe_gate, judge_gate
 from harness.verdict.intervals import wilson
+from harness.verdict.pairing import compare
 from harness.verdict.pooled import POOLED_MARGIN
 from harness.verdict.promotion import decide, judge_suite, reference_of, verdict_of
 from harness.verdict.rules import CRITICAL_MARGIN, GUARD_MARGIN

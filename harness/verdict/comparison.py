@@ -1,10 +1,9 @@
 """What became of each case: its score, whether that is good, and the change against the reference."""
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from harness.records import CaseComparison, Change, Comparison, Result, Role, Run, Suite
+from harness.records import Change, Result, Suite
 
 ROUNDING = 1e-9
 """A mean of thirds may miss its mark by this much and still meet it."""
@@ -44,29 +43,3 @@ def change_of(suite: Suite, *, candidate: float | None, reference: float | None)
     if is_good(suite, candidate):
         return "kept" if is_good(suite, reference) else "improved"
     return "regressed" if is_good(suite, reference) else "missed"
-
-
-def compare(run: Run, *, candidate: Role = "candidate", reference: Role) -> Comparison:
-    """Pair the two roles case by case: every selected case, in the order of the suites."""
-    rows: defaultdict[tuple[str, str, Role], list[Result]] = defaultdict(list)
-    for result in run.results:
-        rows[result.suite, result.case, result.role].append(result)
-    cases = [
-        _compare_case(
-            suite,
-            case,
-            candidate=rows[suite.name, case, candidate],
-            reference=rows[suite.name, case, reference],
-        )
-        for suite in run.manifest.suites
-        for case in run.manifest.selected.get(suite.name, ())
-    ]
-    return Comparison(candidate=candidate, reference=reference, cases=tuple(cases))
-
-
-def _compare_case(
-    suite: Suite, case: str, *, candidate: Sequence[Result], reference: Sequence[Result]
-) -> CaseComparison:
-    new, old = mean_score(suite, candidate), mean_score(suite, reference)
-    change = change_of(suite, candidate=new, reference=old)
-    return CaseComparison(suite=suite.name, case=case, candidate=new, reference=old, change=change)

@@ -17,6 +17,7 @@ from harness.records import (
     Verdict,
     record,
 )
+from harness.verdict.comparison import is_good, mean_score
 from harness.verdict.gates import judge_gate
 from harness.verdict.pooled import judge_pooled
 from harness.verdict.rules import judge_suites, weigh
@@ -25,6 +26,7 @@ from harness.verdict.sentences import count
 
 ALPHA = 0.05
 """One-sided chance of promoting a model that is no better (Manifest.alpha can set another)."""
+AGAIN = "run it again: answers already received are kept"
 NO_TARGET = "no suite has the role target, so nothing could show an improvement"
 
 
@@ -80,10 +82,10 @@ def judge_suite(
 
 
 def verdict_of(run: Run) -> Verdict:
-    """The verdict on a run: `decide` on its scores, then its declared gates, then what it lacks.
+    """The verdict on a run: `decide` on its scores, then required cases and declared gates, then what it lacks.
 
-    The reference is the promoted model when the run has answers of it, else the base model. A run
-    that lacks answers, or was asked for a part of its cases, never promotes.
+    The reference is the promoted model when the run has answers of it, else the base model. A run that
+    lacks answers or judgements, or was asked for a part of its cases, never promotes.
     """
     reference = reference_of(run)
     rows = rows_by_suite(run.results)
@@ -94,8 +96,8 @@ def verdict_of(run: Run) -> Verdict:
         if run.manifest.selected.get(suite.name)
         for gate in suite.gates
     )
-    verdict = _with_gates(replace(verdict, reference=reference), gates)
-    return _with_doubts(verdict, doubts=tuple(_doubts(run, rows, reference=reference, verdict=verdict)))
+    verdict = _with_gates(replace(verdict, reference=reference), gates, required=_required(run, rows))
+    return _with_doubts(verdict, doubts=tuple(_doubts(run, rows, reference=reference)))
 
 
 def reference_of(run: Run) -> Role:
@@ -170,8 +172,8 @@ def _settle(suite: SuiteVerdict) -> str:
 # --- what a run adds -------------------------------------------------------------------------------
 
 
-def _with_gates(verdict: Verdict, gates: tuple[GateFinding, ...]) -> Verdict:
-    failed = tuple(gate.reason for gate in gates if gate.decision == "fail")
+def _with_gates(verdict: Verdict, gates: tuple[GateFinding, ...], *, required: tuple[str, ...]) -> Verdict:
+    failed = (*required, *(gate.reason for gate in gates if gate.decision == "fail"))
     undecided = tuple(gate.reason for gate in gates if gate.decision == "undecided")
     passed = tuple(gate.reason for gate in gates if gate.decision == "pass")
     outcome = verdict.outcome
@@ -200,7 +202,7 @@ def _with_doubts(verdict: Verdict, *, doubts: tuple[Doubt, ...]) -> Verdict:
 
 
 def _doubts(
-    run: Run, rows: Mapping[str, Mapping[Role, Sequence[Result]]], *, reference: Role, verdict: Verdict
+    run: Run, rows: Mapping[str, Mapping[Role, Sequence[Result]]], *, reference: Role
 ) -> Iterator[Doubt]:
     answered = {result.role for result in run.results if not _not_asked(result)}
     roles: tuple[Role, Role] = ("candidate", reference)
@@ -219,8 +221,10 @@ def _doubts(
             )
         present = [role for role in roles if role in answered]
         yield from _unanswered(suite, rows.get(suite.name, {}), selected=selected, roles=present)
+        yield from _lost(suite, rows.get(suite.name, {}), selected=selected, compared=roles)
         yield from _unjudged(suite, rows.get(suite.name, {}))
-    yield from _fragile(run, reference=reference, verdict=verdict)
+    if run.manifest.status == "interrupted":
+        yield Doubt(reason="the run was interrupted", remedy=AGAIN)
 
 
 def _unanswered(
@@ -230,12 +234,16 @@ def _unanswered(
     selected: Sequence[str],
     roles: Sequence[Role],
 ) -> Iterator[Doubt]:
+    if suite.role == "info":  # no claim rests on it, and tests in Python need not ask everybody
+        return
     for role in roles:
-        asked = {row.case for row in rows.get(role, ()) if not _not_asked(row)}
-        if stopped := len(set(selected) - asked):
+        asked = {(row.case, row.trial) for row in rows.get(role, ()) if not _not_asked(row)}
+        wanted = {(case, trial) for case in selected for trial in range(suite.trials)}
+        if stopped := len(wanted - asked):
+            what = count(stopped, "case" if suite.trials == 1 else "trial")
             yield Doubt(
-                reason=f"the run stopped before {count(stopped, 'case')} of {suite.name} were put to {role}",
-                remedy="run it again: answers already received are kept",
+                reason=f"the run stopped before {what} of {suite.name} were put to {role}",
+                remedy=AGAIN,
             )
 
 
@@ -259,14 +267,42 @@ def _not_asked(result: Result) -> bool:
     return isinstance(result.outcome, Failure) and result.outcome.kind == "not_asked"
 
 
-def _fragile(run: Run, *, reference: Role, verdict: Verdict) -> Iterator[Doubt]:
-    """A promotion that rests on the reference's failed answers is none: they count against it."""
-    lost = sum(isinstance(row.outcome, Failure) for row in run.results if row.role == reference)
-    if verdict.outcome != "promote" or not lost:
-        return
-    best_case = decide(scores_of(run, reference=reference, lost_reference=1.0), alpha=run.manifest.alpha)
-    if best_case.outcome != "promote":
-        yield Doubt(
-            reason=f"{count(lost, 'answer')} of {reference} never came, and perfect ones would change the verdict",
-            remedy="run it again: answers already received are kept",
-        )
+def _lost(
+    suite: Suite,
+    rows: Mapping[Role, Sequence[Result]],
+    *,
+    selected: Sequence[str],
+    compared: tuple[Role, Role],
+) -> Iterator[Doubt]:
+    """Answers that never came: they count against the side that failed, and are cheaply asked for again."""
+    missing = {
+        role: {
+            (row.case, row.trial)
+            for row in results
+            if isinstance(row.outcome, Failure) and not _not_asked(row) and row.case in selected
+        }
+        for role, results in rows.items()
+    }
+    on_both = missing.get(compared[0], set()) & missing.get(compared[1], set())
+    for role, cells in missing.items():
+        if cells:
+            against = len(cells - on_both) if role in compared else 0
+            effect = f"; {count(against, 'answer')} counted as 0" if against else ""
+            yield Doubt(
+                reason=f"{count(len(cells), 'answer')} of {role} in {suite.name} never came{effect}",
+                remedy=AGAIN,
+            )
+
+
+def _required(run: Run, rows: Mapping[str, Mapping[Role, Sequence[Result]]]) -> tuple[str, ...]:
+    """A sentence for each required case that the candidate answered and is not good at."""
+    said = []
+    for suite in run.manifest.suites:
+        selected = run.manifest.selected.get(suite.name, ())
+        answered = rows.get(suite.name, {}).get("candidate", ())
+        for case in suite.cases:
+            if case.required and case.id in selected:
+                score = mean_score(suite, [row for row in answered if row.case == case.id])
+                if score is not None and not is_good(suite, score):
+                    said.append(f"{suite.name}: the required case {case.id!r} is not good")
+    return tuple(said)

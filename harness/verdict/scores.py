@@ -66,7 +66,7 @@ def pair_scores(scores: SuiteScores) -> PairedScores:
 
     Cases are the unit: counting trials as rows makes an unchanged model win two to three times too often.
     """
-    candidate, reference = _trial_means(scores.candidate), _trial_means(scores.reference)
+    candidate, reference = trial_means(scores.candidate), trial_means(scores.reference)
     known = ~(np.isnan(candidate) | np.isnan(reference))
     candidate, reference = candidate[known], reference[known]
     families = None if scores.families is None else scores.families[known]
@@ -83,7 +83,8 @@ def pair_scores(scores: SuiteScores) -> PairedScores:
     )
 
 
-def _trial_means(values: Floats) -> Floats:
+def trial_means(values: Floats) -> Floats:
+    """Each case's mean over its scored trials, shape (cases,); NaN without any."""
     scored = np.sum(~np.isnan(values), axis=1)
     totals = np.nansum(values, axis=1)
     means: Floats = np.where(scored > 0, totals / np.maximum(scored, 1), np.nan)
@@ -129,17 +130,15 @@ def _check_arrays(suite: SuiteScores) -> None:
 # --- from a run ----------------------------------------------------------------------------------
 
 
-def scores_of(run: Run, *, reference: Role, lost_reference: float = 0.0) -> list[SuiteScores]:
+def scores_of(run: Run, *, candidate: Role = "candidate", reference: Role) -> list[SuiteScores]:
     """The asked suites of a run as arrays, one row per selected case.
 
-    An answer that failed after its retries counts as 0 for the candidate and as `lost_reference`
-    for the reference; where both failed, and where nobody was asked, it is NaN.
+    An answer that failed after its retries counts as 0 for the side that failed; where both failed, and
+    where nobody was asked, it is NaN.
     """
     rows = rows_by_suite(run.results)
     return [
-        suite_scores(
-            suite, rows.get(suite.name, {}), reference=reference, cases=cases, lost_reference=lost_reference
-        )
+        suite_scores(suite, rows.get(suite.name, {}), candidate=candidate, reference=reference, cases=cases)
         for suite in run.manifest.suites
         if (cases := run.manifest.selected.get(suite.name, ()))
     ]
@@ -157,26 +156,24 @@ def suite_scores(
     suite: Suite,
     results: Mapping[Role, Sequence[Result]],
     *,
+    candidate: Role = "candidate",
     reference: Role,
     cases: Sequence[str],
-    lost_reference: float = 0.0,
 ) -> SuiteScores:
     """One suite's results as arrays with a row for each id in `cases`; see `scores_of`."""
-    new, old = results.get("candidate", ()), results.get(reference, ())
     shape = (len(cases), suite.trials)
-    candidate, candidate_lost = _fill(suite, new, cases=cases, shape=shape)
-    baseline, baseline_lost = _fill(suite, old, cases=cases, shape=shape)
-    candidate[candidate_lost] = 0.0
-    baseline[baseline_lost] = lost_reference
+    new, new_lost = _fill(suite, results.get(candidate, ()), cases=cases, shape=shape)
+    old, old_lost = _fill(suite, results.get(reference, ()), cases=cases, shape=shape)
     # Two dead endpoints agree on everything: counted as 0 and 0 they would prove that nothing changed.
-    if lost_reference == 0.0:
-        candidate[candidate_lost & baseline_lost] = np.nan
+    on_both = new_lost & old_lost
+    for values, lost in ((new, new_lost), (old, old_lost)):
+        values[lost] = np.where(on_both[lost], np.nan, 0.0)
     return SuiteScores(
         name=suite.name,
         role=suite.role,
         margin=suite.margin,
-        candidate=candidate,
-        reference=baseline,
+        candidate=new,
+        reference=old,
         families=_families(suite, cases),
         weight=suite.weight,
     )

@@ -1,7 +1,8 @@
+import numpy as np
 import pytest
 
 from harness.records import Score, ScorerSpec
-from harness.verdict import case_score, change_of, compare, is_good, mean_score
+from harness.verdict import case_score, change_of, compare, is_good, mean_score, scores_of
 from tests.verdict.samples import answer, answers, failure, run_of, suite_of
 
 STYLE = ScorerSpec(type="length", name="length", weight=3.0)
@@ -72,8 +73,27 @@ def test_compare_pairs_every_selected_case_in_order() -> None:
     ]
 
 
-def test_an_answer_that_never_came_is_no_score_in_a_comparison() -> None:
-    suite = suite_of(1)
-    run = run_of(suite, results=[failure(suite, 0), *answers(suite, [1.0], role="base")])
+def test_an_answer_that_never_came_counts_in_a_comparison_as_in_the_verdict() -> None:
+    suite = suite_of(2)
+    both = [failure(suite, 1), failure(suite, 1, role="base")]
+    run = run_of(suite, results=[failure(suite, 0), answer(suite, 0, role="base"), *both])
+    lost, dead = compare(run, reference="base").cases
+    assert (lost.candidate, lost.reference, lost.change) == (0.0, 1.0, "regressed")
+    assert (dead.candidate, dead.reference, dead.change) == (None, None, None)
+
+
+def test_one_lost_trial_of_three_counts_as_one_wrong_answer() -> None:
+    suite = suite_of(1, trials=3)
+    good = [answer(suite, 0, role=role, trial=n) for role in ("candidate", "base") for n in (0, 1)]
+    run = run_of(suite, results=[*good, failure(suite, 0, trial=2), answer(suite, 0, role="base", trial=2)])
     (case,) = compare(run, reference="base").cases
-    assert (case.candidate, case.reference, case.change) == (None, 1.0, None)
+    assert case.candidate == pytest.approx(2 / 3)
+    (scores,) = scores_of(run, reference="base")
+    assert float(np.mean(scores.candidate)) == pytest.approx(2 / 3), "the verdict counts the same"
+
+
+def test_any_two_roles_can_be_compared() -> None:
+    suite = suite_of(1)
+    rows = [*answers(suite, [1.0], role="promoted"), *answers(suite, [0.0], role="base")]
+    comparison = compare(run_of(suite, results=rows), candidate="promoted", reference="base")
+    assert (comparison.candidate, comparison.cases[0].change) == ("promoted", "improved")

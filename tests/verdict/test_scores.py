@@ -38,8 +38,6 @@ def test_a_failed_answer_counts_against_the_side_that_failed() -> None:
     (made,) = scores_of(run, reference="base")
     assert made.candidate.tolist() == [[0.0], [1.0]]
     assert made.reference.tolist() == [[1.0], [0.0]]
-    (kind,) = scores_of(run, reference="base", lost_reference=1.0)
-    assert kind.reference.tolist() == [[1.0], [1.0]]
 
 
 def test_two_dead_endpoints_do_not_agree() -> None:
@@ -47,6 +45,14 @@ def test_two_dead_endpoints_do_not_agree() -> None:
     run = run_of(suite, results=[failure(suite, 0), failure(suite, 0, role="base")])
     (made,) = scores_of(run, reference="base")
     assert len(pair_scores(made).candidate) == 0
+
+
+def test_a_trial_lost_on_both_sides_counts_for_neither() -> None:
+    suite = suite_of(1, trials=2)
+    good = [answer(suite, 0), answer(suite, 0, role="base")]
+    run = run_of(suite, results=[*good, failure(suite, 0, trial=1), failure(suite, 0, role="base", trial=1)])
+    paired = pair_scores(scores_of(run, reference="base")[0])
+    assert (paired.candidate.tolist(), paired.reference.tolist()) == ([1.0], [1.0])
 
 
 def test_a_question_that_was_never_asked_is_no_failure() -> None:
