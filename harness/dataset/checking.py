@@ -18,6 +18,7 @@ from harness.dataset.formats import FormatTally
 from harness.dataset.lengths import LengthTally
 from harness.dataset.limits import example_limit
 from harness.dataset.lines import Line, Progress, read_lines
+from harness.dataset.quality.repeats import RepeatsTally
 from harness.dataset.report import DatasetReport, TrainingCost
 from harness.dataset.rows import row_problems
 from harness.dataset.tallies import SeenRow, Setting, Tally
@@ -29,7 +30,9 @@ _CHUNK_LINES = 512
 _CHUNK_BYTES = 4 * 2**20
 
 # The checks of the data itself, in the order their findings are told: one line for each.
-QUALITY: Mapping[str, Callable[[], Tally]] = {}
+QUALITY: Mapping[str, Callable[[], Tally]] = {
+    "repeats": RepeatsTally,
+}
 
 
 @dataclass(kw_only=True)
@@ -66,7 +69,7 @@ def check_dataset(
     Raises:
         UsageError: A file is not there or cannot be read.
     """
-    setting = Setting(model=model, example_limit=example_limit(model))
+    setting = Setting(path=path, model=model, example_limit=example_limit(model))
     tallies = Tallies()
     for row in seen_rows(read_lines(path, progress=progress), model=model):
         tallies.add(row)

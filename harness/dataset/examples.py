@@ -108,12 +108,17 @@ def answer_of(example: Example) -> str | None:
 
 
 def text_of(message: Message) -> str:
-    """The text of a message: its content, or the text parts of it."""
+    """The text of a message: its content, or the parts of it, an image by its address."""
     content = message.get("content")
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else []
-    return "\n".join(str(part["text"]) for part in parts if isinstance(part, Mapping) and "text" in part)
+    return "\n".join(_part_text(part) for part in parts if isinstance(part, Mapping))
+
+
+def _part_text(part: Mapping[str, Json]) -> str:
+    image = part.get("image_url")
+    return str(image.get("url", "")) if isinstance(image, Mapping) else str(part.get("text", ""))
 
 
 def _answer_place(example: Example) -> int:

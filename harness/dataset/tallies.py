@@ -6,6 +6,7 @@ parts, and the result is that of one reading.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import field
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from harness.dataset.examples import Example
@@ -47,12 +48,14 @@ class Setting:
     """What a finding is judged against.
 
     Attributes:
+        path: The file, for checks that look at some rows again.
         model: The base model's name.
         example_limit: Tokens of a row beyond which a job cuts it; None when the model's limit is not known.
         expected_refusals: The share of refusals expected in production, 0..1; None when nobody said.
         systems: System prompts of suites, with how many of their cases have them; for format drift.
     """
 
+    path: Path
     model: str
     example_limit: int | None = None
     expected_refusals: float | None = None

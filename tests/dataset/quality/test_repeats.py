@@ -1,0 +1,106 @@
+import json
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.dataset.checking import seen_rows
+from harness.dataset.findings import Finding
+from harness.dataset.lines import read_lines
+from harness.dataset.quality.repeats import RepeatsTally
+from harness.dataset.tallies import Setting
+
+
+def row(asked: str, answer: str, system: str = "") -> dict[str, object]:
+    messages = [{"role": "system", "content": system}] if system else []
+    return {
+        "messages": [*messages, {"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
+    }
+
+
+def findings(path: Path, rows: list[dict[str, object]], *cuts: int) -> dict[str, Finding]:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    parts = [RepeatsTally() for _ in range(len(cuts) + 1)]
+    for number, seen in enumerate(seen_rows(read_lines(path), model="gpt-4o-mini")):
+        parts[sum(number >= cut for cut in cuts)].add(seen)
+    first, *later = parts
+    for part in later:
+        first.merge(part)
+    setting = Setting(path=path, model="gpt-4o-mini")
+    return {finding.name: finding for finding in first.findings(setting)}
+
+
+def question(number: int) -> str:
+    generator = random.Random(number)
+    return " ".join("".join(generator.choices("abcdefghijklmnop", k=7)) for _ in range(12))
+
+
+def test_rows_that_differ_say_nothing(tmp_path: Path) -> None:
+    assert findings(tmp_path / "a", [row(question(n), str(n)) for n in range(40)]) == {}
+
+
+def test_copies_are_counted_beyond_the_first_whatever_their_case_and_spaces(tmp_path: Path) -> None:
+    rows = [row(question(n), "yes") for n in range(8)]
+    rows += [row(question(3).upper(), "YES"), row(question(3) + "  ", "yes"), row(question(5), "yes")]
+    found = findings(tmp_path / "a", rows)
+    assert list(found) == ["exact_duplicates"]
+    assert (found["exact_duplicates"].count, found["exact_duplicates"].lines) == (3, (9, 10, 11))
+
+
+def test_labels_that_conflict_bound_what_can_be_learned(tmp_path: Path) -> None:
+    rows = [row(question(0), "billing")] * 3 + [row(question(0), "bug")] + [row(question(1), "bug")] * 2
+    found = findings(tmp_path / "a", rows)["conflicting_answers"]
+    assert (found.count, found.lines) == (4, (1, 2, 3, 4))
+    assert found.figures["agreement_ceiling"] == pytest.approx(5 / 6)
+
+
+def test_long_answers_conflict_only_when_they_say_something_else(tmp_path: Path) -> None:
+    answer = "Your parcel is on its way and will reach you by Thursday at the latest, we promise."
+    reworded = "Your parcel is on its way and will arrive by Thursday at the latest, that is a promise."
+    other = "We are sorry: nothing can be sent to this country, so the money was paid back yesterday."
+    assert "conflicting_answers" not in findings(
+        tmp_path / "a", [row(question(0), answer), row(question(0), reworded)]
+    )
+    assert "conflicting_answers" in findings(
+        tmp_path / "a", [row(question(0), answer), row(question(0), other)]
+    )
+
+
+def test_another_system_prompt_asks_something_else(tmp_path: Path) -> None:
+    rows = [row(question(0), "ja", "German"), row(question(0), "oui", "French")]
+    assert "conflicting_answers" not in findings(tmp_path / "a", rows)
+
+
+def test_questions_nearly_the_same_are_grouped(tmp_path: Path) -> None:
+    rows = [row(question(n), "x") for n in range(30)] + [row(question(n) + " please", "x") for n in range(4)]
+    found = findings(tmp_path / "a", rows)["near_duplicates"]
+    assert (found.count, found.lines, found.level) == (4, (31, 32, 33, 34), "warning")
+    assert found.figures == {"groups": 4, "share": pytest.approx(4 / 34), "largest": 2}
+
+
+def test_a_template_around_every_question_makes_no_repeats(tmp_path: Path) -> None:
+    template = "Read the following ticket with care, then say which team it is for and why. {} Answer in one sentence."
+    assert findings(tmp_path / "a", [row(template.format(question(n)[:20]), "x") for n in range(12)]) == {}
+
+
+def test_pictures_tell_questions_apart(tmp_path: Path) -> None:
+    def picture(url: str, answer: str) -> dict[str, object]:
+        parts = [{"type": "text", "text": "How many?"}, {"type": "image_url", "image_url": {"url": url}}]
+        return {"messages": [{"role": "user", "content": parts}, {"role": "assistant", "content": answer}]}
+
+    assert findings(tmp_path / "a", [picture("x://1", "one"), picture("x://2", "two")]) == {}
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 6), st.integers(0, 2)), max_size=20),
+    st.integers(0, 20),
+    st.integers(0, 20),
+)
+def test_parts_merged_are_the_whole(
+    tmp_path_factory: pytest.TempPathFactory, drawn: list[tuple[int, int]], one: int, other: int
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "parts.jsonl"
+    rows = [row(question(asked), f"answer {answer}") for asked, answer in drawn]
+    assert findings(path, rows, *sorted((one, other))) == findings(path, rows)
