@@ -36,10 +36,11 @@ def adapter_card(origin: Origin, *, folder: Path, base_folder: Path, rank: int) 
 Or load it with PEFT:
 
 ```python
-from peft import AutoPeftModelForCausalLM
-from transformers import AutoTokenizer
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
-model = AutoPeftModelForCausalLM.from_pretrained({str(folder)!r})
+base = AutoModelForCausalLM.from_pretrained({str(base_folder)!r})
+model = PeftModel.from_pretrained(base, {str(folder)!r})
 tokenizer = AutoTokenizer.from_pretrained({str(base_folder)!r})
 ```
 
