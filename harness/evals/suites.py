@@ -4,7 +4,7 @@ import csv
 import io
 import math
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path
@@ -171,9 +171,11 @@ class _Loader:
             except ParseError as error:
                 for problem in error.problems:
                     self._problem(replace_path(problem, ("scorers", index)))
-        for name, count in Counter(spec.name for spec in specs).items():
-            if count > 1:
-                self._problem(Problem(("scorers",), f"two scorers are called {name!r}", "give one a `name:`"))
+                continue
+            if spec.name in {other.name for other in specs[:-1]}:
+                what = f"two scorers are called {spec.name!r}"
+                remedy = "give this one a `name:`, which its metrics then go by"
+                self._problem(Problem(("scorers", index), what, remedy))
         if not self._raw("scorers"):
             self._problem(Problem(("scorers",), "no scorer", "add one, e.g. `- {type: exact_match}`"))
         return specs
@@ -266,11 +268,20 @@ class _Loader:
                     self.mistakes.append(replace(place, what=f"case {case.id}: {spec.name}: {fault}"))
 
     def _check_gates(self, entry: SuiteEntry, specs: Sequence[ScorerSpec]) -> None:
-        known = [*ANSWER_METRICS, *(name for spec in specs for name in metric_names(spec))]
+        reporting: defaultdict[str, list[str]] = defaultdict(list)
+        for spec in specs:
+            for measure in metric_names(spec)[1:]:
+                reporting[measure].append(f"{spec.name}.{measure}")
+        own = [*ANSWER_METRICS, *(spec.name for spec in specs)]
+        known = [*own, *reporting, *(name for names in reporting.values() for name in names)]
         for index, gate in enumerate(entry.gates):
+            place = ("gates", index, "metric")
             if gate.metric not in known:
                 what = f"unknown metric {gate.metric!r}"
-                self._problem(Problem(("gates", index, "metric"), what, nearest(gate.metric, known)))
+                self._problem(Problem(place, what, nearest(gate.metric, known)))
+            elif gate.metric not in own and len(reporting[gate.metric]) > 1:
+                what = f"{len(reporting[gate.metric])} scorers report {gate.metric!r}"
+                self._problem(Problem(place, what, f"say {' or '.join(reporting[gate.metric])}"))
             limits = (gate.at_least, gate.at_most, gate.at_least_ratio, gate.at_most_ratio)
             if all(limit is None for limit in limits):
                 self._problem(

@@ -123,12 +123,18 @@ def _reader(suite: Suite, metric: str, rows: Sequence[Result]) -> Reader | None:
         return lambda result: case_score(suite, result)
     if (of_completion := _OF_COMPLETION.get(metric)) is not None:
         return lambda result: None if isinstance(result.outcome, Failure) else of_completion(result.outcome)
-    # Two scorers may report a measure of the same name: the first in the suite's order speaks.
-    for spec in suite.scorers:
-        if any(metric in row.scores[spec.name].measures for row in rows if spec.name in row.scores):
-            name = spec.name
-            return lambda result: score.measures.get(metric) if (score := result.scores.get(name)) else None
+    # `words.length` where two scorers report a length; a suite that leaves that open is refused when it loads.
+    scorer, _, measure = metric.rpartition(".")
+    named = [spec for spec in suite.scorers if spec.name == scorer]
+    for spec in named or suite.scorers:
+        wanted = measure if named else metric
+        if any(wanted in row.scores[spec.name].measures for row in rows if spec.name in row.scores):
+            return _measure_of(spec.name, wanted)
     return None
+
+
+def _measure_of(scorer: str, measure: str) -> Reader:
+    return lambda result: score.measures.get(measure) if (score := result.scores.get(scorer)) else None
 
 
 def _is_bounded(suite: Suite, metric: str) -> bool:

@@ -1,3 +1,4 @@
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -159,3 +160,38 @@ def test_digest_does_not_depend_on_place_or_layout(tmp_path: Path) -> None:
     other.mkdir()
     moved = write(other, "# a comment\n" + GOOD)
     assert load_suite(write(tmp_path, GOOD)).digest == load_suite(moved).digest
+
+
+TWO_LENGTHS = """\
+name: haiku
+scorers:
+  - {{type: length, unit: characters, at_most: 80{first}}}
+  - {{type: length, unit: words, at_most: 17{second}}}
+cases:
+  - {{id: one, prompt: "A haiku."}}
+gates:
+  - {{metric: {metric}, at_most: 17}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "metric", "told"),
+    [
+        ("", "", "length", "haiku.suite.yaml:4: *two scorers are called 'length', give this one a `name:`*"),
+        (", name: chars", ", name: words", "length", "haiku.suite.yaml:8: *2 scorers report 'length', say chars.length or words.length"),
+        (", name: chars", ", name: words", "word.length", "haiku.suite.yaml:8: *did you mean 'words.length'?"),
+        (", name: chars", ", name: words", "words.length", None),
+        ("", ", name: words", "length", None),
+    ],
+)  # fmt: skip
+def test_scorers_of_one_type_and_their_measures_are_told_apart(
+    tmp_path: Path, first: str, second: str, metric: str, told: str | None
+) -> None:
+    path = tmp_path / "haiku.suite.yaml"
+    path.write_text(TWO_LENGTHS.format(first=first, second=second, metric=metric), encoding="utf-8")
+    if told is None:
+        assert load_suite(path).gates[0].metric == metric
+        return
+    with pytest.raises(SuiteError) as caught:
+        load_suite(path)
+    assert any(fnmatch(line, f"*{told}") for line in str(caught.value).splitlines()), str(caught.value)

@@ -1,6 +1,6 @@
 import pytest
 
-from harness.records import Gate, GateFinding, Result, Role, Score, Suite, Usage
+from harness.records import Gate, GateFinding, Result, Role, Score, ScorerSpec, Suite, Usage
 from harness.verdict import describe_gate, judge_gate
 from tests.verdict.samples import answer, answers, failure, suite_of
 
@@ -165,3 +165,18 @@ def test_results_of_cases_that_left_the_suite_do_not_count() -> None:
 )
 def test_a_gate_is_described_in_words(gate: Gate, words: str) -> None:
     assert describe_gate(gate) == words
+
+
+def test_a_measure_two_scorers_report_is_told_apart_by_the_scorers_name() -> None:
+    specs = [ScorerSpec(type="length", name=name) for name in ("chars", "words")]
+    suite = suite_of(1, scorers=specs)
+    scores = {
+        "chars": Score(value=1.0, reason="", measures={"length": 30.0}),
+        "words": Score(value=1.0, reason="", measures={"length": 5.0}),
+    }
+    rows: dict[Role, list[Result]] = {"candidate": [answer(suite, 0, scores=scores)]}
+    found = {
+        metric: judge_gate(suite, Gate(metric=metric, at_most=10), results=rows, reference="base").value
+        for metric in ("words.length", "chars.length", "chars.lenght")
+    }
+    assert found == {"words.length": 5.0, "chars.length": 30.0, "chars.lenght": None}
