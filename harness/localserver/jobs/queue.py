@@ -16,7 +16,7 @@ from harness.localserver.jobs.attempts import (
 from harness.localserver.jobs.chronicle import STARTED, Chronicle
 from harness.localserver.jobs.conclusion import conclude
 from harness.localserver.jobs.defaults import resolved
-from harness.localserver.jobs.faults import JobError, server_fault
+from harness.localserver.jobs.faults import JobError, reason_of, server_fault
 from harness.localserver.jobs.pace import Pace
 from harness.localserver.jobs.trainer_process import (
     Outcome,
@@ -151,7 +151,7 @@ class JobQueue:
             self._fail(job, error.fault)
         except Exception as error:  # noqa: BLE001 - the edge of a job: the server and the queue live on
             _log.exception("job %s", job.id)
-            self._fail(job, server_fault(f"The job could not go on: {error}").fault)
+            self._fail(job, server_fault(f"The job could not go on: {reason_of(error)}").fault)
 
     async def _validate(self, job: StoredJob) -> None:
         both = f" and validation file: {job.validation_file}" if job.validation_file else ""
