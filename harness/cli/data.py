@@ -36,6 +36,12 @@ def _add_check(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     check.add_argument("file", type=Path, metavar="FILE", help="JSONL, plain or gzipped")
     check.add_argument("--valid", type=Path, metavar="FILE", help="the validation file of the same job")
     check.add_argument("--model", metavar="NAME", help="the base model (default: the configured one)")
+    check.add_argument(
+        "--expect-refusals",
+        type=_share,
+        metavar="SHARE",
+        help="refusals expected in production, such as 0.05",
+    )
     check.add_argument("--json", action="store_true", help="the report as JSON")
     check.add_argument(
         "--official",
@@ -87,6 +93,14 @@ def _add_part_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="what was written, with digests, as JSON")
 
 
+def _share(text: str) -> float:
+    """A share for argparse, which tells what is wrong with it."""
+    share = float(text)
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a share between 0 and 1")
+    return share
+
+
 def check_command(options: argparse.Namespace) -> int:
     """Check a file; the exit status says whether a job would take it."""
     from harness.dataset import check_dataset
@@ -95,7 +109,12 @@ def check_command(options: argparse.Namespace) -> int:
 
     if options.official:
         return _official(options)
-    report = check_dataset(options.file, model=options.model or _configured_model(), valid=options.valid)
+    report = check_dataset(
+        options.file,
+        model=options.model or _configured_model(),
+        valid=options.valid,
+        expected_refusals=options.expect_refusals,
+    )
     if options.json:
         print(to_json(report, indent=1))
     else:

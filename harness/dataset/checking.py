@@ -18,6 +18,8 @@ from harness.dataset.formats import FormatTally
 from harness.dataset.lengths import LengthTally
 from harness.dataset.limits import example_limit
 from harness.dataset.lines import Line, Progress, read_lines
+from harness.dataset.quality.balance import BalanceTally
+from harness.dataset.quality.refusals import RefusalsTally
 from harness.dataset.quality.repeats import RepeatsTally
 from harness.dataset.report import DatasetReport, TrainingCost
 from harness.dataset.rows import row_problems
@@ -31,6 +33,8 @@ _CHUNK_BYTES = 4 * 2**20
 
 # The checks of the data itself, in the order their findings are told: one line for each.
 QUALITY: Mapping[str, Callable[[], Tally]] = {
+    "refusals": RefusalsTally,
+    "balance": BalanceTally,
     "repeats": RepeatsTally,
 }
 
@@ -62,14 +66,31 @@ class Tallies:
 
 
 def check_dataset(
-    path: Path, *, model: str, valid: Path | None = None, progress: Progress | None = None
+    path: Path,
+    *,
+    model: str,
+    valid: Path | None = None,
+    expected_refusals: float | None = None,
+    progress: Progress | None = None,
 ) -> DatasetReport:
     """Check a training file, and its validation file, for a job on `model`.
+
+    Args:
+        path: JSONL, plain or gzipped.
+        model: The base model's name.
+        valid: The validation file of the same job.
+        expected_refusals: The share of refusals expected in production, 0..1.
+        progress: Told bytes read and bytes in all.
 
     Raises:
         UsageError: A file is not there or cannot be read.
     """
-    setting = Setting(path=path, model=model, example_limit=example_limit(model))
+    setting = Setting(
+        path=path,
+        model=model,
+        example_limit=example_limit(model),
+        expected_refusals=expected_refusals,
+    )
     tallies = Tallies()
     for row in seen_rows(read_lines(path, progress=progress), model=model):
         tallies.add(row)

@@ -19,7 +19,7 @@ from harness.dataset.lines import Rereader
 from harness.dataset.near_duplicates import LEAST_RATIO, Sketches, form_of_text
 from harness.dataset.tallies import SeenRow, Setting
 from harness.records import Json, Message
-from harness.texts.chrf import chrf
+from harness.texts.similarity import chrf
 
 # Answers up to this length, in characters, are taken for labels: any difference is a conflict.
 LONGEST_LABEL = 60

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.texts.chrf import chrf
+from harness.texts.similarity import chrf
 
 
 @pytest.mark.parametrize(
