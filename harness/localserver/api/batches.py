@@ -148,7 +148,7 @@ class InProcess:
 
     @property
     def in_flight(self) -> int:
-        """Requests being answered now."""
+        """Answers being written now."""
         return self._services.inference.in_flight
 
     def model_of(self, name: str) -> str | None:

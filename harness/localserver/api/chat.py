@@ -115,7 +115,7 @@ async def _stream(found: Services, asked: ChatRequest) -> EventStream:
         include_usage=asked.include_usage,
     )
     answers = await found.inference.submit(asked.call, adapter=model.adapter, on_piece=growth.add)
-    return EventStream(answers, growth, chunks)
+    return EventStream(answers, growth, chunks=chunks)
 
 
 def _heading(found: Services, model: str) -> Heading:

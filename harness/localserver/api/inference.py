@@ -102,8 +102,8 @@ class Inference:
 
     @property
     def in_flight(self) -> int:
-        """Requests that have been asked and not closed."""
-        return len(self._open)
+        """Answers that have been asked for and not closed."""
+        return sum(len(asked.futures) for asked in self._open)
 
     async def submit(self, call: Call, *, adapter: Path | None, on_piece: OnPiece | None = None) -> Asked:
         """Ask the engine; `on_piece` is called on its threads, possibly before this returns.
@@ -113,7 +113,7 @@ class Inference:
                 a schema the engine cannot follow.
         """
         thread = self._thread if call.schema is None else self._schema_thread
-        submitting = thread.submit(self._submit, call, adapter, on_piece)
+        submitting = thread.submit(self._submit, call, adapter=adapter, on_piece=on_piece)
         try:
             asked = await asyncio.wrap_future(submitting)
         except asyncio.CancelledError:
@@ -134,10 +134,10 @@ class Inference:
         if self._engine:
             self._engine.close()
 
-    def _submit(self, call: Call, adapter: Path | None, on_piece: OnPiece | None) -> Asked:
+    def _submit(self, call: Call, *, adapter: Path | None, on_piece: OnPiece | None) -> Asked:
         with self._loading:
             engine = self._engine = self._engine or self._load()
-        requests = _requests(call, adapter, engine)
+        requests = _requests(call, engine, adapter=adapter)
         asked = Asked(engine, self._open)
         try:
             for number, request in enumerate(requests):
@@ -163,9 +163,11 @@ def _unusable(call: Call, error: UsageError) -> ApiError:
     return ApiError(f"Invalid schema for response_format: {error}", param="response_format")
 
 
-def _requests(call: Call, adapter: Path | None, engine: Engine) -> list[GenerationRequest]:
+def _requests(call: Call, engine: Engine, *, adapter: Path | None) -> list[GenerationRequest]:
     most = _most_tokens(call)
-    limits = [(prompt, min(_limit(engine, prompt, call.max_tokens), most)) for prompt in call.prompts]
+    limits = [
+        (prompt, min(_limit(engine, prompt, max_tokens=call.max_tokens), most)) for prompt in call.prompts
+    ]
     how = call.sampling
     return [
         GenerationRequest(
@@ -206,39 +208,32 @@ def _most_tokens(call: Call) -> int:
     return max(1, MAX_TOKENS_AT_ONCE // answers)
 
 
-def _limit(engine: Engine, prompt: Conversation | str, max_tokens: int | None) -> int:
+def _limit(engine: Engine, prompt: Conversation | str, *, max_tokens: int | None) -> int:
     """How long an answer to this prompt may become, in tokens.
 
     Raises:
         ApiError: The prompt does not fit the context, alone or with what is asked for.
     """
     context = engine.context_length
-    if isinstance(prompt, str):
-        size, count, of = len(prompt.encode()), 1, ("prompt", "your prompt has", "prompt")
-    else:
-        size = sum(len(message["content"].encode()) for message in prompt)
-        count, of = len(prompt), ("messages", "your messages have", "messages")
-    param, have, where = of
-    shorten = f"Please reduce the length of the {where}"
-    if count > context or size > context * MAX_TOKEN_BYTES:
-        raise _too_long(context, param, f"{have} {size} bytes. {shorten}.")
+    param = "prompt" if isinstance(prompt, str) else "messages"
+    texts = [prompt] if isinstance(prompt, str) else [message["content"] for message in prompt]
+    size = sum(len(text.encode()) for text in texts)
+    if len(texts) > context or size > context * MAX_TOKEN_BYTES:
+        raise _too_long(f"your {param} came to {size} bytes", limit=context, param=param)
     used = engine.count_prompt_tokens(prompt)
     room = context - used
     if room < 1:
-        raise _too_long(context, param, f"your {where} resulted in {used} tokens. {shorten}.")
+        raise _too_long(f"your {param} resulted in {used} tokens", limit=context, param=param)
     if max_tokens is not None and max_tokens > room:
-        raise _too_long(
-            context,
-            param,
-            f"you requested {used + max_tokens} tokens ({used} in the {where}, {max_tokens} in the completion). "
-            f"{shorten} or completion.",
-        )
+        asked = f"you requested {used + max_tokens} tokens ({used} in the {param}, {max_tokens} in the completion)"
+        raise _too_long(asked, limit=context, param=param)
     return room if max_tokens is None else max_tokens
 
 
-def _too_long(limit: int, param: str, asked: str) -> ApiError:
+def _too_long(asked: str, *, limit: int, param: str) -> ApiError:
+    shorten = f"Please reduce the length of the {param}" + (" or completion" if "completion" in asked else "")
     return ApiError(
-        f"This model's maximum context length is {limit} tokens. However, {asked}",
+        f"This model's maximum context length is {limit} tokens. However, {asked}. {shorten}.",
         param=param,
         code="context_length_exceeded",
     )

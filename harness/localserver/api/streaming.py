@@ -63,9 +63,9 @@ class Chunks(Protocol):
 class EventStream(StreamingResponse):
     """The answers of one request as events; a client that goes away ends their generation."""
 
-    def __init__(self, asked: Asked, growth: Growth, chunks: Chunks) -> None:
+    def __init__(self, asked: Asked, growth: Growth, *, chunks: Chunks) -> None:
         super().__init__(
-            _events(asked, growth, chunks),
+            _events(asked, growth, chunks=chunks),
             media_type="text/event-stream",
             headers={"cache-control": "no-cache"},
         )
@@ -79,7 +79,7 @@ class EventStream(StreamingResponse):
             self._asked.close()
 
 
-async def _events(asked: Asked, growth: Growth, chunks: Chunks) -> AsyncIterator[bytes]:
+async def _events(asked: Asked, growth: Growth, *, chunks: Chunks) -> AsyncIterator[bytes]:
     for number, future in enumerate(asked.futures):
         future.add_done_callback(partial(growth.add, number))
     openings = [chunks.opening(number) for number in range(len(asked.futures))]

@@ -96,7 +96,7 @@ async def _stream(found: Services, asked: TextRequest) -> EventStream:
     growth = Growth()
     chunks = _TextChunks(asked, _heading(found, model.name))
     answers = await found.inference.submit(asked.call, adapter=model.adapter, on_piece=growth.add)
-    return EventStream(answers, growth, chunks)
+    return EventStream(answers, growth, chunks=chunks)
 
 
 def _heading(found: Services, model: str) -> Heading:

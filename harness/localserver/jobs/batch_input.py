@@ -30,6 +30,13 @@ class BatchRequest:
     custom_id: str
     body: Mapping[str, object]
 
+    @property
+    def answers(self) -> int:
+        """How many answers it asks for, if it is a sound request."""
+        prompts, each = self.body.get("prompt"), self.body.get("n")
+        wide = len(prompts) if isinstance(prompts, list) else 1
+        return max(1, wide * (each if isinstance(each, int) else 1))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Checked:

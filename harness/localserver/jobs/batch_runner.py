@@ -1,6 +1,6 @@
 """The life of a batch: its input checked, its requests answered side by side, what was answered made files.
 
-Interactive requests come first: the more of them there are, the fewer of a batch's requests are asked at the same time.
+Interactive requests come first: the more of them there are, the fewer of a batch's are answered at the same time.
 """
 
 import asyncio
@@ -8,8 +8,7 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from harness.localserver.jobs.batch_input import (
     BatchRequest,
@@ -18,14 +17,15 @@ from harness.localserver.jobs.batch_input import (
     read_requests,
     unknown_model_fault,
 )
+from harness.localserver.jobs.faults import reason_of
 from harness.localserver.state.batches import ENDED, OK, BatchFault, BatchStatus, BatchStore, StoredBatch
 from harness.localserver.state.identifiers import new_id, now
 from harness.localserver.state.store import Store
 
-# Requests of batches asked at the same time. The engine writes 64 answers together at most: with these, half of its
-# places are free for whoever comes.
+# Answers written for batches at the same time. The engine writes 64 together at most: with these, half of its places are
+# free for whoever comes.
 MOST_AT_ONCE = 32
-# Under however many interactive requests, a batch goes on with this many.
+# Beside however many interactive requests, a batch goes on with this many.
 FEWEST_AT_ONCE = 2
 
 # What is written for a request that was not asked any more, by the status the batch ends with.
@@ -50,7 +50,7 @@ class Asker(Protocol):
 
     @property
     def in_flight(self) -> int:
-        """Requests being answered now, those of batches among them."""
+        """Answers being written now, those for batches among them."""
 
     def model_of(self, name: str) -> str | None:
         """The full name of a model, None when there is none of this name."""
@@ -73,7 +73,9 @@ class BatchRunner:
     def start(self) -> None:
         """Take up the batches an earlier server left unfinished, oldest first."""
         for batch in self.batches.batches():
-            if batch.status not in ENDED:
+            if batch.status in ENDED:
+                self.batches.drop_work(batch)  # a killed server may not have come to it
+            else:
                 self._start(batch)
 
     async def stop(self) -> None:
@@ -123,7 +125,8 @@ class BatchRunner:
         except Exception as error:  # noqa: BLE001 - the edge of a batch: the server and other batches live on
             _log.exception("batch %s", batch_id)
             self._fail(
-                batch_id, BatchFault(code="server_error", message=f"The batch could not go on: {error}")
+                batch_id,
+                BatchFault(code="server_error", message=f"The batch could not go on: {reason_of(error)}"),
             )
 
     def _now(self, batch_id: str) -> StoredBatch:
@@ -170,32 +173,34 @@ class BatchRunner:
         self.batches.keep(self._now(batch_id).at("finalizing"))
 
     async def _ask_all(self, batch: StoredBatch, requests: Iterator[BatchRequest]) -> None:
-        asked: set[asyncio.Task[None]] = set()
-        upcoming = next(requests, None)
+        at_work: dict[asyncio.Task[None], int] = {}
+        upcoming = await asyncio.to_thread(next, requests, None)
         try:
-            while (upcoming or asked) and (left_s := batch.expires_at - self._clock()) > 0:
-                while upcoming and len(asked) < self._share():
-                    asked.add(asyncio.create_task(self._ask(batch, upcoming)))
-                    upcoming = next(requests, None)
-                done, asked = await asyncio.wait(asked, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+            while (upcoming or at_work) and (left_s := batch.expires_at - self._clock()) > 0:
+                while upcoming and self._has_place(upcoming, taken=sum(at_work.values())):
+                    at_work[asyncio.create_task(self._ask(batch, upcoming))] = upcoming.answers
+                    upcoming = await asyncio.to_thread(next, requests, None)
+                done, _ = await asyncio.wait(at_work, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
+                    del at_work[task]
                     task.result()
         finally:
-            for task in asked:
+            for task in at_work:
                 task.cancel()
-            await asyncio.gather(*asked, return_exceptions=True)
+            await asyncio.gather(*at_work, return_exceptions=True)
 
-    def _share(self) -> int:
-        """How many requests of one batch are to be asked at the same time."""
-        interactive = self._asker.in_flight - self._asked
-        return max(FEWEST_AT_ONCE, (MOST_AT_ONCE - max(0, interactive)) // max(1, len(self._tasks)))
+    def _has_place(self, request: BatchRequest, *, taken: int) -> bool:
+        """Whether a batch may ask for more answers now, beside those it waits for."""
+        interactive = max(0, self._asker.in_flight - self._asked)
+        share = max(FEWEST_AT_ONCE, (MOST_AT_ONCE - interactive) // max(1, len(self._tasks)))
+        return not taken or taken + request.answers <= share
 
     async def _ask(self, batch: StoredBatch, request: BatchRequest) -> None:
-        self._asked += 1
+        self._asked += request.answers
         try:
             reply = await self._asker.ask(batch.endpoint, request.body)
         finally:
-            self._asked -= 1
+            self._asked -= request.answers
         response = {"status_code": reply.status, "request_id": secrets.token_hex(16), "body": reply.body}
         self.batches.add_line(batch, _line(request, response=response), failed=reply.status != OK)
 
@@ -212,11 +217,11 @@ class BatchRunner:
         else:
             status = "completed"
         if batch.total and status in _UNASKED:
-            await asyncio.to_thread(self._tell_unasked, batch, status, tally.custom_ids)
+            await asyncio.to_thread(self._tell_unasked, batch.at(status), tally.custom_ids)
         self._close(batch.at(status))
 
-    def _tell_unasked(self, batch: StoredBatch, status: BatchStatus, asked: set[str]) -> None:
-        code, message = _UNASKED[status]
+    def _tell_unasked(self, batch: StoredBatch, asked: set[str]) -> None:
+        code, message = _UNASKED[batch.status]
         self.batches.add_unasked(
             batch,
             (
@@ -229,17 +234,17 @@ class BatchRunner:
     def _close(self, batch: StoredBatch) -> None:
         """Make files of what was written, and store the batch in its last state."""
         letters = batch.id.removeprefix("batch_")
-        output = self._file_of(batch, self.batches.output_of(batch), f"file-{letters[:22]}")
-        errors = self._file_of(batch, self.batches.errors_of(batch), f"file-{letters[-22:]}")
+        output = self._file_of(batch, "output", file_id=f"file-{letters[:22]}")
+        errors = self._file_of(batch, "error", file_id=f"file-{letters[-22:]}")
         self.batches.keep(replace(batch, output_file_id=output, error_file_id=errors))
         self.batches.drop_work(batch)
 
-    def _file_of(self, batch: StoredBatch, written: Path, file_id: str) -> str | None:
-        if not written.exists() or not written.stat().st_size:
+    def _file_of(self, batch: StoredBatch, kind: Literal["output", "error"], *, file_id: str) -> str | None:
+        path = self.batches.output_of(batch) if kind == "output" else self.batches.errors_of(batch)
+        if not path.exists() or not path.stat().st_size:
             return None
-        kind = "output" if written == self.batches.output_of(batch) else "error"
         return self._store.keep_output(
-            written, file_id=file_id, filename=f"{batch.id}_{kind}.jsonl", life_s=batch.output_life_s
+            path, file_id=file_id, filename=f"{batch.id}_{kind}.jsonl", life_s=batch.output_life_s
         ).id
 
 

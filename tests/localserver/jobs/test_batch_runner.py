@@ -48,11 +48,16 @@ class FakeAsker:
         return Reply(status=200, body={"usage": USAGE})
 
 
-def created(store: Store, *, requests: int, life_s: int = 1000) -> StoredBatch:
+def created(store: Store, *, requests: int, life_s: int = 1000, **body: object) -> StoredBatch:
     """A new batch of requests `0`, `1`, ..."""
     part = upload_path(store)
     rows = [
-        {"custom_id": str(n), "method": "POST", "url": CHAT, "body": {"model": "m", "messages": str(n)}}
+        {
+            "custom_id": str(n),
+            "method": "POST",
+            "url": CHAT,
+            "body": {"model": "m", "messages": str(n)} | body,
+        }
         for n in range(requests)
     ]
     part.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -118,6 +123,20 @@ def test_the_more_interactive_requests_the_fewer_of_a_batch(
         assert asker.most_at_once == expected
         assert (done.status, done.completed, done.tokens.prompt) == ("completed", 100, 200)
         assert len(asker.asked) == len(set(asker.asked)) == 100
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("n", "expected"), [(1, MOST_AT_ONCE), (5, MOST_AT_ONCE // 5), (128, 1)])
+def test_a_request_for_several_answers_takes_as_many_places(store: Store, n: int, expected: int) -> None:
+    async def scenario() -> None:
+        asker = FakeAsker()
+        async with running(store, asker) as runner:
+            batch = runner.submit(created(store, requests=40, n=n))
+            await until(lambda: len(asker.asked) == expected)
+            asker.answer_all()
+            assert (await ended(runner, batch)).completed == 40
+        assert asker.most_at_once == expected
 
     asyncio.run(scenario())
 
