@@ -219,7 +219,7 @@ def check_batches_are_run_and_read() -> None:
         }
         for n in range(3)
     ]
-    asked.append({**asked[0], "custom_id": "row-9", "body": {"model": "gpt-9", "messages": HELLO}})
+    asked.append({**asked[0], "custom_id": "row-9", "body": {"model": MODEL, "messages": HELLO, "n": 0}})
     file = client.files.create(file=("asked.jsonl", lines(asked)), purpose="batch")
     batch = client.batches.create(
         input_file_id=file.id,
@@ -243,6 +243,7 @@ def check_batches_are_run_and_read() -> None:
     assert said == {f"row-{n}": f"number {n}" for n in range(3)}
     errors = [json.loads(line) for line in client.files.content(batch.error_file_id).text.splitlines()]
     assert [error["custom_id"] for error in errors] == ["row-9"]
+    assert errors[0]["response"]["status_code"] == 400
     assert batch.id in {entry.id for entry in client.batches.list(limit=1)}
     with suppress(openai.BadRequestError, openai.ConflictError):  # it has ended
         client.batches.cancel(batch.id)
