@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -233,7 +234,16 @@ class HarnessSession:
         except StorageError as error:
             self._trouble = str(error)
             if self._dealt_out:
-                raise pytest.Session.Failed(self._trouble) from None
+                self.stop(self._trouble)
+
+    def stop(self, trouble: str) -> NoReturn:
+        """End an xdist controller's session, which waits for its workers otherwise.
+
+        Raises:
+            pytest.Session.Failed: Always; pytest ends with exit status 1 and closes the run.
+        """
+        self._trouble = self._trouble or trouble
+        raise pytest.Session.Failed(self._trouble)
 
     def take(self, scored: Sequence[Scored]) -> None:
         """Write what a test of a suite in Python scored, and note its suite for the manifest."""
@@ -350,6 +360,11 @@ class Recorder:
         """One report: its rows to disk."""
         self._state.record([from_json(Result, text) for text in getattr(report, "harness_rows", ())])
         self._state.take([from_json(Scored, text) for text in getattr(report, "harness_scored", ())])
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_handlecrashitem(self, report: pytest.TestReport) -> None:
+        """A crashed worker: xdist would wait for ever for the rest of the suite that only that worker had."""
+        self._state.stop(f"{report.longrepr}; the same command goes on with what is missing")
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Ctrl-C, or a stop of pytest's own, such as a worker's that was told to stop at a failure."""

@@ -53,6 +53,22 @@ def test_mistakes_of_a_suite_are_told_before_any_worker_collects(project: Projec
     assert project.requests == 0
 
 
+def test_a_worker_that_crashes_ends_the_run_and_keeps_what_came(project: Project) -> None:
+    dying = (
+        "import os\n\ndef test_dies(candidate):\n    os._exit(1)\n\ndef test_after(candidate):\n    pass\n"
+    )
+    (project.pytester.path / "suites" / "test_dry.py").write_text(dying, encoding="utf-8")
+    result = project.pytester.runpytest_subprocess("suites", "-n", "1", timeout=120)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(
+        ["harness: worker 'gw0' crashed while running 'suites/test_dry.py::test_dies'*"]
+    )
+    run = project.stored()
+    assert run.manifest.status == "interrupted"
+    assert "crashed" in (run.manifest.reason or "")
+    assert len(run.results) == 8
+
+
 @pytest.mark.parametrize("mode", ["load", "loadgroup", "worksteal"])
 def test_items_of_a_suite_stay_on_one_worker(project: Project, mode: str) -> None:
     config = project.pytester.parseconfig("suites", "-n", "2", "--dist", mode)
