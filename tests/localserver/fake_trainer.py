@@ -16,6 +16,8 @@ WAITS = 1003
 DIVERGES = 1004
 # Like the one that waits, but it ends with success although it was told to pause.
 TOO_LATE = 1005
+# Takes its time for every step.
+SLOW = 1006
 
 
 def main(folder: Path) -> int:
@@ -36,6 +38,8 @@ def main(folder: Path) -> int:
             metrics.write(json.dumps(measured(step, steps, job, end=step in ends)) + "\n")
             if step in ends:
                 save_state(folder, step)
+            if job["seed"] == SLOW:
+                time.sleep(0.02)
             if step == 2 and job["seed"] in {WAITS, TOO_LATE} and folder.name == "attempt-1":
                 wait_for_pause(folder)
             if (folder / "pause").exists() and job["seed"] != TOO_LATE:

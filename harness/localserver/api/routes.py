@@ -1,5 +1,6 @@
 """The application: every route of the server, and what it answers where there is none."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -65,8 +66,8 @@ def create_app(
         try:
             yield
         finally:
-            await batches.stop()
-            await services.jobs.stop()
+            # Together: whoever stops the server waits for seconds only, and the trainer needs them to save its state.
+            await asyncio.gather(batches.stop(), services.jobs.stop())
             services.inference.close()
 
     app = Starlette(

@@ -13,7 +13,7 @@ from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob
 
 from harness.localserver.jobs.queue import MAX_CRASHES
-from harness.localserver.state.store import open_store
+from harness.localserver.state.store import open_store, read_fine_tunes
 from tests.localserver import fake_trainer
 from tests.localserver.fakes import BASE, Server, running_server, trainer_setup, training_rows, wait_for
 from tests.localserver.jobs.test_pausing import messages, waiting
@@ -206,6 +206,37 @@ def test_a_server_killed_while_it_validated_validates_again(tmp_path: Path) -> N
     with running_server(tmp_path) as server:
         told = Counter(messages(server, finished(server, job_id)))
     assert told[f"Validating training file: {job.training_file}"] == 1
+
+
+def test_however_often_a_job_is_interrupted_each_step_counts_once(tmp_path: Path) -> None:
+    """Paused, stopped in order, and stopped so fast that the trainer loses what it did since its last epoch, in turn."""
+
+    def steps_told(server: Server) -> int:
+        return sum(event.type == "metrics" for event in server.events(job))
+
+    def further(server: Server) -> None:
+        before = steps_told(server)
+        wait_for(lambda: steps_told(server) > before)
+
+    with running_server(tmp_path) as server:
+        job = server.train(seed=fake_trainer.SLOW, hyperparameters={"n_epochs": 40, "batch_size": 4})
+        server.wait(job, "running")
+    for grace_s in (0.0, 5.0, 0.0):
+        with running_server(tmp_path, trainer=trainer_setup(grace_s=grace_s)) as server:
+            further(server)
+            server.client.fine_tuning.jobs.pause(job.id)
+            server.client.fine_tuning.jobs.resume(job.id)
+            further(server)
+    with running_server(tmp_path) as server:
+        done = finished(server, job.id)
+        told = [event.data["step"] for event in server.events(done) if event.type == "metrics"]  # type: ignore[index]
+        assert told == list(range(1, 121))
+        assert [row.split(",")[0] for row in server.table(done)] == ["step", *map(str, range(1, 121))]
+        checkpoints = list(server.client.fine_tuning.jobs.checkpoints.list(done.id, limit=100))
+        assert [entry.step_number for entry in checkpoints] == list(range(120, 0, -3))
+    models = read_fine_tunes(tmp_path)
+    assert [model.adapter.name for model in models] == [f"step-{step}" for step in range(3, 121, 3)]
+    assert all(model.adapter.is_dir() for model in models)
 
 
 def test_jobs_of_another_base_wait_for_their_own(tmp_path: Path) -> None:
