@@ -75,11 +75,9 @@ class HfTokens:
         self._opening: list[int] = _opening(tokenizer)
         self.end_id = self._find_end(marks, tokenizer.eos_token_id)
         named = {tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.pad_token_id, *ends}
-        self.control_ids = frozenset(
-            {number for number in named if number is not None}
-            | (special & set(written.values()))
-            | {self.end_id}
-        )
+        ending = {*named, *(special & set(written.values())), self.end_id}
+        # Some tokenizers know marks, of pictures say, that the network has no logits for.
+        self.control_ids = frozenset(number for number in ending if number is not None and number < size)
         self._silent = self.control_ids | special
         self.answer_opening = self._find_opening()
 
@@ -89,12 +87,12 @@ class HfTokens:
         return self._size
 
     def encode_text(self, text: str) -> list[int]:
-        """The ids of plain text; none of them is a control token, whatever the text says."""
-        return self._vocabulary.encode(text).ids
+        """The ids of plain text that goes on from another; none of them is a control token, whatever the text says."""
+        return self._vocabulary.encode(text, continues=True).ids
 
     def encode_opening(self, text: str) -> list[int]:
         """The ids of a text read from its beginning: after the mark that some models expect there."""
-        return self._opening + self.encode_text(text)
+        return self._opening + self._vocabulary.encode(text).ids
 
     def encode_prompt(self, messages: Sequence[Mapping[str, object]]) -> list[int]:
         """The ids the model continues: the conversation in its chat form, then the head of an assistant message.

@@ -133,7 +133,13 @@ def _is_our_network(gguf: GgufFile) -> bool:
         return False
     expected = {f"blk.{layer}.{tensor}.weight" for layer in range(layers) for tensor in _LAYER_TENSORS}
     scaled = any(key.startswith("llama.rope.scaling") for key in gguf.settings)
-    return not scaled and gguf.tensor_names == expected | {"token_embd.weight", "output_norm.weight"}
+    width, heads = (gguf.settings.get(f"llama.{key}") for key in ("embedding_length", "attention.head_count"))
+    if scaled or not (isinstance(width, int) and isinstance(heads, int)):
+        return False
+    head_widths = ("llama.rope.dimension_count", "llama.attention.key_length", "llama.attention.value_length")
+    if any(gguf.settings.get(key, width // heads) != width // heads for key in head_widths):
+        return False
+    return gguf.tensor_names == expected | {"token_embd.weight", "output_norm.weight"}
 
 
 def _is_our_tokenizer(gguf: GgufFile) -> bool:

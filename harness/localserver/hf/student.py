@@ -1,7 +1,7 @@
 """Which parts of a network learn? Low-rank changes, by peft, to every matrix of its upper third.
 
-The recipe is the one that was measured on the server's own network: rank 8, alpha 16, the layers above two thirds of the
-depth. The layers below get no gradient, so nothing of them has to be remembered and the way back ends there.
+The recipe is the one that was measured on the server's own network, in `training.lora`. The layers below get no gradient, so
+nothing of them has to be remembered and the way back ends there.
 """
 
 import json
@@ -23,10 +23,8 @@ from transformers.pytorch_utils import Conv1D
 from harness.errors import UsageError
 from harness.localserver.hf.loading import old_names_allowed
 from harness.localserver.training.examples import Taught
+from harness.localserver.training.lora import ALPHA, RANK, TAUGHT_SHARE
 
-RANK, ALPHA = 8, 16
-# Above this share of the depth layers learn.
-_FROZEN_SHARE = 2 / 3
 # Matrices that choose an expert: to train them with few rows unbalances a mixture.
 _ROUTERS = frozenset({"gate", "router", "shared_expert_gate"})
 _SENSES = ("vision", "visual", "audio", "image")
@@ -54,7 +52,7 @@ class Student:
         self._network = network
         self._recompute = False
         prefix, layers = _layers(network)
-        first = int(len(layers) * _FROZEN_SHARE)
+        first = len(layers) - max(1, round(len(layers) * TAUGHT_SHARE))
         targets = {
             name: module
             for layer in layers[first:]
@@ -66,18 +64,16 @@ class Student:
         torch.manual_seed(seed)
         config = LoraConfig(
             r=RANK,
-            lora_alpha=ALPHA,
+            lora_alpha=int(ALPHA),
             lora_dropout=0.0,
             bias="none",
             task_type="CAUSAL_LM",
-            target_modules=sorted({name.rpartition(".")[2] for name in targets}),
-            layers_to_transform=list(range(first, len(layers))),
-            layers_pattern=prefix.rpartition(".")[2],
+            **_addresses(network, prefix, layers=range(first, len(layers)), targets=sorted(targets)),
             fan_in_fan_out=any(isinstance(module, Conv1D) for module in targets.values()),
-            base_model_name_or_path=str(base),
         )
         with old_names_allowed():
             self._adapted: PeftModel = get_peft_model(network, config)
+        # peft would name the folder of a GGUF file, which is no model.
         self._adapted.peft_config["default"].base_model_name_or_path = str(base)
         self.learned: dict[str, nn.Parameter] = {
             name: parameter for name, parameter in network.named_parameters() if parameter.requires_grad
@@ -135,6 +131,22 @@ class Student:
             return again
 
         return either
+
+
+def _addresses(
+    network: PreTrainedModel, prefix: str, *, layers: range, targets: Sequence[str]
+) -> dict[str, object]:
+    """How peft is told which matrices: by their last names and the layers' numbers, as every tool that reads adapters expects.
+
+    Beside eyes or ears, whose layers are called alike, by their whole names.
+    """
+    if any(sense in name for name, _ in network.named_modules() for sense in _SENSES):
+        return {"target_modules": [f"{prefix}.{layer}.{target}" for layer in layers for target in targets]}
+    return {
+        "target_modules": sorted({target.rpartition(".")[2] for target in targets}),
+        "layers_to_transform": list(layers),
+        "layers_pattern": prefix.rpartition(".")[2],
+    }
 
 
 def _write_in_order(config: Path) -> None:

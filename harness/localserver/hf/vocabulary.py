@@ -19,6 +19,8 @@ _BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 # What SentencePiece writes for a space.
 _SPACE = "\u2581"
 Plan = dict[str, object]
+# The parts of a plan that may put a space before a text.
+_SPACING = ("normalizer", "pre_tokenizer")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +48,10 @@ class Vocabulary:
         self._secret = {mark: f"\ue003{secrets.token_hex(16)}\ue004" for mark in marks}
         self._is_byte_level = '"ByteLevel"' in json.dumps([plan.get("decoder"), plan.get("pre_tokenizer")])
         _respell(plan, self._secret)
-        try:
-            self._private = Tokenizer.from_str(json.dumps(plan))
-        except Exception as error:  # the library raises nothing narrower
-            raise _unusable(str(error)) from error
+        self._private = _made(plan)
+        # Where a tokenizer puts a space before a text, a text that goes on from another must do without.
+        continuing = {**plan, **{part: _without_space(plan.get(part)) for part in _SPACING}}
+        self._continuing = self._private if continuing == plan else _made(continuing)
         if any(self._private.token_to_id(self._secret[mark]) != number for mark, number in marks.items()):
             raise _unusable("the ids of its special tokens changed")
         # Longest first, as tokenizers find them; without marks, what matches nothing.
@@ -61,11 +63,12 @@ class Vocabulary:
         """The spelling to write for a mark."""
         return self._secret[mark]
 
-    def encode(self, text: str) -> Encoded:
-        """The ids of a text whose marks are in their secret spelling."""
+    def encode(self, text: str, *, continues: bool = False) -> Encoded:
+        """The ids of a text whose marks are in their secret spelling; one that continues another has the ids of its own bytes."""
         # A lone surrogate, which JSON can carry, has no UTF-8 form.
         clean = text.encode("utf-8", errors="replace").decode("utf-8")
-        encoding = self._private.encode(clean, add_special_tokens=False)
+        tokenizer = self._continuing if continues else self._private
+        encoding = tokenizer.encode(clean, add_special_tokens=False)
         return Encoded(ids=encoding.ids, spans=encoding.offsets)
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -85,6 +88,29 @@ class Vocabulary:
                 return str(spelling).encode()
         byte = _BYTE_TOKEN.fullmatch(spelling)
         return bytes([int(byte[1], 16)]) if byte else str(spelling).replace(_SPACE, " ").encode()
+
+
+def _made(plan: Plan) -> Tokenizer:
+    try:
+        return Tokenizer.from_str(json.dumps(plan))
+    except Exception as error:  # the library raises nothing narrower
+        raise _unusable(str(error)) from error
+
+
+def _without_space(part: object) -> object:
+    """A part of a tokenizer's plan that puts no space before a text."""
+    if isinstance(part, list):
+        return [_without_space(inner) for inner in part if not _prepends(inner)]
+    if not isinstance(part, dict) or _prepends(part):
+        return None if _prepends(part) else part
+    kept = {key: _without_space(value) for key, value in part.items()}
+    if part.get("type") == "Metaspace":
+        return kept | {"prepend_scheme": "never"}
+    return kept | ({"add_prefix_space": False} if "add_prefix_space" in part else {})
+
+
+def _prepends(part: object) -> bool:
+    return isinstance(part, dict) and part.get("type") == "Prepend"
 
 
 def _unusable(why: str) -> UsageError:

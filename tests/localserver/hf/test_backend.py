@@ -263,6 +263,30 @@ def test_the_engine_answers_with_it(style: str, backend: Callable[[str], HfBacke
         engine.close()
 
 
+@pytest.mark.parametrize("style", ["llama3", "gemma"])
+def test_answers_follow_a_schema(style: str, backend: Callable[[str], HfBackend]) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"n": {"enum": ["a", "bc"]}},
+        "required": ["n"],
+        "additionalProperties": False,
+    }
+    engine = Engine(backend(style))
+    try:
+        request = GenerationRequest(
+            adapter=None,
+            prompt=({"role": "user", "content": "hello"},),
+            max_tokens=40,
+            seed=0,
+            schema=json.dumps(schema),
+        )
+        answer = engine.submit(request).result(60)
+    finally:
+        engine.close()
+    assert json.loads(answer.text)["n"] in {"a", "bc"}
+    assert answer.finish_reason == "stop"
+
+
 def test_an_answer_begins_with_its_text_not_with_the_templates_space(
     backend: Callable[[str], HfBackend],
 ) -> None:

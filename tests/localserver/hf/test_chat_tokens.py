@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import normalizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from harness.errors import UsageError
@@ -195,8 +196,29 @@ def test_bytes_of_a_split_character_come_back_whole() -> None:
     for style in ("chatml", "mistral"):
         tokens, _ = tokens_of(style)
         ids = tokens.encode_text("\u4f60\u597d")
-        assert b"".join(map(tokens.token_bytes, ids)).decode().strip() == "\u4f60\u597d"
+        assert b"".join(map(tokens.token_bytes, ids)).decode() == "\u4f60\u597d"
         assert len(ids) > 2
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_text_that_goes_on_has_its_own_bytes_and_no_space_more(style: str) -> None:
+    tokens, _ = tokens_of(style)
+    for text in ("world", " world", "  x\n"):
+        assert b"".join(map(tokens.token_bytes, tokens.encode_text(text))) == text.encode()
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_text_from_its_beginning_is_as_transformers_reads_it(legacy: bool) -> None:
+    tokenizer = tokenizer_of("mistral")
+    backend = tokenizer.backend_tokenizer
+    if legacy:  # as the first Llamas were converted
+        backend.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+        backend.pre_tokenizer = None
+    backend.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    tokens = HfTokens(tokenizer, size=len(tokenizer), ends=[])
+    assert tokens.encode_opening("Hello world") == tokenizer.encode("Hello world")
+    assert tokens.encode_opening("Hello world")[0] == tokenizer.bos_token_id
+    assert b"".join(map(tokens.token_bytes, tokens.encode_text("world"))) == b"world"
 
 
 def test_a_model_with_neither_template_nor_end_is_refused() -> None:

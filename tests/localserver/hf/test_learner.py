@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, Gemma3Config
 
 from harness.errors import StorageError, UsageError
 from harness.localserver.hf.backend import HfBackend
@@ -307,6 +307,18 @@ def test_wider_networks_learn_in_smaller_steps(
     assert scale() == 1
     monkeypatch.setattr("harness.localserver.hf.student._MEASURED_WIDTH", 8)
     assert scale() == 8 / 32
+
+
+def test_eyes_do_not_learn() -> None:
+    """Their layers are called as those of the language model are."""
+    layers = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4}
+    text = {"vocab_size": 64, "num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 64}
+    model = AutoModelForCausalLM.from_config(
+        Gemma3Config(text_config=layers | text, vision_config=layers | {"image_size": 16, "patch_size": 8})
+    )
+    names = Student(model.requires_grad_(False), base=Path("x"), seed=0).learned
+    assert len(names) == 7 * 2
+    assert all(name.startswith("model.language_model.layers.2.") for name in names)
 
 
 def test_a_model_whose_layers_cannot_be_found_is_told(model_folder: Callable[[str], Path]) -> None:
