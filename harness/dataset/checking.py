@@ -19,6 +19,7 @@ from harness.dataset.lengths import LengthTally
 from harness.dataset.limits import example_limit
 from harness.dataset.lines import Line, Progress, read_lines
 from harness.dataset.quality.balance import BalanceTally
+from harness.dataset.quality.dirt import DirtTally
 from harness.dataset.quality.refusals import RefusalsTally
 from harness.dataset.quality.repeats import RepeatsTally
 from harness.dataset.report import DatasetReport, TrainingCost
@@ -36,6 +37,7 @@ QUALITY: Mapping[str, Callable[[], Tally]] = {
     "refusals": RefusalsTally,
     "balance": BalanceTally,
     "repeats": RepeatsTally,
+    "dirt": DirtTally,
 }
 
 
