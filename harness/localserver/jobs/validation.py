@@ -4,6 +4,7 @@ Problems of content are not errors of the upload or of the job's creation: the j
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ MAX_LINE_BYTES = 4 * 2**20
 MAX_NAMED = 10
 
 _BOM = b"\xef\xbb\xbf"
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _UNEXPECTED = "Unexpected file format, expected either prompt/completion pairs or chat messages."
 
 
@@ -170,7 +172,8 @@ def _examples(rows: BinaryIO) -> Iterator[tuple[int, Mapping[str, object]]]:
 def _parsed(text: bytes, example: str, *, line: int) -> Mapping[str, object]:
     try:
         row = json.loads(text.decode())
-        json.dumps(row, ensure_ascii=False).encode()  # half of a surrogate pair is no character
+        if _SURROGATE.search(text):
+            json.dumps(row, ensure_ascii=False).encode()  # half of a surrogate pair is no character
     except UnicodeError as error:
         raise RowError(f"{example} cannot be parsed. Error: invalid Unicode: {error} (line {line})") from None
     except (ValueError, RecursionError) as error:
