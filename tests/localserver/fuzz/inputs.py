@@ -1,7 +1,7 @@
 """What a confused or hostile client may send: values near the valid ones, and values far from them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -57,6 +57,21 @@ def near(draw: st.DrawFn, valid: Any) -> Any:
         items = [draw(near(item)) for item in valid]
         return items * draw(st.sampled_from([0, 2, 150])) if fate == "fewer" else items
     return valid
+
+
+# A value of each kind, for the places where another kind is meant.
+ODD: tuple[Any, ...] = (True, -1, 0.5, 10**400, "x", [], [None], {}, {"x": [1]})
+
+
+def replaced(valid: Any) -> Iterator[Any]:
+    """The valid value with each value in it, at any depth, replaced by each odd one."""
+    yield from ODD
+    if isinstance(valid, Mapping):
+        for key, value in valid.items():
+            yield from ({**valid, key: other} for other in replaced(value))
+    elif isinstance(valid, Sequence) and not isinstance(valid, str):
+        for at, value in enumerate(valid):
+            yield from ([*valid[:at], other, *valid[at + 1 :]] for other in replaced(value))
 
 
 @st.composite
@@ -154,31 +169,47 @@ SEGMENTS = st.one_of(
     TEXTS.map(lambda text: quote(text.encode("utf-8", "surrogatepass"), safe="")),
     st.binary(max_size=5).map(lambda data: quote(data, safe="")),
 )
-ROUTES = st.sampled_from(
-    [
-        *("/v1/files", "/v1/files/{}", "/v1/files/{}/content", "/v1/models", "/v1/models/{}", "/v1/batches"),
-        *("/v1/batches/{}", "/v1/batches/{}/cancel", "/v1/fine_tuning/jobs", "/v1/fine_tuning/jobs/{}"),
-        *(
-            f"/v1/fine_tuning/jobs/{{}}/{last}"
-            for last in ("events", "checkpoints", "cancel", "pause", "resume")
-        ),
-        *("/v1/chat/completions", "/v1/completions"),
-    ]
+LISTS = (
+    "/v1/files",
+    "/v1/batches",
+    "/v1/fine_tuning/jobs",
+    "/v1/fine_tuning/jobs/{}/events",
+    "/v1/fine_tuning/jobs/{}/checkpoints",
+)
+ROUTES = (
+    *LISTS,
+    *("/v1/files/{}", "/v1/files/{}/content", "/v1/models", "/v1/models/{}", "/v1/batches/{}"),
+    *("/v1/batches/{}/cancel", "/v1/fine_tuning/jobs/{}", "/v1/chat/completions", "/v1/completions"),
+    *(f"/v1/fine_tuning/jobs/{{}}/{last}" for last in ("cancel", "pause", "resume")),
+)
+ARGUMENTS = st.one_of(
+    st.sampled_from(
+        ["0", "1", "-1", "--1", "+1", "1e9", "1_0", "9" * 30, "%D9%A3", "%C2%B2", "", "asc", "null", "{}"]
+    ),
+    SEGMENTS,
 )
 QUERIES = st.lists(
     st.tuples(
-        st.sampled_from(["after", "limit", "order", "purpose", "metadata", "metadata[a]", "metadata["])
-        | SEGMENTS,
-        SEGMENTS | st.sampled_from(["0", "-1", "--1", "1e9", "9" * 30, "asc", "%D9%A3", "file-x", "null"]),
+        st.sampled_from(
+            ["after", "limit", "order", "purpose", "metadata", "metadata[a]", "metadata[", "mood"]
+        ),
+        ARGUMENTS,
     ),
     max_size=3,
 ).map(lambda pairs: "&".join(f"{key}={value}" for key, value in pairs))
-METHODS = st.sampled_from(["GET", "POST", "DELETE", "HEAD", "OPTIONS", "PUT", "PATCH", "TRACE", "X"])
+METHODS = st.sampled_from([*["GET"] * 7, "POST", "DELETE", "HEAD", "OPTIONS", "PUT", "PATCH", "TRACE", "X"])
 
 
 @st.composite
-def targets(draw: st.DrawFn) -> str:
-    """A URL's path and query: of a route, or of none."""
-    path = draw(ROUTES | st.lists(SEGMENTS, max_size=5).map(lambda segments: "/" + "/".join(segments)))
+def targets(draw: st.DrawFn, known: Sequence[str]) -> str:
+    """A URL's path and query: of a list, of another route, or of none. `known` are names of things that are there."""
+    path = draw(
+        st.one_of(
+            st.sampled_from(LISTS),
+            st.sampled_from(ROUTES),
+            st.lists(SEGMENTS, max_size=5).map(lambda segments: "/" + "/".join(segments)),
+        )
+    )
+    name = draw(st.one_of(st.sampled_from(known), st.sampled_from(known), SEGMENTS))
     query = draw(QUERIES)
-    return path.replace("{}", draw(SEGMENTS)) + (f"?{query}" if query else "")
+    return (path + (f"?{query}" if query else "")).replace("{}", name)

@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 
 from tests.localserver.api.exchanges import envelope
 from tests.localserver.fakes import BASE, Server, training_rows
-from tests.localserver.fuzz.inputs import METHODS, broken, forms, json_bodies, near, targets, written
+from tests.localserver.fuzz.inputs import (
+    METHODS,
+    broken,
+    forms,
+    json_bodies,
+    near,
+    replaced,
+    targets,
+    written,
+)
 
 _Test = TypeVar("_Test", bound=Callable[..., None])
 
@@ -143,7 +152,19 @@ def test_the_fuzz_begins_with_what_is_valid(
     assert status == 200, body
 
 
-@bounded(150)
+@pytest.mark.parametrize(("path", "valid"), BODIES)
+def test_any_value_in_a_body_may_be_of_another_kind(
+    fuzzed: Server, files: dict[bytes, bytes], path: str, valid: dict[str, object]
+) -> None:
+    for other in replaced(valid):
+        body = with_files(written(other), files)
+        status, _, answer = fuzzed.ask("POST", path, body, {"content-type": "application/json"})
+        assert status < 500, (body, answer)
+        if status >= 400:
+            envelope(json.loads(answer))
+
+
+@bounded(100)
 @given(data=st.data())
 def test_any_json_gets_an_answer(fuzzed: Server, files: dict[bytes, bytes], data: st.DataObject) -> None:
     path, valid = data.draw(st.sampled_from(BODIES))
@@ -159,9 +180,19 @@ def test_any_form_gets_an_answer(fuzzed: Server, form: tuple[bytes, str]) -> Non
     check(fuzzed, *fuzzed.ask("POST", "/v1/files", body, kind))
 
 
-@bounded(120)
-@given(method=METHODS, target=targets(), body=st.sampled_from([None, b"", b"{}", b"\0"]))
-def test_any_url_gets_an_answer(fuzzed: Server, method: str, target: str, body: bytes | None) -> None:
+@pytest.fixture(scope="module")
+def known(fuzzed: Server) -> list[str]:
+    """Names of things that are there: a job, its model, its result file."""
+    job = fuzzed.wait(fuzzed.train(hyperparameters={"n_epochs": 2}))
+    return [job.id, job.fine_tuned_model or "", *job.result_files]
+
+
+@bounded(200)
+@given(method=METHODS, body=st.sampled_from([None, b"", b"{}", b"\0"]), data=st.data())
+def test_any_url_gets_an_answer(
+    fuzzed: Server, known: list[str], method: str, body: bytes | None, data: st.DataObject
+) -> None:
+    target = data.draw(targets(known))
     check(fuzzed, *fuzzed.ask(method, target, body), method=method)
 
 
