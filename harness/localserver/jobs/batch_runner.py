@@ -174,26 +174,28 @@ class BatchRunner:
 
     async def _ask_all(self, batch: StoredBatch, requests: Iterator[BatchRequest]) -> None:
         at_work: dict[asyncio.Task[None], int] = {}
+        answered = 0
         upcoming = await asyncio.to_thread(next, requests, None)
         try:
             while (upcoming or at_work) and (left_s := batch.expires_at - self._clock()) > 0:
-                while upcoming and self._has_place(upcoming, taken=sum(at_work.values())):
+                while upcoming and self._has_place(upcoming, taken=sum(at_work.values()), answered=answered):
                     at_work[asyncio.create_task(self._ask(batch, upcoming))] = upcoming.answers
                     upcoming = await asyncio.to_thread(next, requests, None)
                 done, _ = await asyncio.wait(at_work, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
-                    del at_work[task]
+                    answered += at_work.pop(task)
                     task.result()
         finally:
             for task in at_work:
                 task.cancel()
             await asyncio.gather(*at_work, return_exceptions=True)
 
-    def _has_place(self, request: BatchRequest, *, taken: int) -> bool:
+    def _has_place(self, request: BatchRequest, *, taken: int, answered: int) -> bool:
         """Whether a batch may ask for more answers now, beside those it waits for."""
         interactive = max(0, self._asker.in_flight - self._asked)
         share = max(FEWEST_AT_ONCE, (MOST_AT_ONCE - interactive) // max(1, len(self._tasks)))
-        return not taken or taken + request.answers <= share
+        # A batch begins with few and doubles: the engine reads all prompts that come at once before it goes on with anybody.
+        return not taken or taken + request.answers <= min(share, FEWEST_AT_ONCE + answered)
 
     async def _ask(self, batch: StoredBatch, request: BatchRequest) -> None:
         self._asked += request.answers

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion
+from openai.types.shared import ErrorObject
 
 from harness.localserver.api.inference import MAX_TOKENS_AT_ONCE, answer_seed
 from tests.localserver.api.exchanges import envelope
@@ -101,8 +102,8 @@ def test_a_chat_that_cannot_be_answered_as_asked_is_refused(
     shared: Server, changes: dict[str, object], param: str, code: str | None
 ) -> None:
     status, answer = shared.post(CHAT, chat(**changes))
-    error = envelope(answer)
-    assert (status, error["param"], error["code"]) == (400, param, code)
+    error = strictly(ErrorObject, envelope(answer))
+    assert (status, error.param, error.code, error.type) == (400, param, code, "invalid_request_error")
 
 
 def test_values_that_ask_for_nothing_are_taken(shared: Server) -> None:

@@ -18,18 +18,26 @@ USAGE = {"prompt_tokens": 2, "completion_tokens": 3, "prompt_tokens_details": {"
 
 
 class FakeAsker:
-    """Answers when it is told to; `interactive` requests are in flight beside the batch's."""
+    """Answers the first `quick` requests at once and the others when it is told to.
 
-    def __init__(self, *, interactive: int = 0) -> None:
+    `interactive` requests are in flight beside the batch's.
+    """
+
+    def __init__(self, *, interactive: int = 0, quick: int = 0) -> None:
         self.interactive = interactive
+        self._quick = quick
         self.asked: list[str] = []
-        self.most_at_once = 0
         self._open = 0
         self._go_on = asyncio.Event()
 
     @property
     def in_flight(self) -> int:
         return self._open + self.interactive
+
+    @property
+    def held(self) -> int:
+        """Requests that wait for an answer."""
+        return len(self.asked) - self._quick
 
     def model_of(self, name: str) -> str | None:
         return name
@@ -40,9 +48,9 @@ class FakeAsker:
     async def ask(self, endpoint: str, body: Mapping[str, object]) -> Reply:
         self.asked.append(str(body["messages"]))
         self._open += 1
-        self.most_at_once = max(self.most_at_once, self._open)
         try:
-            await self._go_on.wait()
+            if len(self.asked) > self._quick:
+                await self._go_on.wait()
         finally:
             self._open -= 1
         return Reply(status=200, body={"usage": USAGE})
@@ -114,15 +122,31 @@ def test_the_more_interactive_requests_the_fewer_of_a_batch(
     store: Store, interactive: int, expected: int
 ) -> None:
     async def scenario() -> None:
-        asker = FakeAsker(interactive=interactive)
+        asker = FakeAsker(interactive=interactive, quick=50)
         async with running(store, asker) as runner:
-            batch = runner.submit(created(store, requests=100))
-            await until(lambda: len(asker.asked) == expected)
+            batch = runner.submit(created(store, requests=150))
+            await until(lambda: asker.held == expected)
+            await asyncio.sleep(0.01)
+            assert asker.held == expected
             asker.answer_all()
             done = await ended(runner, batch)
-        assert asker.most_at_once == expected
-        assert (done.status, done.completed, done.tokens.prompt) == ("completed", 100, 200)
-        assert len(asker.asked) == len(set(asker.asked)) == 100
+        assert (done.status, done.completed, done.tokens.prompt) == ("completed", 150, 300)
+        assert len(asker.asked) == len(set(asker.asked)) == 150
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("answered", [0, 1, 6])
+def test_a_batch_begins_with_few_requests_and_asks_for_more_with_every_answer(
+    store: Store, answered: int
+) -> None:
+    async def scenario() -> None:
+        asker = FakeAsker(quick=answered)
+        async with running(store, asker) as runner:
+            runner.submit(created(store, requests=50))
+            await until(lambda: asker.held == FEWEST_AT_ONCE + answered)
+            await asyncio.sleep(0.01)
+            assert asker.held == FEWEST_AT_ONCE + answered
 
     asyncio.run(scenario())
 
@@ -130,26 +154,26 @@ def test_the_more_interactive_requests_the_fewer_of_a_batch(
 @pytest.mark.parametrize(("n", "expected"), [(1, MOST_AT_ONCE), (5, MOST_AT_ONCE // 5), (128, 1)])
 def test_a_request_for_several_answers_takes_as_many_places(store: Store, n: int, expected: int) -> None:
     async def scenario() -> None:
-        asker = FakeAsker()
+        asker = FakeAsker(quick=50)
         async with running(store, asker) as runner:
-            batch = runner.submit(created(store, requests=40, n=n))
-            await until(lambda: len(asker.asked) == expected)
+            batch = runner.submit(created(store, requests=100, n=n))
+            await until(lambda: asker.held == expected)
+            await asyncio.sleep(0.01)
+            assert asker.held == expected
             asker.answer_all()
-            assert (await ended(runner, batch)).completed == 40
-        assert asker.most_at_once == expected
+            assert (await ended(runner, batch)).completed == 100
 
     asyncio.run(scenario())
 
 
 def test_batches_share_the_places(store: Store) -> None:
     async def scenario() -> None:
-        asker = FakeAsker()
+        asker = FakeAsker(quick=80)
         async with running(store, asker) as runner:
-            batches = [runner.submit(created(store, requests=50)) for _ in range(2)]
-            await until(lambda: len(asker.asked) == MOST_AT_ONCE)
+            batches = [runner.submit(created(store, requests=80)) for _ in range(2)]
+            await until(lambda: asker.held == MOST_AT_ONCE)
             asker.answer_all()
-            assert [(await ended(runner, batch)).completed for batch in batches] == [50, 50]
-        assert asker.most_at_once == MOST_AT_ONCE
+            assert [(await ended(runner, batch)).completed for batch in batches] == [80, 80]
 
     asyncio.run(scenario())
 
@@ -180,7 +204,7 @@ def test_a_batch_whose_time_was_over_when_its_server_came_back_expires(store: St
         asker = FakeAsker()
         async with running(store, asker) as runner:
             batch = runner.submit(created(store, requests=3, life_s=60))
-            await until(lambda: len(asker.asked) == 3)
+            await until(lambda: len(asker.asked) == FEWEST_AT_ONCE)
         async with running(store, FakeAsker(), clock=lambda: now() + 61) as runner:
             done = await ended(runner, batch)
         assert (done.status, done.output_file_id) == ("expired", None)
@@ -195,7 +219,7 @@ def test_a_disk_that_fails_ends_the_batch_and_keeps_its_answers(
         asker = FakeAsker()
         async with running(store, asker) as runner:
             batch = runner.submit(created(store, requests=3))
-            await until(lambda: len(asker.asked) == 3)
+            await until(lambda: len(asker.asked) == FEWEST_AT_ONCE)
             add_line = runner.batches.add_line
 
             def until_full(batch: StoredBatch, line: Mapping[str, object], *, failed: bool) -> None:
