@@ -11,7 +11,13 @@ from harness.errors import StorageError
 from harness.localserver.export.fine_tunes import BYTES_EACH, TORCH_TYPES, Precision, Progress
 from harness.localserver.hf.chat_form import ChatForm
 from harness.localserver.hf.chat_tokens import HfTokens
-from harness.localserver.hf.loading import count_numbers, load_config, load_network, load_tokenizer
+from harness.localserver.hf.loading import (
+    count_numbers,
+    load_config,
+    load_network,
+    load_tokenizer,
+    old_names_allowed,
+)
 from harness.localserver.hf.recognition import ModelOnDisk
 
 # Beside the weights: vocabularies of a quarter of a million tokens take 35 MB.
@@ -86,8 +92,9 @@ class HfModel:
 
 def _merged(network: PreTrainedModel, adapter: Path) -> PreTrainedModel:
     try:
-        tuned = PeftModel(network, PeftConfig.from_pretrained(str(adapter)))
-        result = tuned.load_adapter(str(adapter), adapter_name="default")
+        with old_names_allowed():
+            tuned = PeftModel(network, PeftConfig.from_pretrained(str(adapter)))
+            result = tuned.load_adapter(str(adapter), adapter_name="default")
         strange = [*result.unexpected_keys, *result.missing_keys]
         if strange:
             raise ValueError(f"{strange[0]} does not belong")
