@@ -181,7 +181,7 @@ class BatchStore:
         return self._written(batch, failed=True)
 
     def tally(self, batch: StoredBatch) -> Tally:
-        """Count what is answered; half a line that a killed server left behind is cut off. May run on any thread."""
+        """Count what is answered; from a broken line on, which a killed server left behind, all is cut off. May run on any thread."""
         custom_ids: set[str] = set()
         completed = failed = 0
         tokens = TokenCounts()
@@ -228,12 +228,22 @@ def _complete_lines(path: Path) -> Iterator[Mapping[str, object]]:
     with path.open("r+b") as file:
         complete = 0
         for line in file:
-            if not line.endswith(b"\n"):
+            row = _row(line)
+            if row is None:
                 break
             complete += len(line)
-            yield json.loads(line)
+            yield row
         file.truncate(complete)
         os.fsync(file.fileno())
+
+
+def _row(line: bytes) -> Mapping[str, object] | None:
+    """A line as it was written, None for what a killed server or a cut of power has left of one."""
+    try:
+        row: object = json.loads(line) if line.endswith(b"\n") else None
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) else None
 
 
 def _counts(line: Mapping[str, object]) -> Tally:

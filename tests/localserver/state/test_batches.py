@@ -58,7 +58,7 @@ def test_lines_are_counted_as_they_come_and_again_after_a_restart(tmp_path: Path
     assert tally.of(again.batches()[0]) == shown
 
 
-@pytest.mark.parametrize("half", [b'{"custom', b"\xf0\x9f", b"{}"])
+@pytest.mark.parametrize("half", [b'{"custom', b"\xf0\x9f", b"{}", b"\0\0\n{}\n", b"{}}\n"])
 def test_half_a_line_is_cut_off(store: BatchStore, half: bytes) -> None:
     batch = store.create(BATCH, None)
     store.add_line(batch, answered("a"), failed=False)
