@@ -103,6 +103,7 @@ class _Loader:
             raise SuiteError(str(self.path), self.mistakes)
         cases = self._cases(entry)
         self._check_suite(entry)
+        self._check_sampling(entry.sampling)
         self._check_cases(cases, entry, specs)
         self._check_gates(entry, specs)
         if self.mistakes:
@@ -237,11 +238,16 @@ class _Loader:
             complain("pass_mark", f"{entry.pass_mark} is outside 0..1", "scores run from 0 to 1")
         if entry.margin is not None and not 0 <= entry.margin < 1:
             complain("margin", f"{entry.margin} is outside 0..1", "0.05 allows a loss of five points")
-        if entry.weight < 0:
-            complain("weight", "negative", "weigh suites from 0 up")
+        if not 0 <= entry.weight < math.inf:
+            complain("weight", f"{entry.weight}", "weigh suites from 0 up")
         for need in [entry.needs] if isinstance(entry.needs, str) else entry.needs:
             if need not in NEEDS:
                 complain("needs", f"unknown need {need!r}", nearest(need, NEEDS))
+
+    def _check_sampling(self, sampling: Sampling) -> None:
+        for name, value in (("temperature", sampling.temperature), ("top_p", sampling.top_p)):
+            if value is not None and not math.isfinite(value):
+                self._problem(Problem(("sampling", name), f"{value} is no number JSON has", "give another"))
 
     def _check_cases(
         self, cases: Sequence[tuple[Case, Mistake]], entry: SuiteEntry, specs: Sequence[ScorerSpec]
@@ -282,8 +288,15 @@ class _Loader:
             elif gate.metric not in own and len(reporting[gate.metric]) > 1:
                 what = f"{len(reporting[gate.metric])} scorers report {gate.metric!r}"
                 self._problem(Problem(place, what, f"say {' or '.join(reporting[gate.metric])}"))
-            limits = (gate.at_least, gate.at_most, gate.at_least_ratio, gate.at_most_ratio)
-            if all(limit is None for limit in limits):
+            limits = [
+                limit
+                for limit in (gate.at_least, gate.at_most, gate.at_least_ratio, gate.at_most_ratio)
+                if limit is not None
+            ]
+            for limit in limits:
+                if not math.isfinite(limit):
+                    self._problem(Problem(("gates", index), f"{limit} is no bound", "give a number"))
+            if not limits:
                 self._problem(
                     Problem(("gates", index), "no condition", "add `at_least: 0.9` or another limit")
                 )

@@ -195,3 +195,20 @@ def test_scorers_of_one_type_and_their_measures_are_told_apart(
     with pytest.raises(SuiteError) as caught:
         load_suite(path)
     assert any(fnmatch(line, f"*{told}") for line in str(caught.value).splitlines()), str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("at_least: 0.5", "at_least: nan", "capitals.suite.yaml:11: gates.0: nan is no bound, give a number"),
+        ("at_least: 0.5", "at_most: inf", "capitals.suite.yaml:11: gates.0: inf is no bound, give a number"),
+        ("temperature: 0,", "temperature: inf,", "*:4: sampling.temperature: inf is no number JSON has, give another"),
+        ("role: target", "role: target\nweight: inf", "*:3: weight: inf, weigh suites from 0 up"),
+    ],
+)  # fmt: skip
+def test_a_number_that_json_cannot_hold_is_told(tmp_path: Path, old: str, new: str, told: str) -> None:
+    path = tmp_path / "capitals.suite.yaml"
+    path.write_text(GOOD.replace(old, new), encoding="utf-8")
+    with pytest.raises(SuiteError) as caught:
+        load_suite(path)
+    assert fnmatch(str(caught.value), f"*{told}")
