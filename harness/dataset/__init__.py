@@ -5,6 +5,7 @@ from harness.dataset.checking import check_dataset
 from harness.dataset.cost import Price, cost_usd, price_of
 from harness.dataset.examples import Dataset, Example, read_dataset
 from harness.dataset.findings import Finding
+from harness.dataset.leaks import SuitePrompt
 from harness.dataset.lines import read_lines
 from harness.dataset.model_names import base_of, is_tuned
 from harness.dataset.report import DatasetReport
@@ -16,6 +17,7 @@ __all__ = [
     "Example",
     "Finding",
     "Price",
+    "SuitePrompt",
     "base_of",
     "billed_tokens",
     "check_dataset",

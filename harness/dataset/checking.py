@@ -1,7 +1,7 @@
 """`check_dataset`: a training file read once, every tally fed, and what they say put together."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.dataset.billing import (
@@ -11,10 +11,11 @@ from harness.dataset.billing import (
     default_epochs,
     default_multiplier,
 )
-from harness.dataset.cost import price_of
+from harness.dataset.cost import price_of, retirement
 from harness.dataset.examples import example_of
 from harness.dataset.findings import Finding
 from harness.dataset.formats import FormatTally
+from harness.dataset.leaks import SuitePrompt, suite_leaks, validation_leaks
 from harness.dataset.lengths import LengthTally
 from harness.dataset.limits import example_limit
 from harness.dataset.lines import Line, Progress, read_lines
@@ -36,7 +37,6 @@ _CHUNK_BYTES = 4 * 2**20
 QUALITY: Mapping[str, Callable[[], Tally]] = {
     "refusals": RefusalsTally,
     "balance": BalanceTally,
-    "repeats": RepeatsTally,
     "dirt": DirtTally,
 }
 
@@ -47,6 +47,7 @@ class Tallies:
 
     formats: FormatTally = field(default_factory=FormatTally)
     lengths: LengthTally = field(default_factory=LengthTally)
+    repeats: RepeatsTally = field(default_factory=RepeatsTally)
     quality: dict[str, Tally] = field(
         default_factory=lambda: {name: make() for name, make in QUALITY.items()}
     )
@@ -64,6 +65,7 @@ class Tallies:
     def _all(self) -> Iterator[Tally]:
         yield self.formats
         yield self.lengths
+        yield self.repeats
         yield from self.quality.values()
 
 
@@ -72,6 +74,7 @@ def check_dataset(
     *,
     model: str,
     valid: Path | None = None,
+    suites: Sequence[SuitePrompt] = (),
     expected_refusals: float | None = None,
     progress: Progress | None = None,
 ) -> DatasetReport:
@@ -81,6 +84,7 @@ def check_dataset(
         path: JSONL, plain or gzipped.
         model: The base model's name.
         valid: The validation file of the same job.
+        suites: What the suites ask, which must not be trained on.
         expected_refusals: The share of refusals expected in production, 0..1.
         progress: Told bytes read and bytes in all.
 
@@ -88,15 +92,26 @@ def check_dataset(
         UsageError: A file is not there or cannot be read.
     """
     setting = Setting(
-        path=path,
-        model=model,
-        example_limit=example_limit(model),
-        expected_refusals=expected_refusals,
+        path=path, model=model, example_limit=example_limit(model), expected_refusals=expected_refusals
     )
+    tallies = tally_file(path, model=model, progress=progress)
+    leaks = list(suite_leaks(tallies.repeats, suites, path=path)) if suites else []
+    if valid is None:
+        return _report(tallies, setting, more=[*retirement(model), *leaks], valid=None)
+    held = tally_file(valid, model=model)
+    leaks += validation_leaks(tallies.repeats, held.repeats, paths=(path, valid))
+    other = _report(
+        held, replace(setting, path=valid, fewest_examples=1, expected_refusals=None), more=[], valid=None
+    )
+    return _report(tallies, setting, more=[*retirement(model), *leaks], valid=other)
+
+
+def tally_file(path: Path, *, model: str, progress: Progress | None = None) -> Tallies:
+    """One reading of a file, every tally fed."""
     tallies = Tallies()
     for row in seen_rows(read_lines(path, progress=progress), model=model):
         tallies.add(row)
-    return _report(path, tallies, setting, valid=check_dataset(valid, model=model) if valid else None)
+    return tallies
 
 
 def seen_rows(lines: Iterable[Line], *, model: str) -> Iterator[SeenRow]:
@@ -123,15 +138,17 @@ def _seen(chunk: Sequence[Line], model: str) -> Iterator[SeenRow]:
         yield SeenRow(line=line, problems=found, example=example, tokens=next(counts) if example else None)
 
 
-def _report(path: Path, tallies: Tallies, setting: Setting, *, valid: DatasetReport | None) -> DatasetReport:
+def _report(
+    tallies: Tallies, setting: Setting, *, more: Sequence[Finding], valid: DatasetReport | None
+) -> DatasetReport:
     formats, lengths = tallies.formats, tallies.lengths
     examples = len(lengths.lines)
     billed = lengths.billed_tokens(limit=setting.example_limit)
     epochs = default_epochs(examples)
-    warnings: list[Finding] = [*formats.findings(setting), *lengths.findings(setting)]
+    quality: list[Tally] = [tallies.repeats, *tallies.quality.values()]
     return DatasetReport(
-        path=path,
-        digest=file_digest(path),
+        path=setting.path,
+        digest=file_digest(setting.path),
         model=setting.model,
         encoding=encoding_for(setting.model),
         form=formats.form,
@@ -139,8 +156,8 @@ def _report(path: Path, tallies: Tallies, setting: Setting, *, valid: DatasetRep
         examples=examples,
         errors=tuple(formats.errors),
         error_counts=dict(formats.counts),
-        warnings=tuple(warnings),
-        findings=tuple(found for tally in tallies.quality.values() for found in tally.findings(setting)),
+        warnings=(*formats.findings(setting), *lengths.findings(setting), *more),
+        findings=tuple(found for tally in quality for found in tally.findings(setting)),
         tokens=lengths.distributions(),
         script_tokens=sum(lengths.script),
         billed_tokens=billed,

@@ -9,6 +9,7 @@ from dataclasses import field
 from functools import lru_cache
 from importlib import resources
 
+from harness.dataset.findings import Finding
 from harness.dataset.model_names import base_of, is_tuned
 from harness.records import Usage, record
 from harness.serial import from_json
@@ -77,6 +78,25 @@ def price_of(model: str) -> Price | None:
         as_of=table.as_of,
         shutdown=entry.shutdown,
     )
+
+
+def retirement(model: str) -> list[Finding]:
+    """What there is to say about the end of a base model: fine-tunes live no longer than it does."""
+    price = price_of(model)
+    if price is None or price.shutdown is None:
+        return []
+    return [
+        Finding(
+            name="base_retires",
+            level="warning",
+            what=f"{model} is shut down on {price.shutdown}, and its fine-tunes with it (as of {price.as_of})",
+            count=0,
+            lines=(),
+            why="what is trained now can be used until that day",
+            remedy="tune a model whose weights you can keep: `harness serve` speaks the same API",
+            figures={"shutdown": price.shutdown},
+        )
+    ]
 
 
 @lru_cache(maxsize=1)

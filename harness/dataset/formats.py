@@ -9,8 +9,6 @@ from harness.dataset.shapes import Form
 from harness.dataset.tallies import SeenRow, Setting
 from harness.records import record
 
-# OpenAI's lower limit for a training file.
-FEWEST_EXAMPLES = 10
 # Mistakes that are kept one by one; of all others only the count is.
 KEPT_ERRORS = 1000
 
@@ -83,17 +81,17 @@ class FormatTally:
         """The form most rows have; None when no row is an example."""
         return self.forms.most_common(1)[0][0] if self.forms else None
 
-    def findings(self, setting: Setting) -> Iterator[Finding]:  # noqa: ARG002 - the same for every model
+    def findings(self, setting: Setting) -> Iterator[Finding]:
         """Too few rows, and more forms than one."""
         examples = sum(self.forms.values())
-        if examples < FEWEST_EXAMPLES:
+        if examples < setting.fewest_examples:
             yield Finding(
                 name="too_few_examples",
                 level="error",
                 what=f"{examples} examples can be trained on",
                 count=examples,
                 lines=(),
-                why=f"a job refuses files with fewer than {FEWEST_EXAMPLES}",
+                why=f"a job refuses files with fewer than {setting.fewest_examples}",
                 remedy="add rows; improvements are usually seen from 50 to 100 on",
             )
         if len(self.forms) > 1:

@@ -104,12 +104,9 @@ class Sketches:
         Args:
             text_of: The text of a number, again.
         """
-        self._pack()
-        table = np.concatenate(self._blocks) if self._blocks else np.empty((0, BANDS), dtype=np.uint32)
+        table = self._table()
         leaders = list(range(len(table)))
-        formed = lru_cache(maxsize=_KEPT_TEXTS)(
-            lambda number: form_of_text(text_of(number))[:_COMPARED_CHARACTERS]
-        )
+        formed = _forming(text_of)
         for band in range(BANDS):
             for bucket in _buckets(table[:, band]):
                 _join_alike(bucket, leaders, formed)
@@ -118,10 +115,44 @@ class Sketches:
             found.setdefault(_leader(leaders, number), []).append(number)
         return [members for members in found.values() if len(members) > 1]
 
+    def matches(
+        self, others: "Sketches", *, text_of: Callable[[int], str], other_text_of: Callable[[int], str]
+    ) -> dict[int, int]:
+        """Which texts are nearly the same as one of `others`: the numbers of both."""
+        own, table = self._table(), others._table()
+        formed, other_formed = _forming(text_of), _forming(other_text_of)
+        found: dict[int, int] = {}
+        for band in range(BANDS):
+            order = np.argsort(table[:, band], kind="stable")
+            column = table[order, band]
+            starts = np.searchsorted(column, own[:, band], side="left")
+            ends = np.searchsorted(column, own[:, band], side="right")
+            for number in np.flatnonzero(ends > starts).tolist():
+                if number in found:
+                    continue
+                for other in order[
+                    starts[number] : min(ends[number], starts[number] + _MOST_EXEMPLARS)
+                ].tolist():
+                    if fuzz.ratio(formed(number), other_formed(other), score_cutoff=LEAST_RATIO):
+                        found[number] = other
+                        break
+        return found
+
+    def _table(self) -> npt.NDArray[np.uint32]:
+        self._pack()
+        if len(self._blocks) > 1:
+            self._blocks = [np.concatenate(self._blocks)]
+        return self._blocks[0] if self._blocks else np.empty((0, BANDS), dtype=np.uint32)
+
     def _pack(self) -> None:
         if self._fresh:
             self._blocks.append(np.stack(self._fresh))
             self._fresh = []
+
+
+def _forming(text_of: Callable[[int], str]) -> Callable[[int], str]:
+    """The compared form of a number's text, the last few thousand kept."""
+    return lru_cache(maxsize=_KEPT_TEXTS)(lambda number: form_of_text(text_of(number))[:_COMPARED_CHARACTERS])
 
 
 def _buckets(column: npt.NDArray[np.uint32]) -> Iterator[list[int]]:

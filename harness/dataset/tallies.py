@@ -4,8 +4,7 @@ A file can be read in parts, on several cores or machines: each part has its own
 parts, and the result is that of one reading.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import field
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -51,15 +50,15 @@ class Setting:
         path: The file, for checks that look at some rows again.
         model: The base model's name.
         example_limit: Tokens of a row beyond which a job cuts it; None when the model's limit is not known.
+        fewest_examples: Rows below which a job refuses the file.
         expected_refusals: The share of refusals expected in production, 0..1; None when nobody said.
-        systems: System prompts of suites, with how many of their cases have them; for format drift.
     """
 
     path: Path
     model: str
     example_limit: int | None = None
+    fewest_examples: int = 10
     expected_refusals: float | None = None
-    systems: Mapping[str, int] = field(default_factory=dict)
 
 
 class Tally(Protocol):

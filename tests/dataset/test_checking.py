@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.dataset import SuitePrompt
 from harness.dataset.checking import Tallies, check_dataset, seen_rows
 from harness.dataset.lines import read_lines
 
@@ -61,24 +62,24 @@ def test_every_mistake_has_its_line_and_category(tmp_path: Path) -> None:
     ]
     assert "--from alpaca" in report.errors[2].remedy
     assert not report.is_fit
-    assert [warning.name for warning in report.warnings] == ["too_few_examples"]
+    assert [warning.name for warning in report.warnings] == ["too_few_examples", "base_retires"]
 
 
 def test_forms_do_not_mix(tmp_path: Path) -> None:
     rows = [chat("a", "b")] * 11 + [{"prompt": "a", "completion": "b"}]
     report = check_dataset(written(tmp_path / "train.jsonl", *rows), model="gpt-4o-mini")
-    (mixed,) = report.warnings
+    mixed = report.warnings[0]
     assert (mixed.name, mixed.level, mixed.lines) == ("mixed_forms", "error", (12,))
 
 
 def test_rows_beyond_the_models_limit_are_cut_before_they_are_billed(tmp_path: Path) -> None:
     rows = [chat("a", "b")] * 10 + [chat("word " * 5000, "b")]
     report = check_dataset(written(tmp_path / "train.jsonl", *rows), model="gpt-3.5-turbo-0613")
-    (long,) = report.warnings
+    long = report.warnings[0]
     assert (long.name, long.lines) == ("too_long", (11,))
     assert report.script_tokens - report.billed_tokens > long.figures["lost"] > 0  # type: ignore[operator]
     newer = check_dataset(tmp_path / "train.jsonl", model="gpt-4o-mini-2024-07-18")
-    assert newer.warnings == ()
+    assert "too_long" not in [warning.name for warning in newer.warnings]
 
 
 def test_parts_merged_are_the_whole(tmp_path: Path) -> None:
@@ -110,3 +111,30 @@ def test_nothing_to_train_on_costs_nothing(tmp_path: Path) -> None:
     report = check_dataset(written(tmp_path / "train.jsonl"), model="gpt-4o-mini")
     assert (report.rows, report.billed_tokens, report.tokens, report.form) == (0, 0, {}, None)
     assert not report.is_fit
+
+
+def test_validation_file_may_be_small_and_must_ask_something_else(tmp_path: Path) -> None:
+    train = written(tmp_path / "train.jsonl", *[chat(f"{chr(97 + n) * 30} or not?", "b") for n in range(12)])
+    valid = written(
+        tmp_path / "valid.jsonl", chat("something else altogether", "b"), chat(f"{'c' * 30} or not?", "b")
+    )
+    report = check_dataset(train, model="smollm2-135m-instruct", valid=valid)
+    assert report.valid is not None
+    assert report.valid.warnings == ()
+    (leak,) = report.warnings
+    assert (leak.name, leak.lines) == ("validation_leak", (2,))
+    assert report.is_fit
+
+
+def test_suite_prompts_make_a_file_unfit(tmp_path: Path) -> None:
+    train = written(tmp_path / "train.jsonl", *[chat(f"{chr(97 + n) * 30} or not?", "b") for n in range(12)])
+    asked = [SuitePrompt(suite="s", case="c", text=f"{'d' * 30} or not?")]
+    report = check_dataset(train, model="smollm2-135m-instruct", suites=asked)
+    assert [warning.name for warning in report.warnings] == ["suite_leak"]
+    assert not report.is_fit
+    assert check_dataset(train, model="smollm2-135m-instruct").is_fit
+
+
+def test_a_base_that_retires_is_told_with_its_day(tmp_path: Path) -> None:
+    report = check_dataset(written(tmp_path / "train.jsonl"), model="gpt-4.1-mini-2025-04-14")
+    assert "2027-01-14" in report.warnings[-1].what

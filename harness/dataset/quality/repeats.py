@@ -31,14 +31,18 @@ TOLERATED_SHARE = 0.01
 
 
 class RepeatsTally:
-    """What each example asks and answers, as hashes: 96 bytes a row."""
+    """What each example asks and answers, as hashes: 104 bytes a row.
+
+    `prompts` are keys of the question with its system message, `asked` of the question alone.
+    """
 
     def __init__(self) -> None:
         self.lines = array("Q")
         self._starts = array("Q")
         self.prompts = array("Q")
+        self.asked = array("Q")
         self._answers = array("Q")
-        self._sketches = Sketches()
+        self.sketches = Sketches()
         self._template: tuple[str, str] | None = None
 
     def add(self, row: SeenRow) -> None:
@@ -49,8 +53,9 @@ class RepeatsTally:
         self.lines.append(row.line.number)
         self._starts.append(row.line.start)
         self.prompts.append(key_of(f"{system_of(row.example)}\0{prompt}"))
+        self.asked.append(key_of(prompt))
         self._answers.append(key_of(answer_of(row.example) or ""))
-        self._sketches.add(likeness)
+        self.sketches.add(likeness)
         self._share_template(likeness, likeness)
 
     def merge(self, later: "RepeatsTally") -> None:
@@ -58,8 +63,9 @@ class RepeatsTally:
         self.lines.extend(later.lines)
         self._starts.extend(later._starts)
         self.prompts.extend(later.prompts)
+        self.asked.extend(later.asked)
         self._answers.extend(later._answers)
-        self._sketches.merge(later._sketches)
+        self.sketches.merge(later.sketches)
         if later._template:
             self._share_template(*later._template)
 
@@ -149,10 +155,10 @@ class RepeatsTally:
         before, after = map(len, self._template or ("", ""))
 
         def own_words(index: int) -> str:
-            prompt = _compared(self._example(index, rereader))
+            prompt = self.asked_text(index, rereader)
             return prompt[before : max(before, len(prompt) - after)]
 
-        groups = self._sketches.groups(own_words)
+        groups = self.sketches.groups(own_words)
         # Rows that ask exactly the same are told above.
         groups = [group for group in groups if len({self.prompts[index] for index in group}) > 1]
         again = sum(len({self.prompts[index] for index in group}) - 1 for group in groups)
@@ -168,6 +174,10 @@ class RepeatsTally:
                 remedy="keep the best of each group; `harness data split` keeps groups on one side",
                 figures={"groups": len(groups), "share": share, "largest": max(map(len, groups))},
             )
+
+    def asked_text(self, index: int, rereader: Rereader) -> str:
+        """What near repeats of a row are looked for in."""
+        return _compared(self._example(index, rereader))
 
     def _example(self, index: int, rereader: Rereader) -> Example:
         return example_of(self.lines[index], rereader.at(self._starts[index]).row)

@@ -1,0 +1,92 @@
+"""Is what a model is judged by among what it is trained on? Validation rows, and the prompts of suites."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from harness.dataset.findings import Finding, first_lines
+from harness.dataset.lines import Rereader
+from harness.dataset.near_duplicates import Sketches
+from harness.dataset.quality.repeats import RepeatsTally, key_of
+from harness.records import record
+
+# Prompts too short to be recognised again: a training file has its own "hello".
+LEAST_CHARACTERS = 12
+_SHOWN_CASES = 5
+
+
+@record
+class SuitePrompt:
+    """What a case of a suite asks, as its last user message says it."""
+
+    suite: str
+    case: str
+    text: str
+
+
+def validation_leaks(
+    train: RepeatsTally, valid: RepeatsTally, *, paths: tuple[Path, Path]
+) -> Iterator[Finding]:
+    """Validation rows that ask what a training row asks; `paths` are the training and the validation file."""
+    known = set(train.asked)
+    exact = [index for index, key in enumerate(valid.asked) if key in known]
+    readers = [Rereader(path) for path in paths]
+    try:
+        near = valid.sketches.matches(
+            train.sketches,
+            text_of=lambda index: valid.asked_text(index, readers[1]),
+            other_text_of=lambda index: train.asked_text(index, readers[0]),
+        )
+    finally:
+        for reader in readers:
+            reader.close()
+    rows = {*exact, *near}
+    if rows:
+        share = len(rows) / len(valid.lines)
+        nearly = f", {len(rows) - len(exact):,} of them nearly" if len(rows) > len(exact) else ""
+        yield Finding(
+            name="validation_leak",
+            level="warning",
+            what=f"{len(rows):,} validation rows ({share:.1%}) ask what a training row asks{nearly}",
+            count=len(rows),
+            lines=first_lines(valid.lines[index] for index in rows),
+            why="the validation loss then falls with what is learned by heart, and hides over-fitting",
+            remedy="remove them from one of the files; `harness data split` never parts such rows (lines are the validation file's)",
+            figures={"share": share, "exact": len(exact)},
+        )
+
+
+def suite_leaks(train: RepeatsTally, prompts: Sequence[SuitePrompt], *, path: Path) -> Iterator[Finding]:
+    """Training rows that ask what a case of a suite asks."""
+    asked = [prompt for prompt in prompts if len(prompt.text.strip()) >= LEAST_CHARACTERS]
+    keys = {key_of(prompt.text): number for number, prompt in enumerate(asked)}
+    found = {index: keys[key] for index, key in enumerate(train.asked) if key in keys}
+    reader = Rereader(path)
+    try:
+        found |= train.sketches.matches(
+            _sketched(prompt.text for prompt in asked),
+            text_of=lambda index: train.asked_text(index, reader),
+            other_text_of=lambda number: asked[number].text,
+        )
+    finally:
+        reader.close()
+    if found:
+        cases = sorted({(asked[number].suite, asked[number].case) for number in found.values()})
+        told = ", ".join(f"{suite}: {case}" for suite, case in cases[:_SHOWN_CASES])
+        more = f" and {len(cases) - _SHOWN_CASES} more" if len(cases) > _SHOWN_CASES else ""
+        yield Finding(
+            name="suite_leak",
+            level="error",
+            what=f"{len(found):,} training rows ask what {len(cases)} cases of the suites ask ({told}{more})",
+            count=len(found),
+            lines=first_lines(train.lines[index] for index in found),
+            why="the suites would judge what was learned by heart",
+            remedy="remove these rows from the training file, or these cases from the suites",
+            figures={"cases": [list(case) for case in cases]},
+        )
+
+
+def _sketched(texts: Iterable[str]) -> Sketches:
+    sketches = Sketches()
+    for text in texts:
+        sketches.add(text)
+    return sketches

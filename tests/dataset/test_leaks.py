@@ -1,0 +1,55 @@
+import json
+import random
+from pathlib import Path
+
+from harness.dataset.checking import seen_rows
+from harness.dataset.leaks import SuitePrompt, suite_leaks, validation_leaks
+from harness.dataset.lines import read_lines
+from harness.dataset.quality.repeats import RepeatsTally
+
+
+def question(number: int) -> str:
+    generator = random.Random(number)
+    return " ".join("".join(generator.choices("abcdefghijklmnop", k=7)) for _ in range(12))
+
+
+def tally(path: Path, *asked: str, system: str = "") -> RepeatsTally:
+    rows = [
+        {
+            "messages": [
+                *([{"role": "system", "content": system}] if system else []),
+                {"role": "user", "content": text},
+                {"role": "assistant", "content": "yes"},
+            ]
+        }
+        for text in asked
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    made = RepeatsTally()
+    for row in seen_rows(read_lines(path), model="gpt-4o-mini"):
+        made.add(row)
+    return made
+
+
+def test_validation_rows_of_the_training_file_are_found_exactly_and_nearly(tmp_path: Path) -> None:
+    train, valid = tmp_path / "train", tmp_path / "valid"
+    taught = tally(train, *map(question, range(20)), system="Be brief")
+    held = tally(valid, question(100), question(4).upper(), question(101), question(7) + " please")
+    (found,) = validation_leaks(taught, held, paths=(train, valid))
+    assert (found.count, found.lines, found.figures["exact"]) == (2, (2, 4), 1)
+    assert "(50.0%)" in found.what
+    assert list(validation_leaks(taught, tally(valid, question(100)), paths=(train, valid))) == []
+
+
+def test_suite_prompts_in_the_training_data_are_an_error_that_names_the_cases(tmp_path: Path) -> None:
+    taught = tally(tmp_path / "train", *map(question, range(20)), "hello")
+    prompts = [
+        SuitePrompt(suite="routing", case="a", text=question(3)),
+        SuitePrompt(suite="routing", case="b", text=question(50)),
+        SuitePrompt(suite="style", case="c", text=question(9).replace("a", "A") + "!"),
+        SuitePrompt(suite="style", case="hi", text="hello"),
+    ]
+    (found,) = suite_leaks(taught, prompts, path=tmp_path / "train")
+    assert (found.level, found.count, found.lines) == ("error", 2, (4, 10))
+    assert "(routing: a, style: c)" in found.what
+    assert list(suite_leaks(taught, prompts[1:2], path=tmp_path / "train")) == []
