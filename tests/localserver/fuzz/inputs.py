@@ -60,7 +60,7 @@ def near(draw: st.DrawFn, valid: Any) -> Any:
 
 
 # A value of each kind, for the places where another kind is meant.
-ODD: tuple[Any, ...] = (True, -1, 0.5, 10**400, "x", [], [None], {}, {"x": [1]})
+ODD: tuple[Any, ...] = (True, -1, 0.5, 10**400, "x", "\ud800", [], [None], {}, {"x": [1]})
 
 
 def replaced(valid: Any) -> Iterator[Any]:
@@ -182,12 +182,25 @@ ROUTES = (
     *("/v1/batches/{}/cancel", "/v1/fine_tuning/jobs/{}", "/v1/chat/completions", "/v1/completions"),
     *(f"/v1/fine_tuning/jobs/{{}}/{last}" for last in ("cancel", "pause", "resume")),
 )
-ARGUMENTS = st.one_of(
-    st.sampled_from(
-        ["0", "1", "-1", "--1", "+1", "1e9", "1_0", "9" * 30, "%D9%A3", "%C2%B2", "", "asc", "null", "{}"]
-    ),
-    SEGMENTS,
+ODD_ARGUMENTS = (
+    "0",
+    "1",
+    "-1",
+    "--1",
+    "+1",
+    "1e9",
+    "1_0",
+    "9" * 30,
+    "%D9%A3",
+    "%C2%B2",
+    "",
+    "asc",
+    "null",
+    "{}",
+    "%00",
+    "%FF",
 )
+ARGUMENTS = st.sampled_from(ODD_ARGUMENTS) | SEGMENTS
 QUERIES = st.lists(
     st.tuples(
         st.sampled_from(

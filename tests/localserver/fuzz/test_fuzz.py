@@ -1,6 +1,7 @@
 """Whatever is sent: an answer that is no 5xx, OpenAI's envelope around every error, and the server lives on."""
 
 import http.client
+import itertools
 import json
 import socket
 from collections.abc import Callable
@@ -14,7 +15,9 @@ from hypothesis import strategies as st
 from tests.localserver.api.exchanges import envelope
 from tests.localserver.fakes import BASE, Server, training_rows
 from tests.localserver.fuzz.inputs import (
+    LISTS,
     METHODS,
+    ODD_ARGUMENTS,
     broken,
     forms,
     json_bodies,
@@ -187,7 +190,16 @@ def known(fuzzed: Server) -> list[str]:
     return [job.id, job.fine_tuned_model or "", *job.result_files]
 
 
-@bounded(200)
+@pytest.mark.parametrize("key", ["limit", "after", "order", "purpose", "metadata", "metadata[a]"])
+def test_any_argument_of_a_list_may_be_odd(fuzzed: Server, known: list[str], key: str) -> None:
+    for path, argument in itertools.product(LISTS, ODD_ARGUMENTS):
+        status, _, body = fuzzed.ask("GET", f"{path}?{key}={argument}".replace("{}", known[0]))
+        assert status < 500, (path, argument, body)
+        if status >= 400:
+            envelope(json.loads(body))
+
+
+@bounded(150)
 @given(method=METHODS, body=st.sampled_from([None, b"", b"{}", b"\0"]), data=st.data())
 def test_any_url_gets_an_answer(
     fuzzed: Server, known: list[str], method: str, body: bytes | None, data: st.DataObject
