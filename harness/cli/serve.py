@@ -127,7 +127,8 @@ def _greeting(event: dict[str, object], *, key_variable: str | None) -> Iterator
     """What a person wants to know of a server, and the lines a script needs to use it."""
     url = event["base_url"]
     yield f"serving {event['model']} at {url}  (Ctrl-C stops)"
-    device = "a GPU" if event["device"] == "cuda" else f"the processor, {event['threads']} threads"
+    threads = f"{event['threads']} thread{'' if event['threads'] == 1 else 's'}"
+    device = "a GPU" if event["device"] == "cuda" else f"the processor, {threads}"
     yield f"  weights {event['weights']} on {device}; files, jobs and fine-tunes in {event['state']}"
     if event["aliases"]:
         yield f"  also answers to {event['aliases']} other names, so that scripts need not change theirs"
