@@ -3,6 +3,7 @@ import json
 import pytest
 from conftest import SUITE, Project
 
+from harness.cli import main
 from harness.records import Completion
 
 GUARD = SUITE.format(role="info")
@@ -188,3 +189,23 @@ def test_rows_hold_the_answers_as_they_came(project: Project) -> None:
     }
     assert answers["peru", "candidate"] == "Lima"
     assert answers["peru", "base"] == "Berlin"
+
+
+def test_one_lost_trial_is_told_alike_by_terminal_verdict_page_and_gate(good: Project) -> None:
+    lost = iter([400])
+    good.candidate._faults = lambda body: next(lost, None) if "7" in str(body["messages"]) else None
+    result = good.run("--trials", "3")
+    assert result.ret == 1
+    run = good.stored()
+    assert run.path is not None
+    said = "1 answer of candidate in many never came; 1 answer counted as 0"
+    result.stdout.fnmatch_lines(
+        ["many * 12 *", "verdict: UNDECIDED", f"  - {said}", "candidate *35 answered*1 failed*"]
+    )
+    assert said in json.loads((run.path / "verdict.json").read_text(encoding="utf-8"))["reasons"]
+    assert said in (run.path / "index.html").read_text(encoding="utf-8")
+    assert main(["gate", str(run.path)]) == 1
+    good.run("--trials", "3")
+    assert good.stored().path != run.path
+    assert good.candidate.answered == 36, "only the lost one is asked again"
+    assert main(["gate", str(good.stored().path)]) == 0
