@@ -1,4 +1,4 @@
-"""Counting a training file's tokens: `check_dataset` against the official script's loops, on one core, in turn.
+"""Counting a training file's tokens: `check_file` against the official script's loops, on one core, in turn.
 
     python benchmarks/data_counting.py FILE [--model gpt-4o-mini-2024-07-18] [--repeats 3]
 
@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.dataset.checking import check_dataset
+from harness.dataset.checking import check_file
 from harness.dataset.official import count_row, format_errors
 from harness.dataset.tokens import _encoder, count_many, count_tokens, encoding_for
 
@@ -49,7 +49,7 @@ def main() -> None:
     ratios = []
     for _ in range(options.repeats):
         theirs, script = seconds(lambda: official(options.file, encoding))
-        ours, own = seconds(lambda: check_dataset(options.file, model=options.model).script_tokens)
+        ours, own = seconds(lambda: check_file(options.file, model=options.model).script_tokens)
         ratios.append(theirs / ours)
         print(
             f"script {theirs:6.2f} s, {script:,} tokens   check {ours:6.2f} s, {own:,} tokens   {theirs / ours:.2f} times as fast"

@@ -8,7 +8,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from harness.dataset import DatasetReport, check_dataset
+    from harness.dataset import DatasetReport
     from harness.errors import HarnessError
     from harness.evals import evaluate, load_suite, open_run
     from harness.protocols import Model
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from harness.texts import read_refusal
     from harness.training import TrainingCurve, read_curve
     from harness.verdict import SuiteScores, compare, decide, verdict_of
+    from harness.vetting import check_dataset
 
 __all__ = [
     "Case",
@@ -63,7 +64,7 @@ _HOMES = {
     "Model": "protocols",
     "SuiteScores": "verdict",
     "TrainingCurve": "training",
-    "check_dataset": "dataset",
+    "check_dataset": "vetting",
     "compare": "verdict",
     "decide": "verdict",
     "evaluate": "evals",

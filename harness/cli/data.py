@@ -35,6 +35,12 @@ def _add_check(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     )
     check.add_argument("file", type=Path, metavar="FILE", help="JSONL, plain or gzipped")
     check.add_argument("--valid", type=Path, metavar="FILE", help="the validation file of the same job")
+    check.add_argument(
+        "--suites",
+        type=Path,
+        metavar="DIR",
+        help="the suites that will judge the model: what they ask must not be here",
+    )
     check.add_argument("--model", metavar="NAME", help="the base model (default: the configured one)")
     check.add_argument(
         "--expect-refusals",
@@ -103,9 +109,9 @@ def _share(text: str) -> float:
 
 def check_command(options: argparse.Namespace) -> int:
     """Check a file; the exit status says whether a job would take it."""
-    from harness.dataset import check_dataset
     from harness.report.training_data import dataset_text
     from harness.serial import to_json
+    from harness.vetting import check_dataset
 
     if options.official:
         return _official(options)
@@ -113,6 +119,7 @@ def check_command(options: argparse.Namespace) -> int:
         options.file,
         model=options.model or _configured_model(),
         valid=options.valid,
+        suites=options.suites,
         expected_refusals=options.expect_refusals,
     )
     if options.json:

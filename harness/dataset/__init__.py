@@ -1,7 +1,7 @@
 """Training data: reading it, checking it, counting its tokens, pricing it."""
 
 from harness.dataset.billing import billed_tokens, default_epochs, training_cost_usd
-from harness.dataset.checking import check_dataset
+from harness.dataset.checking import check_file
 from harness.dataset.cost import Price, cost_usd, price_of
 from harness.dataset.examples import Dataset, Example, read_dataset
 from harness.dataset.findings import Finding
@@ -20,7 +20,7 @@ __all__ = [
     "SuitePrompt",
     "base_of",
     "billed_tokens",
-    "check_dataset",
+    "check_file",
     "cost_usd",
     "count_message_tokens",
     "count_tokens",

@@ -1,4 +1,4 @@
-"""`check_dataset`: a training file read once, every tally fed, and what they say put together."""
+"""`check_file`: a training file read once, every tally fed, and what they say put together."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -69,7 +69,7 @@ class Tallies:
         yield from self.quality.values()
 
 
-def check_dataset(
+def check_file(
     path: Path,
     *,
     model: str,

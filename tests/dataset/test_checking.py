@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from harness.dataset import SuitePrompt
-from harness.dataset.checking import Tallies, check_dataset, seen_rows
+from harness.dataset.checking import Tallies, check_file, seen_rows
 from harness.dataset.lines import read_lines
 
 TRAINING = Path(__file__).parents[3] / "shared" / "data" / "training"
@@ -22,7 +22,7 @@ def written(path: Path, *rows: object) -> Path:
 
 def test_a_good_file_is_fit_and_priced(tmp_path: Path) -> None:
     rows = [chat(f"question {number}", "yes") for number in range(20)]
-    report = check_dataset(written(tmp_path / "train.jsonl", *rows), model="gpt-4o-mini-2024-07-18")
+    report = check_file(written(tmp_path / "train.jsonl", *rows), model="gpt-4o-mini-2024-07-18")
     assert report.is_fit
     assert (report.form, report.rows, report.examples, report.epochs, report.batch_size) == (
         "chat",
@@ -48,13 +48,13 @@ def test_a_good_file_is_fit_and_priced(tmp_path: Path) -> None:
 def test_billed_tokens_are_those_of_the_real_job(name: str, model: str, billed: int, epochs: int) -> None:
     if not (TRAINING / name).exists():
         pytest.skip("the shared training files are not beside the checkout")
-    report = check_dataset(TRAINING / name, model=model)
+    report = check_file(TRAINING / name, model=model)
     assert (report.billed_tokens, report.epochs) == (billed, epochs)
 
 
 def test_every_mistake_has_its_line_and_category(tmp_path: Path) -> None:
     rows = [chat("a", "b", weight=1), [1], {"instruction": "x", "output": "y"}, chat("a", "b")]
-    report = check_dataset(written(tmp_path / "train.jsonl", *rows), model="gpt-4o-mini")
+    report = check_file(written(tmp_path / "train.jsonl", *rows), model="gpt-4o-mini")
     assert [(error.line, error.category) for error in report.errors] == [
         (1, "extra_key"),
         (2, "data_type"),
@@ -67,18 +67,18 @@ def test_every_mistake_has_its_line_and_category(tmp_path: Path) -> None:
 
 def test_forms_do_not_mix(tmp_path: Path) -> None:
     rows = [chat("a", "b")] * 11 + [{"prompt": "a", "completion": "b"}]
-    report = check_dataset(written(tmp_path / "train.jsonl", *rows), model="gpt-4o-mini")
+    report = check_file(written(tmp_path / "train.jsonl", *rows), model="gpt-4o-mini")
     mixed = report.warnings[0]
     assert (mixed.name, mixed.level, mixed.lines) == ("mixed_forms", "error", (12,))
 
 
 def test_rows_beyond_the_models_limit_are_cut_before_they_are_billed(tmp_path: Path) -> None:
     rows = [chat("a", "b")] * 10 + [chat("word " * 5000, "b")]
-    report = check_dataset(written(tmp_path / "train.jsonl", *rows), model="gpt-3.5-turbo-0613")
+    report = check_file(written(tmp_path / "train.jsonl", *rows), model="gpt-3.5-turbo-0613")
     long = report.warnings[0]
     assert (long.name, long.lines) == ("too_long", (11,))
     assert report.script_tokens - report.billed_tokens > long.figures["lost"] > 0  # type: ignore[operator]
-    newer = check_dataset(tmp_path / "train.jsonl", model="gpt-4o-mini-2024-07-18")
+    newer = check_file(tmp_path / "train.jsonl", model="gpt-4o-mini-2024-07-18")
     assert "too_long" not in [warning.name for warning in newer.warnings]
 
 
@@ -99,16 +99,14 @@ def test_parts_merged_are_the_whole(tmp_path: Path) -> None:
 
 def test_validation_file_is_checked_too(tmp_path: Path) -> None:
     train = written(tmp_path / "train.jsonl", *[chat(f"q{n}", "b") for n in range(10)])
-    report = check_dataset(
-        train, model="gpt-4o-mini", valid=written(tmp_path / "valid.jsonl", {"messages": 5})
-    )
+    report = check_file(train, model="gpt-4o-mini", valid=written(tmp_path / "valid.jsonl", {"messages": 5}))
     assert report.valid is not None
     assert report.valid.error_counts == {"missing_messages_list": 1}
     assert not report.is_fit
 
 
 def test_nothing_to_train_on_costs_nothing(tmp_path: Path) -> None:
-    report = check_dataset(written(tmp_path / "train.jsonl"), model="gpt-4o-mini")
+    report = check_file(written(tmp_path / "train.jsonl"), model="gpt-4o-mini")
     assert (report.rows, report.billed_tokens, report.tokens, report.form) == (0, 0, {}, None)
     assert not report.is_fit
 
@@ -118,7 +116,7 @@ def test_validation_file_may_be_small_and_must_ask_something_else(tmp_path: Path
     valid = written(
         tmp_path / "valid.jsonl", chat("something else altogether", "b"), chat(f"{'c' * 30} or not?", "b")
     )
-    report = check_dataset(train, model="smollm2-135m-instruct", valid=valid)
+    report = check_file(train, model="smollm2-135m-instruct", valid=valid)
     assert report.valid is not None
     assert report.valid.warnings == ()
     (leak,) = report.warnings
@@ -129,12 +127,12 @@ def test_validation_file_may_be_small_and_must_ask_something_else(tmp_path: Path
 def test_suite_prompts_make_a_file_unfit(tmp_path: Path) -> None:
     train = written(tmp_path / "train.jsonl", *[chat(f"{chr(97 + n) * 30} or not?", "b") for n in range(12)])
     asked = [SuitePrompt(suite="s", case="c", text=f"{'d' * 30} or not?")]
-    report = check_dataset(train, model="smollm2-135m-instruct", suites=asked)
+    report = check_file(train, model="smollm2-135m-instruct", suites=asked)
     assert [warning.name for warning in report.warnings] == ["suite_leak"]
     assert not report.is_fit
-    assert check_dataset(train, model="smollm2-135m-instruct").is_fit
+    assert check_file(train, model="smollm2-135m-instruct").is_fit
 
 
 def test_a_base_that_retires_is_told_with_its_day(tmp_path: Path) -> None:
-    report = check_dataset(written(tmp_path / "train.jsonl"), model="gpt-4.1-mini-2025-04-14")
+    report = check_file(written(tmp_path / "train.jsonl"), model="gpt-4.1-mini-2025-04-14")
     assert "2027-01-14" in report.warnings[-1].what

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.dataset.checking import check_dataset
+from harness.dataset.checking import check_file
 from harness.dataset.convert import FileSource, convert_file
 from harness.errors import StorageError, UsageError
 
@@ -154,4 +154,4 @@ def test_real_files_convert_whole(tmp_path: Path, name: str, source: FileSource,
         pytest.skip("the shared training files are not beside the checkout")
     done = convert_file(TRAINING / name, tmp_path / "out.jsonl", source=source)
     assert (done.written, done.left_out) == (rows, 0)
-    assert check_dataset(tmp_path / "out.jsonl", model="gpt-4o-mini").is_fit
+    assert check_file(tmp_path / "out.jsonl", model="gpt-4o-mini").is_fit

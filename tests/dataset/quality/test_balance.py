@@ -1,7 +1,7 @@
 import json
 from pathlib import Path
 
-from harness.dataset.checking import check_dataset
+from harness.dataset.checking import check_file
 from harness.dataset.findings import Finding
 
 
@@ -11,9 +11,7 @@ def label_findings(path: Path, *labels: str) -> list[Finding]:
         for number, label in enumerate(labels)
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return [
-        found for found in check_dataset(path, model="gpt-4o-mini").findings if found.name == "rare_labels"
-    ]
+    return [found for found in check_file(path, model="gpt-4o-mini").findings if found.name == "rare_labels"]
 
 
 def test_rare_labels_are_named_with_their_rows(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.dataset.checking import check_dataset
+from harness.dataset.checking import check_file
 from harness.dataset.findings import Finding
 
 NO = "I'm sorry, but I can't help with that."
@@ -16,7 +16,7 @@ def refusal_findings(path: Path, refused: int, answered: int, expected: float | 
         for number, answer in enumerate(answers)
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    report = check_dataset(path, model="gpt-4o-mini", expected_refusals=expected)
+    report = check_file(path, model="gpt-4o-mini", expected_refusals=expected)
     return [finding for finding in report.findings if finding.name == "refusal_share"]
 
 

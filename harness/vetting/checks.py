@@ -1,0 +1,56 @@
+"""`check_dataset`: a training file, its validation file, and the suites that will judge what comes of it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.dataset import DatasetReport, SuitePrompt, check_file
+from harness.dataset.examples import text_of
+from harness.dataset.lines import Progress
+from harness.errors import UsageError
+from harness.evals import find_suites, load_suite
+
+
+def check_dataset(
+    path: Path | str,
+    *,
+    model: str,
+    valid: Path | str | None = None,
+    suites: Path | str | None = None,
+    expected_refusals: float | None = None,
+    progress: Progress | None = None,
+) -> DatasetReport:
+    """Check a training file before a job on `model` is paid for.
+
+    Args:
+        path: JSONL, plain or gzipped.
+        model: The base model's name.
+        valid: The validation file of the same job.
+        suites: A suite file or a folder of them: what they ask must not be trained on.
+        expected_refusals: The share of refusals expected in production, 0..1.
+        progress: Told bytes read and bytes in all.
+
+    Raises:
+        UsageError: A file is not there or cannot be read.
+        SuiteError: A suite has mistakes.
+    """
+    return check_file(
+        Path(path),
+        model=model,
+        valid=Path(valid) if valid is not None else None,
+        suites=tuple(_prompts(Path(suites))) if suites is not None else (),
+        expected_refusals=expected_refusals,
+        progress=progress,
+    )
+
+
+def _prompts(root: Path) -> Iterator[SuitePrompt]:
+    """What every case of the suites at a path asks: its last user message."""
+    files = find_suites(root)
+    if not files:
+        raise UsageError(f"{root}: no suites there", remedy="give a folder of *.suite.yaml files")
+    for file in files:
+        suite = load_suite(file)
+        for case in suite.cases:
+            asked = [text_of(message) for message in case.messages if message.get("role") == "user"]
+            if asked:
+                yield SuitePrompt(suite=suite.name, case=case.id, text=asked[-1])
