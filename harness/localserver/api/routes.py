@@ -27,6 +27,7 @@ from harness.localserver.generation.requests import Engine
 from harness.localserver.jobs.batch_runner import BatchRunner
 from harness.localserver.jobs.queue import JobQueue
 from harness.localserver.jobs.trainer_process import TrainerSetup
+from harness.localserver.state.batches import BatchStore
 from harness.localserver.state.store import Store
 
 
@@ -46,8 +47,12 @@ def create_app(
         engine: Makes the engine, on the first chat request and not before.
         trainer: How jobs are trained.
         terms: The key it demands, what it takes and what it refuses.
+
+    Raises:
+        StorageError: A batch in the store is not readable.
     """
     agreed = terms or Terms()
+    kept_batches = BatchStore(store.batches)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -60,7 +65,7 @@ def create_app(
             training_closed=agreed.training_closed,
         )
         app.state.services = services
-        app.state.batches = batches = BatchRunner(store, InProcess(services))
+        app.state.batches = batches = BatchRunner(store, InProcess(services), batches=kept_batches)
         services.jobs.start()
         batches.start()
         try:

@@ -62,8 +62,10 @@ class Asker(Protocol):
 class BatchRunner:
     """Brings batches from `validating` to their end. Lives in the event loop of the server."""
 
-    def __init__(self, store: Store, asker: Asker, *, clock: Callable[[], int] = now) -> None:
-        self.batches = BatchStore(store.batches)
+    def __init__(
+        self, store: Store, asker: Asker, *, batches: BatchStore, clock: Callable[[], int] = now
+    ) -> None:
+        self.batches = batches
         self._store = store
         self._asker = asker
         self._clock = clock

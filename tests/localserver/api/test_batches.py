@@ -13,6 +13,7 @@ import pytest
 from openai.types import Batch, Completion, FileObject
 from openai.types.chat import ChatCompletion
 
+from harness.errors import StorageError
 from harness.localserver.jobs import batch_input
 from tests.localserver.api.exchanges import envelope
 from tests.localserver.fakes import BASE, FOREVER, EchoEngine, Server, running_server, strictly, wait_for
@@ -322,6 +323,14 @@ def test_a_stopped_server_asks_the_rest_when_it_starts_again(tmp_path: Path) -> 
         assert (done.status, done.request_counts.completed, done.usage.output_tokens) == ("completed", 3, 3)
         assert set(content(server, done.output_file_id)) == {"a", "b", "c"}
         assert [asked.prompt[0]["content"] for asked in server.engine.requests] == ["three"]
+
+
+def test_a_server_whose_batches_cannot_be_read_does_not_start(tmp_path: Path) -> None:
+    record = tmp_path / "batches" / "batch_x" / "record.json"
+    record.parent.mkdir(parents=True)
+    record.write_text("{}")
+    with pytest.raises(StorageError, match="not a record this version can read"), running_server(tmp_path):
+        pass
 
 
 def test_answers_of_a_killed_server_are_not_asked_for_again(tmp_path: Path) -> None:

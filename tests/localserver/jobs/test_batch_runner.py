@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.localserver.jobs.batch_runner import FEWEST_AT_ONCE, MOST_AT_ONCE, BatchRunner, Reply
-from harness.localserver.state.batches import ENDED, StoredBatch
+from harness.localserver.state.batches import ENDED, BatchStore, StoredBatch
 from harness.localserver.state.identifiers import new_id, now
 from harness.localserver.state.store import Store, open_store, upload_path
 
@@ -82,7 +82,7 @@ def created(store: Store, *, requests: int, life_s: int = 1000, **body: object) 
 
 @asynccontextmanager
 async def running(store: Store, asker: FakeAsker, **more: Callable[[], int]) -> AsyncIterator[BatchRunner]:
-    runner = BatchRunner(store, asker, **more)
+    runner = BatchRunner(store, asker, batches=BatchStore(store.batches), **more)
     runner.start()
     try:
         yield runner
