@@ -5,6 +5,7 @@ whose result for a row does not depend on the other rows, each row attends to it
 that do not depend on the others', and sampling draws from a generator of the request's own.
 """
 
+import logging
 import random
 import threading
 from collections.abc import Callable, Iterable
@@ -27,6 +28,8 @@ from harness.localserver.generation.requests import (
 )
 from harness.localserver.generation.sampling import Manner
 from harness.localserver.generation.waiting import Line, Waiting, closed
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class Engine:
@@ -67,7 +70,7 @@ class Engine:
             EndpointError: The engine is closed.
         """
         future: Future[GenerationResult] = Future()
-        prompt = self._prompt(request, on_piece)
+        prompt = self._prompt(request, self._guarded(on_piece, future) if on_piece else None)
         self._line.join(Waiting(adapter=request.adapter, prompt=prompt, future=future))
         return future
 
@@ -81,6 +84,18 @@ class Engine:
         _fail(self._line.close(), closed())
         for worker in self._workers:
             worker.join()
+
+    def _guarded(
+        self, on_piece: Callable[[Piece], None], future: "Future[GenerationResult]"
+    ) -> Callable[[Piece], None]:
+        def give(piece: Piece) -> None:
+            try:
+                on_piece(piece)
+            except Exception:  # a listener's fault must not end the answers of others
+                _LOGGER.exception("an answer's listener failed; the answer is abandoned")
+                self._abandoned.add(future)
+
+        return give
 
     def _ids(self, prompt: Conversation | str) -> Ids:
         tokens = self._backend.tokens
