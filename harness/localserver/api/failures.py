@@ -1,16 +1,29 @@
 """What a caller is told when something broke that was not the caller's doing."""
 
+import logging
+import re
+
 from harness.errors import HarnessError
 from harness.localserver.api.wire import ApiError
 
+# The folders before a name: an absolute path, with blanks or without, up to its last slash.
+_FOLDERS = re.compile(r"(?:(?<=[\s'\"(])|^)(?:[A-Za-z]:)?[/\\](?=\S)(?:[^:\n]*[/\\])?")
+
+_log = logging.getLogger(__name__)
+
 
 def failure_of(error: BaseException) -> ApiError:
-    """OpenAI's error for an exception: its sentence where a person can mend it, its name where nobody foresaw it."""
+    """OpenAI's error for an exception: its sentence where a person can mend it, its name where nobody foresaw it.
+
+    Where on the disk it happened is for whoever runs the server, and goes to the log; callers may be strangers.
+    """
     if isinstance(error, ApiError):
         return error
     if isinstance(error, HarnessError):
-        message = str(error)
+        _log.error("%s", error)
+        message = _FOLDERS.sub("", str(error))
     elif isinstance(error, OSError):
+        _log.error("%s", error)
         message = f"The server's state folder failed it: {error.strerror or type(error).__name__}."
     else:
         name = type(error).__name__
