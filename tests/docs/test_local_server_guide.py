@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from harness.cli import _parser, main
+from harness.cli.serve import _greeting
 from harness.localserver.api.models import OPENAI_BASES
 from harness.localserver.jobs.defaults import BETA, LEARNING_RATE_MULTIPLIER, MIN_BATCH
 from harness.localserver.jobs.queue import MAX_CRASHES
 from harness.localserver.launcher import LocalServer, launch
 from harness.localserver.offering import EMBEDDED
+from harness.localserver.state.objects import EMBEDDED_DIGEST
 from harness.localserver.training.trainer import RATES
 from tests.localserver.tiny_model import write_tiny_model
 
@@ -86,6 +88,20 @@ def test_old_client_has_its_two_lines() -> None:
         f'openai.api_base = "{WRITTEN_URL}"',
         'openai.api_key = "local"',
     ]
+
+
+def test_greeting_of_the_guide_is_the_servers() -> None:
+    (shown,) = (text for language, text in BLOCKS if not language and text.startswith("serving "))
+    event = {
+        "base_url": WRITTEN_URL,
+        "model": EMBEDDED,
+        "weights": EMBEDDED_DIGEST,
+        "device": "cpu",
+        "threads": 2,
+        "state": "/home/you/.harness/local-server",
+        "aliases": len(OPENAI_BASES),
+    }
+    assert shown.splitlines() == list(_greeting(event, key_variable=None))
 
 
 def test_every_command_of_the_guide_is_one() -> None:
