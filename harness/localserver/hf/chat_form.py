@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
@@ -122,10 +123,12 @@ class ChatForm:
 
     def _try_to_write(self, roles: tuple[str, ...], *, answering: bool) -> str:
         complaint = "it leaves messages out"
-        for turns in _arrangements(roles):
-            messages = [
-                {"role": role, "content": _JOINT.join(_placeholder(number) for number in members)}
-                for role, members in turns
+        # Templates of models that also see want lists of parts, of which ours is one.
+        for turns, in_parts in product(_arrangements(roles), (False, True)):
+            texts = [_JOINT.join(map(_placeholder, members)) for _, members in turns]
+            messages: list[dict[str, object]] = [
+                {"role": role, "content": [{"type": "text", "text": text}] if in_parts else text}
+                for (role, _), text in zip(turns, texts, strict=True)
             ]
             try:
                 written = self._render(messages, answering=answering)
@@ -139,7 +142,7 @@ class ChatForm:
             remedy="begin with a user message, and let user and assistant take turns",
         )
 
-    def _render(self, messages: list[dict[str, str]], *, answering: bool) -> str:
+    def _render(self, messages: list[dict[str, object]], *, answering: bool) -> str:
         written = self._tokenizer.apply_chat_template(
             messages,
             chat_template=self.template,

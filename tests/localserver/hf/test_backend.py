@@ -146,11 +146,15 @@ def test_a_row_longer_than_all_before_and_many_steps_make_room(backend: Callable
     torch.testing.assert_close(decoder.read([short]), served.decoder(None).read([short]), rtol=0, atol=0)
 
 
-def test_room_is_limited_but_for_a_single_row() -> None:
-    decoder = RowsTogether(None, room=100, activate=lambda: None)  # type: ignore[arg-type]
-    assert decoder.room_for([(1,)], longest=1000)
-    assert decoder.room_for([(1,), (2,)], longest=50)
-    assert not decoder.room_for([(1,), (2,)], longest=51)
+def test_room_is_limited_but_for_a_single_row(backend: Callable[[str], HfBackend]) -> None:
+    network = network_of(backend("llama3"))
+    for kind in (RowsTogether, RowsApart):
+        decoder = kind(network, room=100, activate=lambda: None)
+        assert decoder.room_for([(1,)], longest=1000)
+        assert decoder.room_for([(1,), (2,)], longest=50)
+        assert not decoder.room_for([(1,), (2,)], longest=51)
+        assert decoder.room_for([(1,)] * 32, longest=1)
+        assert not decoder.room_for([(1,)] * 33, longest=1)
 
 
 def a_fine_tune(folder: Path, served: HfBackend, *, seed: int) -> Path:

@@ -146,6 +146,14 @@ def test_neighbours_of_one_role_are_one_message_for_templates_that_want_turns() 
     assert tokens.encode_prompt(two) == tokens.encode_prompt([{"role": "user", "content": "one\n\ntwo"}])
 
 
+def test_a_template_that_wants_parts_gets_parts() -> None:
+    tokenizer = tokenizer_of("chatml")
+    parts = "(m['content'] | selectattr('type', 'equalto', 'text') | map(attribute='text') | join)"
+    tokenizer.chat_template = CHATML.replace("m['content']", parts)
+    plain, _ = tokens_of("chatml")
+    assert HfTokens(tokenizer, size=len(tokenizer), ends=[]).encode_prompt(TALK) == plain.encode_prompt(TALK)
+
+
 def test_roles_a_template_does_not_take_are_told() -> None:
     tokens, _ = tokens_of("gemma")
     with pytest.raises(UsageError, match="roles assistant, user: roles must alternate"):
