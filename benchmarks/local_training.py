@@ -27,6 +27,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM
 
 from harness.localserver.export.gguf_model import GgufModel
+from harness.localserver.model.adapters import MODULES
 from harness.localserver.model.gguf_file import GgufFile
 from harness.localserver.model.tokenizer import ChatTokenizer
 from harness.localserver.model.weights import ensure_weights
@@ -54,6 +55,7 @@ class Setup:
     folder: str
     epochs: int
     threads: int
+    valid_rows: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +135,7 @@ def train_with_peft(setup: Setup, target: Path, *, all_layers: bool) -> Trained:
             task_type="CAUSAL_LM",
             r=RANK,
             lora_alpha=int(ALPHA),
-            target_modules="all-linear",
+            target_modules=[module.rpartition(".")[2] for module in MODULES],
             layers_to_transform=None if all_layers else list(taught),
         ),
     )
@@ -200,7 +202,7 @@ def examine(setup: Setup, adapter: Path) -> HeldOut:
     model = PeftModel.from_pretrained(base, adapter).eval()
     losses, right = [], []
     with torch.no_grad():
-        for row in encoded(DATA / "valid.jsonl"):
+        for row in encoded(DATA / "valid.jsonl")[: setup.valid_rows]:
             batch = padded([row])
             labels = batch.pop("labels")[0, 1:]
             logits = model(**batch).logits[0, :-1]
@@ -252,7 +254,10 @@ def measured(setup: Setup, *, repeat: int) -> tuple[dict[str, list[Trained]], di
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rows", type=int, default=200, help="training rows (default and most: %(default)s)")
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument(
+        "--valid-rows", type=int, default=60, help="rows held out (default and most: %(default)s)"
+    )
+    parser.add_argument("--epochs", type=int, default=3, help="the same for all (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--repeat", type=int, default=1, help="turns of all three; the median ratio counts")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
@@ -268,7 +273,9 @@ def main() -> None:
         base = Path(scratch) / "base"
         base.mkdir()
         GgufModel(ensure_weights()).write(base, adapter=None, precision="float32", progress=lambda *_: None)
-        setup = Setup(folder=scratch, epochs=options.epochs, threads=options.threads)
+        setup = Setup(
+            folder=scratch, epochs=options.epochs, threads=options.threads, valid_rows=options.valid_rows
+        )
         runs, worth = measured(setup, repeat=options.repeat)
     ratios = {arm: ratio_to(runs, arm) for arm in (SAME_LAYERS, ALL_LAYERS)}
     if options.json:

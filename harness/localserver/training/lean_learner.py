@@ -14,7 +14,7 @@ from harness.errors import StorageError
 from harness.localserver.model.adapters import save_adapter
 from harness.localserver.model.gguf_file import GgufFile
 from harness.localserver.model.tokenizer import ChatTokenizer
-from harness.localserver.training.device import training_device, training_precision
+from harness.localserver.training.device import training_precision
 from harness.localserver.training.examples import (
     Example,
     Param,
@@ -38,8 +38,7 @@ _STATE = "learner.safetensors"
 class LeanLearner:
     """A `Learner` of the server's own network; `pool` computes the two halves of a batch."""
 
-    def __init__(self, plan: TrainingPlan, pool: Executor) -> None:
-        device = training_device()
+    def __init__(self, plan: TrainingPlan, pool: Executor, *, device: torch.device) -> None:
         self._weights = plan.model
         self._preferences = plan.method == "dpo"
         gguf = GgufFile(plan.model)

@@ -20,11 +20,13 @@ from harness.localserver.training.objectives import (
     imitation,
     preference,
 )
-from harness.localserver.training.packing import Pack, Row, divide, pack_rows
+from harness.localserver.training.packing import PACK_TOKENS, Pack, Row, divide, pack_rows
 
-# A batch is split in this many parts, computed side by side. The number is fixed, not the machine's, so that the
-# order of every sum, and with it the adapter, is the same on one core and on many.
+# On a processor a batch is split in this many parts, computed side by side. The number is fixed, not the machine's, so that
+# the order of every sum, and with it the adapter, is the same on one core and on many.
 _PARTS = 2
+# A GPU is given as much at once as its memory surely holds: about 1 GB of inner states.
+_GPU_PACK_TOKENS = 4096
 # States are remembered up to this size; the layers below are run again for the rest (about 900,000 tokens fit in bfloat16).
 _REMEMBERED_BYTES = 1 << 30
 
@@ -39,7 +41,10 @@ class Lesson:
         self._student = student
         self._pool = pool
         self._beta = beta
-        self._volumes = divide(rows, range(len(rows)))
+        on_gpu = student.device.type == "cuda"
+        self._parts = 1 if on_gpu else _PARTS
+        self._pack_tokens = _GPU_PACK_TOKENS if on_gpu else PACK_TOKENS
+        self._volumes = divide(rows, range(len(rows)), tokens=self._pack_tokens)
         self._volume_of = {index: number for number, members in enumerate(self._volumes) for index in members}
         self._kept = _first_fitting([self._states_bytes(members) for members in self._volumes])
         self._read: set[int] = set()
@@ -72,7 +77,8 @@ class Lesson:
 
     def _packs(self, members: Sequence[int]) -> list[Pack]:
         self._recall(members)
-        return [pack_rows(self.rows, group) for group in divide(self.rows, members, parts=_PARTS)]
+        groups = divide(self.rows, members, parts=self._parts, tokens=self._pack_tokens)
+        return [pack_rows(self.rows, group) for group in groups]
 
     # --- what is remembered ---
 

@@ -50,8 +50,10 @@ from harness.localserver.training.packing import Pack, attention_of
 RANK = 8
 ALPHA = 16.0
 TAUGHT_SHARE = 1 / 3
-# From here on a layer's inner state is computed twice rather than kept (by count, 8,192 tokens would need 3 GB in float32).
+# From here on a layer's inner state is computed twice rather than kept (by count, 8,192 tokens would need 3 GB in float32);
+# on a GPU, for rows longer than any of its packs.
 _RECOMPUTE_FROM_TOKENS = 2048
+_GPU_RECOMPUTE_FROM_TOKENS = 8192
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +96,11 @@ class Student:
         self._upper = [_frozen(weights, dtype=dtype, device=device) for weights in layers]
         self._factor_shapes = [shape for _ in self._upper for shape in _factor_shapes(self.shape)]
         self.learned = _first_factors(self._factor_shapes, seed=seed).to(device)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it is computed."""
+        return self._place[0]
 
     @property
     def state_bytes(self) -> int:
@@ -172,6 +179,8 @@ class Student:
         asked, answers = torch.unique(pack.places, return_inverse=True)
         keep = torch.cat((asked, asked[:1].expand(-len(asked) % SHAPE_STEP))).to(hidden.device)
         last = len(self._upper) - 1
+        on_gpu = self.device.type == "cuda"
+        twice = pack.tokens >= (_GPU_RECOMPUTE_FROM_TOKENS if on_gpu else _RECOMPUTE_FROM_TOKENS)
         for number, (frozen, changes) in enumerate(zip(self._upper, self._changes(factors), strict=True)):
             step = _LayerStep(
                 layer=_joined(frozen, changes),
@@ -179,7 +188,7 @@ class Student:
                 within=within,
                 keep=keep if number == last else None,
             )
-            if hidden.requires_grad and pack.tokens >= _RECOMPUTE_FROM_TOKENS:
+            if hidden.requires_grad and twice:
                 hidden = checkpoint(step, hidden, use_reentrant=False)
             else:
                 hidden = step(hidden)
