@@ -205,9 +205,11 @@ def _tell_parts(done: "Partition", options: argparse.Namespace) -> int:
 
 
 def _configured_model() -> str:
-    from harness.config import project_root, read_settings
+    """The configured base; the embedded model where training is configured and no base; else the default."""
+    from harness.config import EMBEDDED_MODEL, project_root, read_settings
 
-    return read_settings(project_root(Path.cwd())).base or DEFAULT_MODEL
+    settings = read_settings(project_root(Path.cwd()))
+    return settings.base or (EMBEDDED_MODEL if settings.train else DEFAULT_MODEL)
 
 
 _CODES = {"green": "32", "red": "31", "yellow": "33"}

@@ -1,6 +1,6 @@
 """Is what a model is judged by among what it is trained on? Validation rows, and the prompts of suites."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from harness.dataset.findings import Finding, first_lines
@@ -56,33 +56,54 @@ def validation_leaks(
 
 
 def suite_leaks(train: RepeatsTally, prompts: Sequence[SuitePrompt], *, path: Path) -> Iterator[Finding]:
-    """Training rows that ask what a case of a suite asks."""
+    """Training rows that ask what a case of a suite asks: word for word an error, nearly so a warning."""
     asked = [prompt for prompt in prompts if len(prompt.text.strip()) >= LEAST_CHARACTERS]
     keys = {key_of(prompt.text): number for number, prompt in enumerate(asked)}
-    found = {index: keys[key] for index, key in enumerate(train.asked) if key in keys}
+    exact = {index: keys[key] for index, key in enumerate(train.asked) if key in keys}
     reader = Rereader(path)
     try:
-        found |= train.sketches.matches(
+        near = train.sketches.matches(
             _sketched(prompt.text for prompt in asked),
             text_of=lambda index: train.asked_text(index, reader),
             other_text_of=lambda number: asked[number].text,
         )
     finally:
         reader.close()
-    if found:
-        cases = sorted({(asked[number].suite, asked[number].case) for number in found.values()})
-        told = ", ".join(f"{suite}: {case}" for suite, case in cases[:_SHOWN_CASES])
-        more = f" and {len(cases) - _SHOWN_CASES} more" if len(cases) > _SHOWN_CASES else ""
+    if exact:
         yield Finding(
             name="suite_leak",
             level="error",
-            what=f"{len(found):,} training rows ask what {len(cases)} cases of the suites ask ({told}{more})",
-            count=len(found),
-            lines=first_lines(train.lines[index] for index in found),
+            what=f"{len(exact):,} training rows ask what the suites ask: {_told(exact, asked)}",
+            count=len(exact),
+            lines=first_lines(train.lines[index] for index in exact),
             why="the suites would judge what was learned by heart",
             remedy="remove these rows from the training file, or these cases from the suites",
-            figures={"cases": [list(case) for case in cases]},
+            figures={"cases": _cases(exact, asked)},
         )
+    if near := {index: number for index, number in near.items() if index not in exact}:
+        yield Finding(
+            name="suite_near_leak",
+            level="warning",
+            what=f"{len(near):,} training rows ask nearly what the suites ask: {_told(near, asked)}",
+            count=len(near),
+            lines=first_lines(train.lines[index] for index in near),
+            why="if they give the case's answer away, the suite judges what was learned by heart",
+            remedy="read both; remove one where only the wording differs",
+            figures={"cases": _cases(near, asked)},
+        )
+
+
+def _cases(found: Mapping[int, int], asked: Sequence[SuitePrompt]) -> list[list[str]]:
+    return [
+        list(case)
+        for case in sorted({(asked[number].suite, asked[number].case) for number in found.values()})
+    ]
+
+
+def _told(found: Mapping[int, int], asked: Sequence[SuitePrompt]) -> str:
+    cases = _cases(found, asked)
+    told = ", ".join(f"{suite}: {case}" for suite, case in cases[:_SHOWN_CASES])
+    return told + (f" and {len(cases) - _SHOWN_CASES} more" if len(cases) > _SHOWN_CASES else "")
 
 
 def _sketched(texts: Iterable[str]) -> Sketches:

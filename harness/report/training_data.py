@@ -23,7 +23,7 @@ def dataset_text(report: DatasetReport) -> Iterator[Line]:
     if report.is_fit:
         yield Line(text="fit for a job", colour="green", bold=True)
     else:
-        yield Line(text="not fit: a job would fail", colour="red", bold=True)
+        yield Line(text="not fit for a job: mend the errors first", colour="red", bold=True)
 
 
 def _file(report: DatasetReport) -> Iterator[Line]:

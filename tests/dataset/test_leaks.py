@@ -46,10 +46,12 @@ def test_suite_prompts_in_the_training_data_are_an_error_that_names_the_cases(tm
     prompts = [
         SuitePrompt(suite="routing", case="a", text=question(3)),
         SuitePrompt(suite="routing", case="b", text=question(50)),
-        SuitePrompt(suite="style", case="c", text=question(9).replace("a", "A") + "!"),
+        SuitePrompt(suite="style", case="c", text=question(9) + " or so"),
         SuitePrompt(suite="style", case="hi", text="hello"),
     ]
-    (found,) = suite_leaks(taught, prompts, path=tmp_path / "train")
-    assert (found.level, found.count, found.lines) == ("error", 2, (4, 10))
-    assert "(routing: a, style: c)" in found.what
+    leak, near = suite_leaks(taught, prompts, path=tmp_path / "train")
+    assert (leak.name, leak.level, leak.count, leak.lines) == ("suite_leak", "error", 1, (4,))
+    assert leak.what.endswith("ask what the suites ask: routing: a")
+    assert (near.name, near.level, near.lines) == ("suite_near_leak", "warning", (10,))
+    assert near.figures == {"cases": [["style", "c"]]}
     assert list(suite_leaks(taught, prompts[1:2], path=tmp_path / "train")) == []

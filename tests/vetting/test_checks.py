@@ -29,7 +29,7 @@ def test_what_a_suite_asks_is_found_among_the_training_rows(tmp_path: Path) -> N
     (tmp_path / "suites").mkdir()
     (tmp_path / "suites" / "routing.suite.yaml").write_text(SUITE)
     train = training_file(
-        tmp_path / "train.jsonl", "Hello", "where is the parcel i ordered on monday", "Who are you?"
+        tmp_path / "train.jsonl", "Hello", "where is the parcel  i ordered on Monday?", "Who are you?"
     )
     report = check_dataset(train, model="smollm2-135m-instruct", suites=tmp_path / "suites")
     leak = next(warning for warning in report.warnings if warning.name == "suite_leak")
