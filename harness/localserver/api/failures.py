@@ -1,13 +1,10 @@
 """What a caller is told when something broke that was not the caller's doing."""
 
 import logging
-import re
 
 from harness.errors import HarnessError
 from harness.localserver.api.wire import ApiError
-
-# The folders before a name: an absolute path, with blanks or without, up to its last slash.
-_FOLDERS = re.compile(r"(?:(?<=[\s'\"(])|^)(?:[A-Za-z]:)?[/\\](?=\S)(?:[^:\n]*[/\\])?")
+from harness.localserver.jobs.faults import without_folders
 
 _log = logging.getLogger(__name__)
 
@@ -21,7 +18,7 @@ def failure_of(error: BaseException) -> ApiError:
         return error
     if isinstance(error, HarnessError):
         _log.error("%s", error)
-        message = _FOLDERS.sub("", str(error))
+        message = without_folders(str(error))
     elif isinstance(error, OSError):
         _log.error("%s", error)
         message = f"The server's state folder failed it: {error.strerror or type(error).__name__}."

@@ -1,6 +1,11 @@
-"""What ends a job before its time."""
+"""What ends a job before its time, and how it is told: callers may be strangers, so no place on the disk is named."""
+
+import re
 
 from harness.localserver.state.objects import Fault
+
+# The folders before a name: an absolute path, with blanks or without, up to its last slash.
+_FOLDERS = re.compile(r"(?:(?<=[\s'\"(])|^)(?:[A-Za-z]:)?[/\\](?=\S)(?:[^:;'\"\n]*[/\\])?")
 
 
 class JobError(Exception):
@@ -16,7 +21,12 @@ def server_fault(message: str) -> JobError:
     return JobError(Fault(code="server_error", message=message))
 
 
+def without_folders(text: str) -> str:
+    """The text with only the last name of every path in it."""
+    return _FOLDERS.sub("", text)
+
+
 def reason_of(error: Exception) -> str:
-    """What went wrong, as callers may read it: without the path of a file."""
-    said = error.strerror if isinstance(error, OSError) else str(error)
+    """What went wrong."""
+    said = error.strerror if isinstance(error, OSError) else without_folders(str(error))
     return said or type(error).__name__

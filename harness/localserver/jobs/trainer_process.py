@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from harness.localserver.jobs import tether
+from harness.localserver.jobs.faults import without_folders
 from harness.localserver.state.objects import Fault, StoredJob, TrainingStep
 from harness.serial import canonical, write_atomic
 
@@ -120,7 +121,7 @@ class Trainer:
             last = "it was killed, most likely because the machine ran out of memory"
         return Fault(
             code="server_error",
-            message=f"The trainer ended with status {self._process.returncode}: {last[:500]}",
+            message=f"The trainer ended with status {self._process.returncode}: {without_folders(last[:500])}",
         )
 
 
@@ -199,6 +200,5 @@ def read_outcome(folder: Path) -> Outcome | None:
     if said["status"] == "succeeded":
         return Outcome(trained_tokens=int(said["trained_tokens"]))
     error = said["error"]
-    return Outcome(
-        fault=Fault(code=str(error["code"]), message=str(error["message"]), param=error.get("param"))
-    )
+    message = without_folders(str(error["message"]))
+    return Outcome(fault=Fault(code=str(error["code"]), message=message, param=error.get("param")))
