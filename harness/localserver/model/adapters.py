@@ -63,8 +63,11 @@ def module_widths(shape: NetworkShape) -> dict[str, tuple[int, int]]:
     }
 
 
-def save_adapter(adapter: Adapter, folder: Path) -> None:
-    """Write the adapter under a passing name and then move it to `folder`, which so is whole or not there."""
+def save_adapter(adapter: Adapter, folder: Path, *, base: str = PUBLISHED_NAME) -> None:
+    """Write the adapter under a passing name and then move it to `folder`, which so is whole or not there.
+
+    `base` is the name or path of the model it belongs to, as PEFT is to find it.
+    """
     part = folder.with_name(folder.name + ".part")
     part.mkdir(parents=True, exist_ok=True)
     tensors = {
@@ -76,17 +79,19 @@ def save_adapter(adapter: Adapter, folder: Path) -> None:
         for letter, tensor in (("A", factors.down), ("B", factors.up))
     }
     save_file(tensors, part / TENSORS_NAME, metadata={"format": "pt"})
-    (part / CONFIG_NAME).write_text(json.dumps(_peft_config(adapter), indent=2) + "\n", encoding="utf-8")
+    (part / CONFIG_NAME).write_text(
+        json.dumps(_peft_config(adapter, base), indent=2) + "\n", encoding="utf-8"
+    )
     # What an earlier start of the same job left there is replaced.
     shutil.rmtree(folder, ignore_errors=True)
     part.replace(folder)
 
 
-def _peft_config(adapter: Adapter) -> dict[str, object]:
+def _peft_config(adapter: Adapter, base: str) -> dict[str, object]:
     return {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
-        "base_model_name_or_path": PUBLISHED_NAME,
+        "base_model_name_or_path": base,
         "r": adapter.rank,
         "lora_alpha": adapter.alpha,
         "lora_dropout": 0.0,

@@ -95,7 +95,7 @@ class GgufFile:
         except (OSError, ValueError, struct.error, KeyError, IndexError) as error:
             raise StorageError(
                 f"{path}: cannot be read as a model file: {error}",
-                remedy="delete it; it will be fetched again",
+                remedy="get the file again",
             ) from error
 
     @property
@@ -123,7 +123,7 @@ class GgufFile:
         place = self._places.get(name)
         if place is None:
             raise StorageError(
-                f"{self.path}: has no tensor {name!r}", remedy="use the model file this program fetches"
+                f"{self.path}: has no tensor {name!r}", remedy="give the GGUF file of a Llama model"
             )
         return place
 

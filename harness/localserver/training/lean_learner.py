@@ -11,9 +11,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from harness.errors import StorageError
-from harness.localserver.model.adapters import save_adapter
+from harness.localserver.model.adapters import PUBLISHED_NAME, save_adapter
 from harness.localserver.model.gguf_file import GgufFile
 from harness.localserver.model.tokenizer import ChatTokenizer
+from harness.localserver.model.weights import SMOLLM2
 from harness.localserver.training.device import training_precision
 from harness.localserver.training.examples import (
     Example,
@@ -100,7 +101,8 @@ class LeanLearner:
 
     def save(self, folder: Path) -> None:
         """See `Learner`."""
-        save_adapter(self._student.adapter(), folder)
+        base = PUBLISHED_NAME if self._weights.name == SMOLLM2.name else str(self._weights)
+        save_adapter(self._student.adapter(), folder, base=base)
 
     def save_state(self, folder: Path) -> None:
         """See `Learner`."""

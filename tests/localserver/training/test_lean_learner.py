@@ -70,3 +70,22 @@ def test_pairs_beyond_the_context_are_the_files_fault(tmp_path: Path, weights: P
     )
     with pytest.raises(TrainingError, match="within the model's context of 256 tokens"):
         train(job, tmp_path)
+
+
+def test_adapter_names_the_model_it_was_taught_on(tmp_path: Path, weights: Path) -> None:
+    train(plan(weights, tmp_path, n_epochs=1), tmp_path)
+    config = json.loads((tmp_path / "checkpoints" / "step-3" / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == str(weights)
+
+
+def test_text_beyond_the_context_is_cut(tmp_path: Path, weights: Path) -> None:
+    """A row longer than the context is billed and learned up to it."""
+    row = {"prompt": "x" * 100, "completion": "y" * 400}
+    (tmp_path / "texts.jsonl").write_text(json.dumps(row))
+    ending = train(
+        plan(
+            weights, tmp_path, training_file=str(tmp_path / "texts.jsonl"), validation_file=None, n_epochs=2
+        ),
+        tmp_path,
+    )
+    assert ending.trained_tokens == 2 * 256
