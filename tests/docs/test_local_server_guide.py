@@ -19,7 +19,8 @@ from harness.localserver.state.objects import EMBEDDED_DIGEST
 from harness.localserver.training.trainer import RATES
 from tests.localserver.tiny_model import write_tiny_model
 
-GUIDE = (Path(__file__).parents[2] / "docs" / "local-server.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+GUIDE = (ROOT / "docs" / "local-server.md").read_text(encoding="utf-8")
 WRITTEN_URL = "http://127.0.0.1:8000/v1"
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE)
 PYTHON = [text for language, text in BLOCKS if language == "python"]
@@ -102,6 +103,22 @@ def test_greeting_of_the_guide_is_the_servers() -> None:
         "aliases": len(OPENAI_BASES),
     }
     assert shown.splitlines() == list(_greeting(event, key_variable=None))
+
+
+def test_readme_points_a_script_at_the_server_as_the_guide_does() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (line,) = (line.strip() for line in GUIDE.splitlines() if line.startswith("  export OPENAI_BASE_URL"))
+    assert f"\n{line} " in readme
+    assert "(docs/local-server.md)" in readme
+
+
+def test_links_within_the_guide_lead_somewhere() -> None:
+    headings = {
+        line.lstrip("# ").lower().replace(" ", "-") for line in GUIDE.splitlines() if line.startswith("#")
+    }
+    links = re.findall(r"\]\(#([\w-]+)\)", GUIDE)
+    assert links
+    assert set(links) <= headings
 
 
 def test_every_command_of_the_guide_is_one() -> None:
