@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.cli.progress import bytes_done
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -121,6 +123,7 @@ def check_command(options: argparse.Namespace) -> int:
         valid=options.valid,
         suites=options.suites,
         expected_refusals=options.expect_refusals,
+        progress=bytes_done("reading"),
     )
     if options.json:
         print(to_json(report, indent=1))
@@ -152,7 +155,7 @@ def convert_command(options: argparse.Namespace) -> int:
     from harness.dataset.convert import convert_file
     from harness.serial import to_json
 
-    done = convert_file(options.file, options.out, source=options.source)
+    done = convert_file(options.file, options.out, source=options.source, progress=bytes_done("converting"))
     if options.json:
         print(to_json(done, indent=1))
     else:
@@ -172,7 +175,14 @@ def split_command(options: argparse.Namespace) -> int:
 
     train = options.train_out or _beside(options.file, "train")
     valid = options.valid_out or _beside(options.file, "valid")
-    done = split_file(options.file, train=train, valid=valid, fraction=options.valid, seed=options.seed)
+    done = split_file(
+        options.file,
+        train=train,
+        valid=valid,
+        fraction=options.valid,
+        seed=options.seed,
+        progress=bytes_done("reading"),
+    )
     return _tell_parts(done, options)
 
 
@@ -181,7 +191,13 @@ def subset_command(options: argparse.Namespace) -> int:
     from harness.dataset.partition import subset_file
 
     target = options.out or _beside(options.file, f"{options.fraction:g}")
-    done = subset_file(options.file, target=target, fraction=options.fraction, seed=options.seed)
+    done = subset_file(
+        options.file,
+        target=target,
+        fraction=options.fraction,
+        seed=options.seed,
+        progress=bytes_done("reading"),
+    )
     return _tell_parts(done, options)
 
 
