@@ -161,7 +161,7 @@ def start(project: Project, *arguments: str) -> "subprocess.Popen[str]":
 
 
 def wait_for_requests(project: Project, count: int) -> None:
-    for _ in range(600):
+    for _ in range(1200):
         if project.requests >= count:
             return
         time.sleep(0.05)
