@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.cli import printable
 from harness.cli.serve import STATE
-from harness.errors import UsageError
+from harness.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,7 +113,7 @@ def _base_model(model: "FineTune", given: Path | None, state: Path) -> "BaseMode
     from harness.localserver.export.gguf_model import GgufModel
     from harness.localserver.hf.recognition import recognise
     from harness.localserver.model.weights import ensure_weights
-    from harness.localserver.offering import Names, check_packages, served_model
+    from harness.localserver.offering import Names, check_memory, check_packages, served_model
     from harness.localserver.state.objects import EMBEDDED_DIGEST
 
     if given is None and model.base_digest == EMBEDDED_DIGEST:
@@ -124,7 +124,13 @@ def _base_model(model: "FineTune", given: Path | None, state: Path) -> "BaseMode
             remedy="--base names its folder or GGUF file, as `harness serve --model` did",
         )
     found = recognise(given)
-    if served_model(found, Names(), state=state, embedded=False).digest != model.base_digest:
+    try:
+        digest = served_model(found, Names(), state=state, embedded=False).digest
+    except OSError as error:
+        raise StorageError(
+            f"{error.filename}: {error.strerror}", remedy="make it readable, and the state folder writable"
+        ) from None
+    if digest != model.base_digest:
         raise UsageError(
             f"{given}: these are not the weights {model.name} was trained from",
             remedy=f"give {model.base} as it was then, weights {model.base_digest}",
@@ -132,6 +138,7 @@ def _base_model(model: "FineTune", given: Path | None, state: Path) -> "BaseMode
     if found.lean:
         return GgufModel(found.path)
     check_packages(found)
+    check_memory(found, device="cpu")
     # transformers is imported with it, which takes seconds and the extra `hf`.
     from harness.localserver.export.hf_model import HfModel
 

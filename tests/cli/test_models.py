@@ -169,3 +169,12 @@ def test_other_weights_are_not_taken_for_the_base(
     assert main(command) == 2
     assert "these are not the weights" in capsys.readouterr().err
     assert not Path("out").exists()
+
+
+def test_state_folder_that_cannot_be_written_is_told(
+    state: Path, other: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (state / "model-digests.json").mkdir()  # where the digests would be written
+    command = ["models", "export", OTHER, "--out", "out", "--state", str(state), "--base", str(other)]
+    assert main(command) == 1
+    assert "the state folder writable" in capsys.readouterr().err

@@ -110,6 +110,13 @@ def test_model_other_programs_can_read_is_not_copied(source: Source, model: Coun
     assert model.written == 0
 
 
+def test_base_may_lie_anywhere_in_the_adapters_folder(source: Source, model: Counted, tmp_path: Path) -> None:
+    place = Destination(folder=tmp_path / "out", base=tmp_path / "out" / "models" / "tiny")
+    made = export_adapter(source, model, place, progress=nothing)
+    assert made.base == tmp_path / "out" / "models" / "tiny"
+    assert (made.base / "model.safetensors").is_file()
+
+
 def test_adapter_and_base_cannot_share_a_folder(source: Source, model: Counted, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="name two folders"):
         export_adapter(
