@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "gpt-4.1-mini-2025-04-14"
 # Rows left out of a conversion that are told one by one.
 SHOWN_PROBLEMS = 10
+# What `--from` takes; a copy of harness.dataset.convert.SOURCES, since building a parser must import nothing heavy.
+SOURCES = ("alpaca", "chatlaw", "gemini", "prompt-completion", "sharegpt", "csv")
 # The encoding the official script counts with, whatever the model.
 OFFICIAL_ENCODING = "cl100k_base"
 
@@ -62,8 +64,6 @@ def _add_check(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 
 def _add_convert(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    from harness.dataset.convert import SOURCES
-
     convert = actions.add_parser(
         "convert", help="rows of another shape to chat JSONL; exit 1 if any was left out"
     )

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli import main
+from harness.cli import data, main
+from harness.dataset.convert import SOURCES
 
 ROW = {"messages": [{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "4"}]}
 
@@ -120,3 +121,7 @@ def test_a_share_out_of_range_is_a_usage_error(file: Path, capsys: pytest.Captur
     status, _, err = said(capsys, "data", "subset", str(file), "--fraction", "2")
     assert status == 2
     assert "between 0 and 1" in err
+
+
+def test_every_shape_that_is_read_can_be_named() -> None:
+    assert set(data.SOURCES) == set(SOURCES)
