@@ -27,7 +27,9 @@ from harness.localserver.training.plan import Method, TrainingError, TrainingPla
 from harness.localserver.training.saved_state import check_state, job_digest, keep_state
 from harness.localserver.training.schedule import Schedule
 
-# The learning rate at a multiplier of 1.0, measured over three seeds on three tasks of 50 and 100 rows.
+# The learning rate at a multiplier of 1.0. Supervised: measured over three seeds on three tasks of 50 and 100 rows. DPO: 32 pairs
+# that differ in style, learned twice, bring held-out pairs to an accuracy of 1 and a reward margin of 1.0; five times the rate
+# brings a margin of 5.7, far from the model that was to be kept close to.
 RATES: Mapping[Method, float] = {"supervised": 2e-3, "dpo": 2e-4}
 # A killed job loses no more than this, in seconds.
 STATE_EVERY_S = 300.0
