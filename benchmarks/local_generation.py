@@ -184,8 +184,10 @@ CONTENDERS: dict[str, Callable[[Path, int], Writer]] = {
 
 def contend(name: str, settings: tuple[Path, int], asked: Connection) -> None:
     """A contender's process: load, then answer whatever prompts come, until none do."""
+    # Standard output is for the result; llama.cpp has things to say there.
+    os.dup2(2, 1)
     write = CONTENDERS[name](*settings)
-    write(prompts()[:2])
+    write(prompts()[:1])
     asked.send(None)
     while given := asked.recv():
         started, busy = time.perf_counter(), time.process_time()

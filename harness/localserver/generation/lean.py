@@ -1,6 +1,7 @@
 """The embedded model as the engine serves it: the lean network, its prompts read by `Reader`, its rows kept in a `KvCache`."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -10,7 +11,7 @@ from harness.localserver.generation.decoder import Ids
 from harness.localserver.generation.kv_cache import KvCache
 from harness.localserver.generation.prefill import Beginnings, Reader
 from harness.localserver.model.gguf_file import GgufFile
-from harness.localserver.model.network import FEWEST_ROWS, Network, next_token_logits
+from harness.localserver.model.network import FEWEST_ROWS, Network, NetworkShape, next_token_logits
 from harness.localserver.model.networks import Networks, release_memory
 from harness.localserver.model.processors import crew
 from harness.localserver.model.tokenizer import ChatTokenizer
@@ -21,6 +22,27 @@ _MOST_ROWS = 32
 _MOST_TOKENS = 32_768
 # Prompts are read this many tokens at a time, so that many long ones do not need their inner states all at once.
 _READ_TOKENS = 4096
+# A GPU has work for more rows; beyond these, choosing their tokens takes longer than the network does.
+_MOST_ROWS_GPU = 256
+# Keys and values may take this share of the memory a GPU has free: while they grow, a layer of them is there twice.
+_GPU_SHARE = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """How many rows there may be at once, and how many tokens they may come to together."""
+
+    rows: int = _MOST_ROWS
+    tokens: int = _MOST_TOKENS
+
+
+def room_on(device: torch.device, shape: NetworkShape, *, dtype: torch.dtype) -> Room:
+    """The room a device has for keys and values in `dtype`, asked when the weights are already there."""
+    if device.type != "cuda":
+        return Room()
+    free, _ = torch.cuda.mem_get_info(device)
+    token_bytes = 2 * shape.layers * shape.kv_width * dtype.itemsize
+    return Room(rows=_MOST_ROWS_GPU, tokens=max(_MOST_TOKENS, int(free * _GPU_SHARE) // token_bytes))
 
 
 class LeanBackend:
@@ -70,15 +92,18 @@ class LeanBackend:
         Raises:
             StorageError: The fine-tune cannot be read or does not fit.
         """
-        return LeanDecoder(Reader(self._networks.network(adapter), self._beginnings))
+        network = self._networks.network(adapter)
+        room = room_on(network.norm.device, network.shape, dtype=network.norm.dtype)
+        return LeanDecoder(Reader(network, self._beginnings), room=room)
 
 
 class LeanDecoder:
     """Rows in progress of one network; no row's logits depend on the others."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, *, room: Room | None = None) -> None:
         self._network: Network = reader.network
         self._reader = reader
+        self._room = room or Room()
         self._cache = self._empty_cache()
         # Tokens of each row whose keys and values are stored, and those of its prompt that were known before.
         self._lengths: list[int] = []
@@ -128,7 +153,7 @@ class LeanDecoder:
     def room_for(self, prompts: Sequence[Ids], *, longest: int) -> bool:
         """Whether these fit beside the rows in progress if no row, old or new, grows beyond `longest` tokens."""
         rows = len(self._lengths) + len(prompts)
-        return rows == 1 or (rows <= _MOST_ROWS and rows * longest <= _MOST_TOKENS)
+        return rows == 1 or (rows <= self._room.rows and rows * longest <= self._room.tokens)
 
     def _read(self, prompts: Sequence[Ids]) -> list[Tensor]:
         self._cache.reserve(rows=len(self._lengths) + len(prompts), tokens=max(map(len, prompts)))

@@ -27,6 +27,19 @@ def test_tensor_comes_back_as_close_as_its_encoding_allows(
     np.testing.assert_allclose(found, VALUES, atol=tolerance)
 
 
+@pytest.mark.parametrize("kind", ["F32", "F16", "Q8_0", "Q4_1"])
+def test_rows_are_those_of_the_whole_tensor(tmp_path: Path, kind: str) -> None:
+    gguf = opened(tmp_path / "a.gguf", gguf_bytes({}, {"w": (kind, encoded(kind, VALUES), VALUES.shape)}))
+    np.testing.assert_array_equal(gguf.rows("w", np.array([1, 0, 1])), gguf.tensor("w")[[1, 0, 1]])
+
+
+def test_released_tensor_is_read_again(tmp_path: Path) -> None:
+    gguf = opened(tmp_path / "a.gguf", gguf_bytes({}, {"w": ("F32", encoded("F32", VALUES), VALUES.shape)}))
+    before = gguf.tensor("w")
+    gguf.release()
+    np.testing.assert_array_equal(gguf.tensor("w"), before)
+
+
 def test_q4_1_holds_first_half_in_low_bits(tmp_path: Path) -> None:
     scale, minimum = np.array([0.5, -1.0], dtype="<f2")
     halves = bytes(low | (15 - low) << 4 for low in range(16))

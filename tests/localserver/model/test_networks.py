@@ -6,6 +6,7 @@ import torch
 from harness.errors import StorageError
 from harness.localserver.model.adapters import Adapter, Factors, save_adapter
 from harness.localserver.model.gguf_file import GgufFile
+from harness.localserver.model.network import read_network
 from harness.localserver.model.networks import Networks
 from tests.localserver.tiny_model import WIDTH, write_tiny_model
 
@@ -24,6 +25,12 @@ def write_adapter(folder: Path, *, value: float = 1.0) -> Path:
 
 def test_base_is_loaded_once(networks: Networks) -> None:
     assert networks.network(None) is networks.network(None)
+
+
+def test_embedding_left_in_the_file_is_the_embedding(networks: Networks, tmp_path: Path) -> None:
+    dense = read_network(GgufFile(tmp_path / "tiny.gguf"), dtype=torch.float32, device=torch.device("cpu"))
+    ids = torch.tensor([5, 0, 271, 5])
+    assert torch.equal(networks.network(None).embedding[ids], dense.embedding[ids])
 
 
 def test_fine_tune_shares_the_layers_it_does_not_change(networks: Networks, tmp_path: Path) -> None:
