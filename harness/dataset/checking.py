@@ -21,6 +21,7 @@ from harness.dataset.limits import example_limit
 from harness.dataset.lines import Line, Progress, read_lines
 from harness.dataset.quality.balance import BalanceTally
 from harness.dataset.quality.dirt import DirtTally
+from harness.dataset.quality.labels import LabelsTally
 from harness.dataset.quality.refusals import RefusalsTally
 from harness.dataset.quality.repeats import RepeatsTally
 from harness.dataset.report import DatasetReport, TrainingCost
@@ -37,6 +38,7 @@ _CHUNK_BYTES = 4 * 2**20
 QUALITY: Mapping[str, Callable[[], Tally]] = {
     "refusals": RefusalsTally,
     "balance": BalanceTally,
+    "labels": LabelsTally,
     "dirt": DirtTally,
 }
 

@@ -1,7 +1,7 @@
 """Are some labels so rare that the model will hardly learn them?"""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from harness.dataset.examples import answer_of
 from harness.dataset.findings import Finding, first_lines
@@ -49,15 +49,28 @@ class BalanceTally:
         self._counts.update(later._counts)
         self._first = later._first | self._first
 
-    def findings(self, setting: Setting) -> Iterator[Finding]:  # noqa: ARG002 - the same for every model
-        """Rare labels, where the answers are labels at all."""
+    @property
+    def may_be_labels(self) -> bool:
+        """False once an answer was too long for a label: then no row that follows can make labels of them."""
+        return not self._long
+
+    def labels(self) -> Mapping[str, int]:
+        """How often each label occurs, the most frequent first; empty where the answers are no labels."""
         labels = len(self._counts)
         if self._long or not 1 < labels <= min(MOST_LABELS, self._answers / LEAST_ROWS_A_LABEL):
+            return {}
+        return dict(self._counts.most_common())
+
+    def findings(self, setting: Setting) -> Iterator[Finding]:  # noqa: ARG002 - the same for every model
+        """Rare labels, where the answers are labels at all."""
+        counts = self.labels()
+        if not counts:
             return
+        labels = len(counts)
         even = self._answers / labels
         rare = {
             label: count
-            for label, count in self._counts.most_common()
+            for label, count in counts.items()
             if count < max(FEW_ROWS, LEAST_SHARE_OF_EVEN * even)
         }
         if rare:
@@ -70,5 +83,5 @@ class BalanceTally:
                 lines=first_lines(self._first[label] for label in rare),
                 why="a model learns to leave out what it hardly sees",
                 remedy="add rows of these labels, or fold them into others",
-                figures={"labels": dict(self._counts.most_common())},
+                figures={"labels": {**counts}},
             )

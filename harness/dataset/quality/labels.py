@@ -1,0 +1,129 @@
+"""Are some labels wrong? Where answers are labels, those that the words of their question speak against."""
+
+import random
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+
+from harness.dataset.examples import answer_of, example_of, prompt_of
+from harness.dataset.findings import SHOWN_LINES, Finding, first_lines
+from harness.dataset.lines import Rereader
+from harness.dataset.near_duplicates import form_of_text
+from harness.dataset.quality.balance import BalanceTally
+from harness.dataset.quality.extras import left_out, optional_module
+from harness.dataset.tallies import SeenRow, Setting
+from harness.records import Json, record
+
+# A label needs so many rows before the words of one can speak for it: two in each of the five folds.
+LEAST_ROWS = 10
+# Of a larger file a seeded sample is judged: the fit takes seconds for it, and what is wrong in a part is wrong in the whole.
+MOST_ROWS = 20_000
+# So many are found in data that people labelled with care.
+USUAL_SHARE = 0.025
+_LISTED = 200
+_TOLD = 3
+
+
+@record
+class Suspect:
+    """A text whose label is doubted: its index, and the label its words speak for, with the probability (0..1)."""
+
+    index: int
+    suggested: str
+    probability: float
+
+
+class LabelsTally:
+    """Where the rows stand whose answers may be labels: 16 bytes a row, and nothing once an answer is too long for one."""
+
+    def __init__(self) -> None:
+        self._balance = BalanceTally()
+        self._lines = array("Q")
+        self._starts = array("Q")
+
+    def add(self, row: SeenRow) -> None:
+        """Take a row; only examples with a written answer count."""
+        if not self._balance.may_be_labels or row.example is None or answer_of(row.example) is None:
+            return
+        self._balance.add(row)
+        self._lines.append(row.line.number)
+        self._starts.append(row.line.start)
+        self._forget_texts()
+
+    def merge(self, later: "LabelsTally") -> None:
+        """Take in the next part."""
+        self._balance.merge(later._balance)
+        self._lines.extend(later._lines)
+        self._starts.extend(later._starts)
+        self._forget_texts()
+
+    def _forget_texts(self) -> None:
+        if not self._balance.may_be_labels:
+            self._lines, self._starts = array("Q"), array("Q")
+
+    def findings(self, setting: Setting) -> Iterator[Finding]:
+        """Labels worth a second look."""
+        counts = self._balance.labels()
+        if sum(count >= LEAST_ROWS for count in counts.values()) < 2:
+            return
+        model = optional_module("harness.dataset.quality.label_model")
+        if model is None:
+            yield left_out("label_errors", looked_for="wrong labels", library="cleanlab")
+            return
+        judged = self._judged(setting)
+        if len({row.label for row in judged}) < 2:
+            return
+        # Typed here, because the module is imported by its name.
+        suspects: Callable[[Sequence[str], Sequence[str]], Sequence[Suspect]] = model.suspects
+        found = suspects([row.asked for row in judged], [row.label for row in judged])
+        if found:
+            yield self._finding(judged, found)
+
+    def _judged(self, setting: Setting) -> list["_Labelled"]:
+        """The rows that are judged, read again: all, or a sample of many; those of labels with enough rows."""
+        chosen: Sequence[int] = range(len(self._lines))
+        if len(chosen) > MOST_ROWS:
+            chosen = sorted(random.Random(0).sample(chosen, MOST_ROWS))  # noqa: S311 - no secret
+        rereader = Rereader(setting.path)
+        try:
+            rows = [_labelled(self._lines[index], rereader.at(self._starts[index]).row) for index in chosen]
+        finally:
+            rereader.close()
+        counts = Counter(row.label for row in rows)
+        return [row for row in rows if counts[row.label] >= LEAST_ROWS]
+
+    def _finding(self, judged: Sequence["_Labelled"], found: Sequence[Suspect]) -> Finding:
+        doubted = [(judged[suspect.index], suspect) for suspect in found]
+        share = len(found) / len(judged)
+        told = "; ".join(
+            f"line {row.line}: {row.label!r}, perhaps {suspect.suggested!r}"
+            for row, suspect in doubted[:_TOLD]
+        )
+        sampled = "" if len(judged) == len(self._lines) else f" of {len(judged):,} that were judged"
+        listed: list[Json] = [
+            [row.line, row.label, suspect.suggested, round(suspect.probability, 3)]
+            for row, suspect in doubted[:_LISTED]
+        ]
+        return Finding(
+            name="label_errors",
+            level="warning" if share > USUAL_SHARE else "note",
+            what=f"{len(found):,} labels{sampled} ({share:.1%}) may be wrong: rows with such words have others ({told})",
+            count=len(found),
+            lines=first_lines(row.line for row, _ in doubted[:SHOWN_LINES]),
+            why="what is labelled wrongly is learned wrongly, and judged wrongly where it is held back",
+            remedy="read them, the most doubtful first (the JSON report lists them), and correct those that are wrong: about half were "
+            "where this was tried",
+            figures={"share": share, "judged": len(judged), "suspects": listed},
+        )
+
+
+@record
+class _Labelled:
+    line: int
+    asked: str
+    label: str
+
+
+def _labelled(line: int, row: Json) -> _Labelled:
+    example = example_of(line, row)
+    return _Labelled(line=line, asked=prompt_of(example), label=form_of_text(answer_of(example) or ""))
