@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from harness.dataset.billing import (
@@ -12,16 +13,18 @@ from harness.dataset.billing import (
     default_multiplier,
 )
 from harness.dataset.cost import price_of, retirement
+from harness.dataset.engines import ONE_PROCESS, Engine
 from harness.dataset.examples import example_of
 from harness.dataset.findings import Finding
 from harness.dataset.formats import FormatTally
 from harness.dataset.leaks import SuitePrompt, suite_leaks, validation_leaks
 from harness.dataset.lengths import LengthTally
 from harness.dataset.limits import example_limit
-from harness.dataset.lines import Line, Progress, read_lines
+from harness.dataset.lines import Line
 from harness.dataset.quality.balance import BalanceTally
 from harness.dataset.quality.dirt import DirtTally
 from harness.dataset.quality.labels import LabelsTally
+from harness.dataset.quality.language import LanguageTally
 from harness.dataset.quality.refusals import RefusalsTally
 from harness.dataset.quality.repeats import RepeatsTally
 from harness.dataset.report import DatasetReport, TrainingCost
@@ -40,6 +43,7 @@ QUALITY: Mapping[str, Callable[[], Tally]] = {
     "balance": BalanceTally,
     "labels": LabelsTally,
     "dirt": DirtTally,
+    "language": LanguageTally,
 }
 
 
@@ -78,7 +82,7 @@ def check_file(
     valid: Path | None = None,
     suites: Sequence[SuitePrompt] = (),
     expected_refusals: float | None = None,
-    progress: Progress | None = None,
+    engine: Engine = ONE_PROCESS,
 ) -> DatasetReport:
     """Check a training file, and its validation file, for a job on `model`.
 
@@ -88,19 +92,20 @@ def check_file(
         valid: The validation file of the same job.
         suites: What the suites ask, which must not be trained on.
         expected_refusals: The share of refusals expected in production, 0..1.
-        progress: Told bytes read and bytes in all.
+        engine: Who reads the files; the report is the same whoever does.
 
     Raises:
         UsageError: A file is not there or cannot be read.
+        StorageError: Who was to read a part of it is gone.
     """
     setting = Setting(
         path=path, model=model, example_limit=example_limit(model), expected_refusals=expected_refusals
     )
-    tallies = tally_file(path, model=model, progress=progress)
+    tallies = tally_file(path, model=model, engine=engine)
     leaks = list(suite_leaks(tallies.repeats, suites, path=path)) if suites else []
     if valid is None:
         return _report(tallies, setting, more=[*retirement(model), *leaks], valid=None)
-    held = tally_file(valid, model=model)
+    held = tally_file(valid, model=model, engine=engine)
     leaks += validation_leaks(tallies.repeats, held.repeats, paths=(path, valid))
     other = _report(
         held, replace(setting, path=valid, fewest_examples=1, expected_refusals=None), more=[], valid=None
@@ -108,10 +113,19 @@ def check_file(
     return _report(tallies, setting, more=[*retirement(model), *leaks], valid=other)
 
 
-def tally_file(path: Path, *, model: str, progress: Progress | None = None) -> Tallies:
-    """One reading of a file, every tally fed."""
+def tally_file(path: Path, *, model: str, engine: Engine = ONE_PROCESS) -> Tallies:
+    """Every tally of a file, which is read once."""
+    parts = engine.parts(path, partial(tally_lines, model=model))
+    tallies = next(parts, Tallies())
+    for part in parts:
+        tallies.merge(part)
+    return tallies
+
+
+def tally_lines(lines: Iterable[Line], *, model: str) -> Tallies:
+    """Every tally of a file's lines, or of those of a part."""
     tallies = Tallies()
-    for row in seen_rows(read_lines(path, progress=progress), model=model):
+    for row in seen_rows(lines, model=model):
         tallies.add(row)
     return tallies
 
