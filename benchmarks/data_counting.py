@@ -27,6 +27,12 @@ def official(path: Path, encoding: str) -> int:
     return sum(count_row(row, lambda text: len(encoder.encode(text))).total for row in rows)
 
 
+def resident() -> float:
+    """The most memory this process had at one time, in MB. The kernel's `ru_maxrss` would count its parent's before it started."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) * 1024 / 1e6
+
+
 def seconds(work: Callable[[], int]) -> tuple[float, int]:
     started = time.process_time()
     value = work()

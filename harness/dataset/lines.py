@@ -5,10 +5,13 @@ UTF-8 with or without a byte order mark, any line ends, blank lines, no final ne
 
 import gzip
 import json
+import os
 import shutil
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -49,22 +52,53 @@ class Line:
     whole_file: bool = False
 
 
+@record
+class Span:
+    """Whole lines of a plain file: its bytes from `start` up to `stop` (None: its end), the first of them line `first_line`."""
+
+    start: int
+    stop: int | None
+    first_line: int
+
+
+_WHOLE = Span(start=0, stop=None, first_line=1)
+
+
 Progress = Callable[[int, int], None]
 """Told the bytes read so far and the bytes in all, both of the file as it lies on disk."""
 
 
-def read_lines(path: Path, *, progress: Progress | None = None) -> Iterator[Line]:
-    """The lines of a file, each parsed; blank ones are left out but counted.
+def read_lines(path: Path, *, span: Span | None = None, progress: Progress | None = None) -> Iterator[Line]:
+    """The lines of a file, or of a span of it, each parsed; blank ones are left out but counted.
 
     Raises:
         UsageError: The file is not there, cannot be read, or its gzip is broken.
     """
-    for raw in raw_lines(path, progress=progress):
+    return _lines(raw_lines(path, span=span, progress=progress))
+
+
+def lines_of(data: bytes, span: Span) -> Iterator[Line]:
+    """The lines of a span, as `read_lines` reads them, from its bytes."""
+    return _lines(_numbered(BytesIO(data), span))
+
+
+def _lines(raw_lines: Iterable["RawLine"]) -> Iterator[Line]:
+    for raw in raw_lines:
         if raw.number == 1 and (fault := _whole_file_fault(raw.text)):
             yield Line(number=1, size=len(raw.text), fault=fault, whole_file=True)
             return
         if raw.text:
             yield parsed(raw)
+
+
+def is_wrong_as_a_whole(path: Path) -> bool:
+    """Whether the first line says that no further one need be read.
+
+    Raises:
+        UsageError: The file is not there, cannot be read, or its gzip is broken.
+    """
+    first = next(read_lines(path), None)
+    return first is not None and first.whole_file
 
 
 @record
@@ -76,28 +110,51 @@ class RawLine:
     text: bytes
 
 
-def raw_lines(path: Path, *, progress: Progress | None = None) -> Iterator[RawLine]:
+def raw_lines(path: Path, *, span: Span | None = None, progress: Progress | None = None) -> Iterator[RawLine]:
     """Every line, blank ones too.
 
     Raises:
         UsageError: The file is not there, cannot be read, or its gzip is broken.
     """
+    with reading(path) as file:
+        total = os.fstat(file.fileno()).st_size
+        if span:
+            file.seek(span.start)
+        opened, part = (file, span) if span else (unpacked(file), _WHOLE)
+        for read, raw in enumerate(_numbered(opened, part), start=1):
+            if read % _PROGRESS_LINES == 0 and progress:
+                progress(file.tell(), total)
+            yield raw
+        if progress:
+            progress(total, total)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[BinaryIO]:
+    """A file's bytes as they lie on disk; whatever goes wrong with them is told as one kind of error.
+
+    Raises:
+        UsageError: The file is not there, cannot be read, or its gzip is broken.
+    """
     try:
-        total = path.stat().st_size
         with path.open("rb") as file:
-            start = 0
-            for number, (line, size) in enumerate(_bounded(unpacked(file)), start=1):
-                if number % _PROGRESS_LINES == 0 and progress:
-                    progress(file.tell(), total)
-                text = (line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line).strip()
-                yield RawLine(number=number, start=start, text=text)
-                start += size
-            if progress:
-                progress(total, total)
+            yield file
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         remedy = "give the path of a JSONL file, plain or gzipped"
         raise UsageError(f"{path}: {reason}", remedy=remedy) from error
+
+
+def _numbered(file: BinaryIO, span: Span) -> Iterator[RawLine]:
+    """The lines of a span, from a file that stands at its beginning."""
+    start, number = span.start, span.first_line
+    for line, size in _bounded(file):
+        text = line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
+        yield RawLine(number=number, start=start, text=text.strip())
+        start += size
+        number += 1
+        if start == span.stop:
+            return
 
 
 def unpacked(file: BinaryIO) -> BinaryIO:

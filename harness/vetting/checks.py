@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.dataset import DatasetReport, SuitePrompt, check_file
+from harness.dataset.engines import ONE_PROCESS, Engine
 from harness.dataset.examples import text_of
-from harness.dataset.lines import Progress
 from harness.errors import UsageError
 from harness.evals import find_suites, load_suite
 
@@ -17,7 +17,7 @@ def check_dataset(
     valid: Path | str | None = None,
     suites: Path | str | None = None,
     expected_refusals: float | None = None,
-    progress: Progress | None = None,
+    engine: Engine = ONE_PROCESS,
 ) -> DatasetReport:
     """Check a training file before a job on `model` is paid for.
 
@@ -27,7 +27,7 @@ def check_dataset(
         valid: The validation file of the same job.
         suites: A suite file or a folder of them: what they ask must not be trained on.
         expected_refusals: The share of refusals expected in production, 0..1.
-        progress: Told bytes read and bytes in all.
+        engine: Who reads the files; the report is the same whoever does.
 
     Raises:
         UsageError: A file is not there or cannot be read.
@@ -39,7 +39,7 @@ def check_dataset(
         valid=Path(valid) if valid is not None else None,
         suites=tuple(_prompts(Path(suites))) if suites is not None else (),
         expected_refusals=expected_refusals,
-        progress=progress,
+        engine=engine,
     )
 
 
