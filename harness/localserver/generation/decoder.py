@@ -95,3 +95,6 @@ class Backend(Protocol):
         Raises:
             StorageError: The fine-tune cannot be read or does not fit.
         """
+
+    def rest(self) -> None:
+        """Nobody has asked for a while: let go of what can be made again in a moment. Called on any worker's thread."""

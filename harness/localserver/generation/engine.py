@@ -138,15 +138,14 @@ class Engine:
 
     def _work(self, worker: int) -> None:
         torch.set_num_threads(self._backend.threads_each)
-        while first := self._line.first(worker):
+        while first := self._line.first(worker, rest=self._backend.rest):
             try:
-                decoder = self._backend.decoder(first.adapter)
+                # Kept in no variable: what a decoder holds is to be free when its last answer is given.
+                self._serve(worker, self._backend.decoder(first.adapter), first.adapter)
             except HarnessError as error:
                 _fail(self._line.withdraw(first.adapter), error)
             except Exception as error:  # noqa: BLE001 - the edge of these requests, as in _serve
                 _fail(self._line.withdraw(first.adapter), _broken(error))
-            else:
-                self._serve(worker, decoder, first.adapter)
 
     def _serve(self, worker: int, decoder: Decoder, adapter: Path | None) -> None:
         """Answer what is waiting for a model until nothing is."""

@@ -86,6 +86,10 @@ class LeanBackend:
         """Processor threads each of them computes with."""
         return self._crew.threads_each
 
+    def rest(self) -> None:
+        """Keep the base alone: a fine-tune is merged again in half a second."""
+        self._networks.rest()
+
     def decoder(self, adapter: Path | None) -> "LeanDecoder":
         """A decoder of the fine-tune in this folder, or of the base model.
 

@@ -17,6 +17,8 @@ _BURST_S = 0.01
 _LONGEST_BURST_S = 0.05
 # When a request for another model has waited this long, batches stop taking in new rows and so come to an end.
 _PATIENCE_S = 5.0
+# When nobody has asked for this long, what can be made again in a moment is let go.
+REST_AFTER_S = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,16 +53,19 @@ class Line:
             self._waiting.append(waiting)
             self._changed.notify_all()
 
-    def first(self, worker: int) -> Waiting | None:
+    def first(self, worker: int, *, rest: Callable[[], None]) -> Waiting | None:
         """For a worker without rows: the request that has waited longest, or None when the line is closed.
 
-        Waits until there is one, and until the burst it came in is over.
+        Waits until there is one, and until the burst it came in is over. Calls `rest` once when that takes long.
         """
+        rested = False
         with self._changed:
             self._free.add(worker)
             while not self._closed:
                 if not self._waiting:
-                    self._changed.wait()
+                    if not self._changed.wait(None if rested else REST_AFTER_S) and not self._waiting:
+                        rest()
+                        rested = True
                     continue
                 limit = time.monotonic() + _LONGEST_BURST_S
                 while self._changed.wait(_BURST_S) and time.monotonic() < limit:

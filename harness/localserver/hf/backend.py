@@ -69,6 +69,9 @@ class HfBackend:
         """Processor threads it computes with."""
         return self._threads
 
+    def rest(self) -> None:
+        """Nothing: fine-tunes are small beside the model, and are not merged into it."""
+
     def decoder(self, adapter: Path | None) -> Decoder:
         """A decoder of the fine-tune in this folder, or of the base model.
 

@@ -59,6 +59,13 @@ class Networks:
             self._merged.move_to_end(key)
             return self._merged[key]
 
+    def rest(self) -> None:
+        """Keep the base alone."""
+        with self._making:
+            self._merged.clear()
+            self._gguf.release()
+        release_memory()
+
     def _read_base(self) -> Network:
         network = read_network(self._gguf, dtype=self._dtype, device=self._device)
         if self._device.type == "cpu":

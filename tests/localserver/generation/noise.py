@@ -55,6 +55,9 @@ class NoisyBackend:
         self._likely = likely
         self.decoders: list[NoisyDecoder] = []
 
+    def rest(self) -> None:
+        pass
+
     def decoder(self, adapter: Path | None) -> NoisyDecoder:
         assert adapter is None
         self.decoders.append(NoisyDecoder(self.tokens.size, seed=len(self.decoders), likely=self._likely))

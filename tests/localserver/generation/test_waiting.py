@@ -1,3 +1,4 @@
+import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -5,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import EndpointError
+from harness.localserver.generation import waiting as module
 from harness.localserver.generation.batch import Prompt
 from harness.localserver.generation.sampling import Manner
 from harness.localserver.generation.waiting import Line, Waiting
@@ -24,13 +26,17 @@ def line_of(*requests: Waiting, workers: int = 2) -> Line:
     return line
 
 
+def restless() -> None:
+    raise AssertionError("there is work")
+
+
 def fits_all(_prompts: Sequence[Prompt]) -> bool:
     return True
 
 
 def test_who_came_first_is_first() -> None:
     requests = [waiting(TUNED), waiting(), waiting(TUNED)]
-    assert line_of(*requests).first(0) is requests[0]
+    assert line_of(*requests).first(0, rest=restless) is requests[0]
 
 
 def test_two_free_workers_share() -> None:
@@ -89,6 +95,19 @@ def test_withdrawn_requests_are_gone() -> None:
 def test_closed_line_takes_nobody_in() -> None:
     line = line_of(waiting())
     assert len(line.close()) == 1
-    assert line.first(0) is None
+    assert line.first(0, rest=restless) is None
     with pytest.raises(EndpointError, match="shutting down"):
         line.join(waiting())
+
+
+def test_a_worker_nobody_asks_rests_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REST_AFTER_S", 0.001)
+    line = Line(workers=1)
+    rests: list[bool] = []
+
+    def rest() -> None:
+        rests.append(True)
+        threading.Timer(0.05, line.close).start()
+
+    assert line.first(0, rest=rest) is None
+    assert rests == [True]

@@ -1,3 +1,4 @@
+import weakref
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,10 @@ def test_deleted_fine_tune_is_gone(networks: Networks, tmp_path: Path) -> None:
     (folder / "adapter_config.json").unlink()
     with pytest.raises(StorageError, match="there is no fine-tuned model"):
         networks.network(folder)
+
+
+def test_at_rest_only_the_base_is_kept(networks: Networks, tmp_path: Path) -> None:
+    base, tuned = networks.network(None), weakref.ref(networks.network(write_adapter(tmp_path / "a")))
+    networks.rest()
+    assert tuned() is None
+    assert networks.network(None) is base
