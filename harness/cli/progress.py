@@ -12,6 +12,15 @@ WIDTH = 24
 
 def bytes_done(what: str) -> Callable[[int, int], None]:
     """A function to be told bytes done and bytes in all, which draws a bar with the time that is left."""
+    return _bar(what, lambda done, total: f"{done / 1e6:.0f} of {total / 1e6:.0f} MB")
+
+
+def answers_done(what: str) -> Callable[[int, int], None]:
+    """As `bytes_done`, told answers that came and answers in all."""
+    return _bar(what, lambda done, total: f"{done:,} of {total:,}")
+
+
+def _bar(what: str, amount: Callable[[int, int], str]) -> Callable[[int, int], None]:
     started = time.monotonic()
     drawn = 0.0
 
@@ -27,7 +36,7 @@ def bytes_done(what: str) -> Callable[[int, int], None]:
         share = done / total if total else 1.0
         left_s = (now - started) * (1 - share) / share if share else 0.0
         bar = "#" * round(WIDTH * share)
-        line = f"\r{what} [{bar:<{WIDTH}}] {done / 1e6:.0f} of {total / 1e6:.0f} MB, {left_s:.0f} s left "
+        line = f"\r{what} [{bar:<{WIDTH}}] {amount(done, total)}, {left_s:.0f} s left "
         print(line, end="\r\033[K" if finished else "", flush=True, file=sys.stderr)
 
     return told
