@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.cli.distillation import add_distill
 from harness.cli.progress import bytes_done
 
 if TYPE_CHECKING:
@@ -25,12 +26,13 @@ OFFICIAL_ENCODING = "cl100k_base"
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """The command group `data`."""
-    group = commands.add_parser("data", help="training data: check, count, price, convert, split")
+    group = commands.add_parser("data", help="training data: check, count, price, convert, split, distill")
     actions = group.add_subparsers(required=True, metavar="ACTION")
     _add_check(actions)
     _add_convert(actions)
     _add_split(actions)
     _add_subset(actions)
+    add_distill(actions)
 
 
 def _add_check(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
