@@ -4,6 +4,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 
 from harness.dataset.findings import SHOWN_LINES, Finding
+from harness.dataset.histograms import Histogram, histogram
 from harness.dataset.official import Distribution, distribution
 from harness.dataset.tallies import SeenRow, Setting
 
@@ -45,12 +46,16 @@ class LengthTally:
 
     def distributions(self) -> dict[str, Distribution]:
         """The official script's figures of rows, answers and messages; empty for a file without examples."""
-        columns: dict[str, Sequence[int]] = {
-            "messages": self.messages,
-            "tokens": self.script,
-            "answer_tokens": self.answers,
-        }
-        return {name: distribution(values) for name, values in columns.items() if values}
+        return {name: distribution(values) for name, values in self._columns() if values}
+
+    def histograms(self) -> dict[str, Histogram]:
+        """The same as bars, by the same names."""
+        return {name: histogram(values) for name, values in self._columns() if values}
+
+    def _columns(self) -> Iterator[tuple[str, Sequence[int]]]:
+        yield "messages", self.messages
+        yield "tokens", self.script
+        yield "answer_tokens", self.answers
 
     def findings(self, setting: Setting) -> Iterator[Finding]:
         """Rows longer than the model's limit for one example."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from harness.dataset.findings import Finding
 from harness.dataset.formats import FormatError
+from harness.dataset.histograms import Histogram
 from harness.dataset.official import Distribution
 from harness.dataset.shapes import Form
 from harness.records import record
@@ -25,6 +26,15 @@ class TrainingCost:
 
 
 @record
+class RefusalShare:
+    """How many of the written answers refuse, and the share (0..1) expected in production where somebody said it."""
+
+    answers: int
+    refusals: int
+    expected: float | None
+
+
+@record
 class DatasetReport:
     """A checked file.
 
@@ -38,7 +48,10 @@ class DatasetReport:
         errors: The first mistakes of rows, in file order, and `error_counts` of all of them by category.
         warnings: What a job would refuse about the file as a whole, cut, or bill for nothing.
         findings: What is wrong with the data itself.
-        tokens: Distributions of messages, tokens and answer tokens a row, as the official script takes them.
+        tokens: Distributions of messages, tokens and answer tokens a row, as the official script takes them, and
+            `histograms` of the same.
+        labels: How often each label occurs, the most frequent first; empty where answers are no labels.
+        refusals: None where no row has a written answer.
         script_tokens: The official script's tokens of one epoch, in the model's own encoding and without a limit.
         billed_tokens: What one epoch bills, each row cut at `example_limit`.
         epochs: What the provider chooses when the job leaves it open, as `batch_size` and `learning_rate_multiplier`.
@@ -56,6 +69,9 @@ class DatasetReport:
     warnings: tuple[Finding, ...]
     findings: tuple[Finding, ...]
     tokens: Mapping[str, Distribution]
+    histograms: Mapping[str, Histogram]
+    labels: Mapping[str, int]
+    refusals: RefusalShare | None
     script_tokens: int
     billed_tokens: int
     example_limit: int | None

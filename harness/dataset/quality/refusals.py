@@ -12,6 +12,7 @@ from scipy.stats import binomtest
 
 from harness.dataset.examples import answer_of
 from harness.dataset.findings import Finding, first_lines
+from harness.dataset.report import RefusalShare
 from harness.dataset.tallies import SeenRow, Setting
 from harness.texts import read_refusal
 
@@ -41,6 +42,12 @@ class RefusalsTally:
         """Take in the next part."""
         self._answered += later._answered
         self._refused.extend(later._refused)
+
+    def share(self, expected: float | None) -> RefusalShare | None:
+        """How many answers refuse; None where no row has a written answer."""
+        if not self._answered:
+            return None
+        return RefusalShare(answers=self._answered, refusals=len(self._refused), expected=expected)
 
     def findings(self, setting: Setting) -> Iterator[Finding]:
         """The share of refusals against the one that is expected."""
