@@ -27,7 +27,7 @@ from harness.dataset.quality.labels import LabelsTally
 from harness.dataset.quality.language import LanguageTally
 from harness.dataset.quality.refusals import RefusalsTally
 from harness.dataset.quality.repeats import RepeatsTally
-from harness.dataset.report import DatasetReport, TrainingCost
+from harness.dataset.report import DatasetReport, RefusalShare, TrainingCost
 from harness.dataset.rows import row_problems
 from harness.dataset.tallies import SeenRow, Setting, Tally
 from harness.dataset.tokens import encoding_for
@@ -175,6 +175,9 @@ def _report(
         warnings=(*formats.findings(setting), *lengths.findings(setting), *more),
         findings=tuple(found for tally in quality for found in tally.findings(setting)),
         tokens=lengths.distributions(),
+        histograms=lengths.histograms(),
+        labels=_labels(tallies),
+        refusals=_refusals(tallies, setting),
         script_tokens=sum(lengths.script),
         billed_tokens=billed,
         example_limit=setting.example_limit,
@@ -184,6 +187,16 @@ def _report(
         cost=_cost(lengths, setting.model, billed=billed * epochs),
         valid=valid,
     )
+
+
+def _labels(tallies: Tallies) -> Mapping[str, int]:
+    balance = tallies.quality.get("balance")
+    return balance.labels() if isinstance(balance, BalanceTally) else {}
+
+
+def _refusals(tallies: Tallies, setting: Setting) -> RefusalShare | None:
+    refusals = tallies.quality.get("refusals")
+    return refusals.share(setting.expected_refusals) if isinstance(refusals, RefusalsTally) else None
 
 
 def _cost(lengths: LengthTally, model: str, *, billed: int) -> TrainingCost:
