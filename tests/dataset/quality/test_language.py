@@ -56,7 +56,7 @@ def language_findings(
         ("متى يصل الطرد الخاص بي؟", "Arabic"),
         ("Πότε θα φτάσει το δέμα;", "Greek"),
         ("Wann kommt das Päckchen?", "Latin"),
-        ("我的 iPhone 15 Pro 订单在 Amazon 上什么时候发货呢", "Chinese"),
+        ("请问我的 iPhone 15 Pro 订单在 Amazon 上什么时候发货呢", "Chinese"),
         ("用 `SELECT name FROM customers WHERE id = 3` 就可以查到", "Chinese"),
         ("见 https://example.org/a/very/long/address/of/a/page 这里有所有内容", "Chinese"),
         ("ok", None),
