@@ -23,6 +23,7 @@ from harness.dataset.limits import example_limit
 from harness.dataset.lines import Line
 from harness.dataset.quality.balance import BalanceTally
 from harness.dataset.quality.dirt import DirtTally
+from harness.dataset.quality.grounding import GroundingTally
 from harness.dataset.quality.labels import LabelsTally
 from harness.dataset.quality.language import LanguageTally
 from harness.dataset.quality.refusals import RefusalsTally
@@ -44,6 +45,7 @@ QUALITY: Mapping[str, Callable[[], Tally]] = {
     "labels": LabelsTally,
     "dirt": DirtTally,
     "language": LanguageTally,
+    "grounding": GroundingTally,
 }
 
 
