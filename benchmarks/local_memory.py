@@ -4,7 +4,7 @@
 
 Measured is resident memory (RSS) summed over the server and everything it has started, every tenth of a second; pages that
 two processes share are so counted twice. Beside it stands the proportional set (PSS), which counts them once. Idle is what is
-left a few seconds after the work. Linux only: the figures are read from /proc.
+left when nobody has asked for so long that the engine lets go of what it can make again. Linux only: the figures are read from /proc.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from pathlib import Path
 from openai import OpenAI
 
 from harness.localserver import start
+from harness.localserver.generation.waiting import REST_AFTER_S
 
 ROOT = Path(__file__).parent.parent
 DATA = ROOT / "fixtures" / "support"
@@ -30,8 +31,8 @@ DATA = ROOT / "fixtures" / "support"
 IDLE_LIMIT, TRAINING_LIMIT = 10**9, 4 * 10**9
 ANSWERS, ANSWER_TOKENS = 32, 64
 SAMPLE_S = 0.1
-# How long the server is left alone before it counts as idle.
-SETTLE_S = 3.0
+# How long the server is left alone before it counts as idle: until the engine has let go of merged fine-tunes.
+SETTLE_S = REST_AFTER_S + 3.0
 POLL_S = 1.0
 TRAINING_TIMEOUT_S = 1800.0
 FINISHED = {"succeeded", "failed", "cancelled"}
