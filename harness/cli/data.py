@@ -11,6 +11,7 @@ from harness.cli.progress import bytes_done
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from harness.dataset.engines import Engine
     from harness.dataset.partition import Partition
     from harness.report.text import Line
 
@@ -62,6 +63,23 @@ def _add_check(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         const="2024",
         help="print what OpenAI's own check script prints, in this edition (default 2024)",
     )
+    check.add_argument(
+        "--workers",
+        type=_count,
+        metavar="N",
+        help="processes that read the file (default: one, every core for large files)",
+    )
+    check.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="who reads the file (default: this machine)",
+    )
+    check.add_argument(
+        "--ray-address",
+        metavar="ADDRESS",
+        help="the Ray cluster's (default: the running one, or a local one)",
+    )
     check.set_defaults(command=check_command)
 
 
@@ -103,6 +121,14 @@ def _add_part_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="what was written, with digests, as JSON")
 
 
+def _count(text: str) -> int:
+    """A count for argparse, which tells what is wrong with it."""
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a count from 1 on")
+    return count
+
+
 def _share(text: str) -> float:
     """A share for argparse, which tells what is wrong with it."""
     share = float(text)
@@ -113,7 +139,6 @@ def _share(text: str) -> float:
 
 def check_command(options: argparse.Namespace) -> int:
     """Check a file; the exit status says whether a job would take it."""
-    from harness.report.training_data import dataset_text
     from harness.serial import to_json
     from harness.vetting import check_dataset
 
@@ -125,13 +150,40 @@ def check_command(options: argparse.Namespace) -> int:
         valid=options.valid,
         suites=options.suites,
         expected_refusals=options.expect_refusals,
-        progress=bytes_done("reading"),
+        engine=_engine(options),
     )
     if options.json:
         print(to_json(report, indent=1))
     else:
+        # Only now: the page's libraries take more memory than a check.
+        from harness.report.training_data import dataset_text
+
         _write(dataset_text(report))
     return 0 if report.is_fit else 1
+
+
+def _engine(options: argparse.Namespace) -> "Engine":
+    """Who reads the file, by the flags."""
+    from harness.dataset.engines import Processes
+    from harness.errors import UsageError
+
+    progress = bytes_done("reading")
+    if options.engine == "local":
+        if options.ray_address:
+            raise UsageError("--ray-address without --engine ray", remedy="add --engine ray")
+        return Processes(workers=options.workers, progress=progress)
+    if options.workers:
+        raise UsageError(
+            "--workers with --engine ray", remedy="leave it out: Ray uses every core of its cluster"
+        )
+    try:
+        from harness.dataset.engines.cluster import RayCluster
+    except ImportError as error:
+        raise UsageError(
+            f"--engine ray needs Ray, which is not installed: {error}",
+            remedy='python -m pip install "finetune-harness[ray]"',
+        ) from error
+    return RayCluster(address=options.ray_address, progress=progress)
 
 
 def _official(options: argparse.Namespace) -> int:

@@ -123,9 +123,9 @@ def _part_text(part: Mapping[str, Json]) -> str:
 
 def _answer_place(example: Example) -> int:
     """Where the last learned assistant message stands; past the end where there is none."""
-    places = [
-        place
-        for place, message in enumerate(example.messages)
-        if message.get("role") == "assistant" and message.get("weight") != 0
-    ]
-    return places[-1] if places else len(example.messages)
+    places = range(len(example.messages) - 1, -1, -1)
+    return next((place for place in places if _is_learned(example.messages[place])), len(example.messages))
+
+
+def _is_learned(message: Message) -> bool:
+    return message.get("role") == "assistant" and message.get("weight") != 0

@@ -5,7 +5,8 @@ found .998 of them at a precision of .94, the rest being texts that are alike by
 64 bytes, so that a file's sketches fit in memory whatever its size; texts are fetched again only to be compared.
 """
 
-from collections.abc import Callable, Iterator
+from array import array
+from collections.abc import Callable, Iterator, MutableSequence, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
@@ -23,73 +24,106 @@ LEAST_RATIO = 85.0
 # Within a bucket of texts that look alike each is compared with at most so many groups found in it before, so that boilerplate
 # shared by thousands of texts costs no thousands of comparisons each.
 _MOST_EXEMPLARS = 8
-# Characters of a text hashed at a time: 64 permutations of them take 8 MB.
-_BLOCK_CHARACTERS = 16_384
+# Characters hashed at a time: 64 permutations of them take 2 MB, what a processor has at hand.
+_BLOCK_CHARACTERS = 8_192
 _COMPARED_CHARACTERS = 20_000
-_KEPT_TEXTS = 4096
+# Texts that wait to be hashed together, and those kept while they are compared with others.
+_WAITING_TEXTS = 1024
+_WAITING_CHARACTERS = 2**20
+_KEPT_TEXTS = 512
 
-_Integers = npt.NDArray[np.uint64]
+_Integers = npt.NDArray[np.uint32]
 _GENERATOR = np.random.Generator(np.random.PCG64(7))
-_FACTORS: _Integers = _GENERATOR.integers(1, 2**63, PERMUTATIONS, dtype=np.uint64) * np.uint64(2) + np.uint64(
-    1
-)
-_OFFSETS: _Integers = _GENERATOR.integers(0, 2**63, PERMUTATIONS, dtype=np.uint64)
-_BAND_FACTORS: _Integers = _GENERATOR.integers(1, 2**63, PERMUTATIONS // BANDS, dtype=np.uint64) | np.uint64(
-    1
-)
-_BASE = np.uint64(0x9E3779B97F4A7C15)
-_POWERS: _Integers = np.array(
-    [pow(int(_BASE), power, 2**64) for power in range(SHINGLE_CHARACTERS)], dtype=np.uint64
-)
+
+
+def _odd(count: int) -> _Integers:
+    return _GENERATOR.integers(0, 2**32, count, dtype=np.uint32) | np.uint32(1)
+
+
+_PLACES = _odd(SHINGLE_CHARACTERS)
+_FACTORS = _odd(PERMUTATIONS)[:, None]
+_OFFSETS: _Integers = _GENERATOR.integers(0, 2**32, (PERMUTATIONS, 1), dtype=np.uint32)
+_BAND_FACTORS: npt.NDArray[np.uint64] = (
+    _GENERATOR.integers(0, 2**63, (1, PERMUTATIONS // BANDS, 1), dtype=np.uint64) * np.uint64(2)
+) | np.uint64(1)
 _HIGH = np.uint64(32)
 
 
 def form_of_text(text: str) -> str:
     """What is compared: without case, form variants and runs of white space."""
-    return " ".join(fold(text).split())
+    return fold(text)
 
 
-def sketch(text: str) -> npt.NDArray[np.uint32]:
-    """The band hashes (16,) of a text; texts that are nearly the same share some of them."""
-    hashes = _shingle_hashes(form_of_text(text))
-    least = np.full(PERMUTATIONS, np.iinfo(np.uint64).max, dtype=np.uint64)
-    for start in range(0, len(hashes), _BLOCK_CHARACTERS):
-        block = hashes[start : start + _BLOCK_CHARACTERS, None]
-        np.minimum(least, ((block * _FACTORS + _OFFSETS) >> _HIGH).min(axis=0), out=least)
-    bands = (least.reshape(BANDS, -1) * _BAND_FACTORS).sum(axis=1, dtype=np.uint64)
-    hashed: npt.NDArray[np.uint32] = (bands * _BASE >> _HIGH).astype(np.uint32)
-    return hashed
+def sketches_of(forms: Sequence[str]) -> _Integers:
+    """The band hashes (texts, 16) of texts in their compared form; texts that are nearly the same share some of them."""
+    padded = [form.ljust(SHINGLE_CHARACTERS) for form in forms]
+    least = np.empty((PERMUTATIONS, len(padded)), dtype=np.uint32)
+    first = 0
+    while first < len(padded):
+        last, size = first + 1, len(padded[first])
+        while last < len(padded) and size + len(padded[last]) <= _BLOCK_CHARACTERS:
+            size += len(padded[last])
+            last += 1
+        least[:, first:last] = _least_hashes(padded[first:last])
+        first = last
+    bands = least.reshape(BANDS, PERMUTATIONS // BANDS, len(padded)).astype(np.uint64) * _BAND_FACTORS
+    return (bands.sum(axis=1, dtype=np.uint64) >> _HIGH).astype(np.uint32).T
+
+
+def _least_hashes(texts: Sequence[str]) -> _Integers:
+    """The least hash (permutations, texts) of each text's shingles, from each permutation."""
+    hashes = _shingle_hashes("".join(texts))
+    ends = np.cumsum([len(text) for text in texts])
+    if len(texts) == 1 and len(hashes) > _BLOCK_CHARACTERS:
+        blocks = [
+            hashes[start : start + _BLOCK_CHARACTERS] for start in range(0, len(hashes), _BLOCK_CHARACTERS)
+        ]
+        alone = [(block * _FACTORS + _OFFSETS).min(axis=1, keepdims=True) for block in blocks]
+        return np.concatenate(alone, axis=1).min(axis=1, keepdims=True)
+    # Between two texts stand the shingles that have a part of each: every second segment, left out.
+    cuts = np.empty(2 * len(texts) - 1, dtype=np.intp)
+    cuts[0::2] = ends - [len(text) for text in texts]
+    cuts[1::2] = ends[:-1] - (SHINGLE_CHARACTERS - 1)
+    permuted = hashes * _FACTORS
+    permuted += _OFFSETS
+    return np.minimum.reduceat(permuted, cuts, axis=1)[:, ::2]
 
 
 def _shingle_hashes(text: str) -> _Integers:
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(
-        np.uint64
-    ) + np.uint64(1)
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     count = len(codes) - SHINGLE_CHARACTERS + 1
-    if count < 1:
-        return np.array([(codes * _POWERS[: len(codes)]).sum(dtype=np.uint64)], dtype=np.uint64)
-    hashes = np.zeros(count, dtype=np.uint64)
-    for place, power in enumerate(_POWERS):
-        hashes += codes[place : place + count] * power
-    hashes ^= hashes >> _HIGH
-    hashes *= _BASE
+    hashes = np.zeros(count, dtype=np.uint32)
+    for place, factor in enumerate(_PLACES):
+        hashes += codes[place : place + count] * factor
+    # Finishing steps of MurmurHash3: every bit of a sum comes to depend on all of it.
+    hashes ^= hashes >> np.uint32(16)
+    hashes *= np.uint32(0x85EBCA6B)
+    hashes ^= hashes >> np.uint32(13)
+    hashes *= np.uint32(0xC2B2AE35)
+    hashes ^= hashes >> np.uint32(16)
     return hashes
 
 
 class Sketches:
-    """The sketches of many texts, numbered from 0 in the order they were added."""
+    """The sketches of many texts, numbered from 0 in the order they were added: 64 bytes each."""
 
     def __init__(self) -> None:
-        self._blocks: list[npt.NDArray[np.uint32]] = []
-        self._fresh: list[npt.NDArray[np.uint32]] = []
+        self._blocks: list[_Integers] = []
+        self._waiting: list[str] = []
+        self._waiting_characters = 0
 
     def __len__(self) -> int:
-        return sum(map(len, self._blocks)) + len(self._fresh)
+        return sum(map(len, self._blocks)) + len(self._waiting)
 
     def add(self, text: str) -> None:
         """Take the next text."""
-        self._fresh.append(sketch(text))
-        if len(self._fresh) >= _KEPT_TEXTS:
+        self.add_form(form_of_text(text))
+
+    def add_form(self, form: str) -> None:
+        """Take the next text in its compared form."""
+        self._waiting.append(form)
+        self._waiting_characters += len(form)
+        if len(self._waiting) >= _WAITING_TEXTS or self._waiting_characters >= _WAITING_CHARACTERS:
             self._pack()
 
     def merge(self, later: "Sketches") -> None:
@@ -98,35 +132,42 @@ class Sketches:
         later._pack()
         self._blocks += later._blocks
 
+    def __getstate__(self) -> dict[str, object]:
+        """Sketches travel without texts."""
+        self._pack()
+        return self.__dict__
+
     def groups(self, text_of: Callable[[int], str]) -> list[list[int]]:
         """Groups of two and more texts, each nearly the same as another of its group, in the order of their first text.
 
         Args:
             text_of: The text of a number, again.
         """
-        table = self._table()
-        leaders = list(range(len(table)))
+        leaders = array("Q", range(len(self)))
         formed = _forming(text_of)
         for band in range(BANDS):
-            for bucket in _buckets(table[:, band]):
+            for bucket in _buckets(self._band(band)):
                 _join_alike(bucket, leaders, formed)
+        # A group's leader is its first text.
         found: dict[int, list[int]] = {}
-        for number in range(len(leaders)):
-            found.setdefault(_leader(leaders, number), []).append(number)
-        return [members for members in found.values() if len(members) > 1]
+        for number, leader in enumerate(leaders):
+            if leader != number:
+                first = _leader(leaders, number)
+                found.setdefault(first, [first]).append(number)
+        return [found[first] for first in sorted(found)]
 
     def matches(
         self, others: "Sketches", *, text_of: Callable[[int], str], other_text_of: Callable[[int], str]
     ) -> dict[int, int]:
         """Which texts are nearly the same as one of `others`: the numbers of both."""
-        own, table = self._table(), others._table()
         formed, other_formed = _forming(text_of), _forming(other_text_of)
         found: dict[int, int] = {}
         for band in range(BANDS):
-            order = np.argsort(table[:, band], kind="stable")
-            column = table[order, band]
-            starts = np.searchsorted(column, own[:, band], side="left")
-            ends = np.searchsorted(column, own[:, band], side="right")
+            own, column = self._band(band), others._band(band)
+            order = np.argsort(column, kind="stable")
+            column = column[order]
+            starts = np.searchsorted(column, own, side="left")
+            ends = np.searchsorted(column, own, side="right")
             for number in np.flatnonzero(ends > starts).tolist():
                 if number in found:
                     continue
@@ -138,16 +179,16 @@ class Sketches:
                         break
         return found
 
-    def _table(self) -> npt.NDArray[np.uint32]:
+    def _band(self, band: int) -> _Integers:
+        """One hash of every text."""
         self._pack()
-        if len(self._blocks) > 1:
-            self._blocks = [np.concatenate(self._blocks)]
-        return self._blocks[0] if self._blocks else np.empty((0, BANDS), dtype=np.uint32)
+        columns = [block[:, band] for block in self._blocks]
+        return np.concatenate(columns) if columns else np.empty(0, dtype=np.uint32)
 
     def _pack(self) -> None:
-        if self._fresh:
-            self._blocks.append(np.stack(self._fresh))
-            self._fresh = []
+        if self._waiting:
+            self._blocks.append(sketches_of(self._waiting))
+            self._waiting, self._waiting_characters = [], 0
 
 
 def _forming(text_of: Callable[[int], str]) -> Callable[[int], str]:
@@ -155,7 +196,7 @@ def _forming(text_of: Callable[[int], str]) -> Callable[[int], str]:
     return lru_cache(maxsize=_KEPT_TEXTS)(lambda number: form_of_text(text_of(number))[:_COMPARED_CHARACTERS])
 
 
-def _buckets(column: npt.NDArray[np.uint32]) -> Iterator[list[int]]:
+def _buckets(column: _Integers) -> Iterator[list[int]]:
     """The numbers of rows with equal values, where there are several."""
     order = np.argsort(column, kind="stable")
     ends = np.flatnonzero(np.diff(column[order], prepend=column[order[:1]] ^ 1)) if len(order) else order
@@ -164,7 +205,7 @@ def _buckets(column: npt.NDArray[np.uint32]) -> Iterator[list[int]]:
             yield order[start:end].tolist()
 
 
-def _join_alike(bucket: list[int], leaders: list[int], formed: Callable[[int], str]) -> None:
+def _join_alike(bucket: list[int], leaders: MutableSequence[int], formed: Callable[[int], str]) -> None:
     exemplars: list[int] = []
     for number in bucket:
         own = _leader(leaders, number)
@@ -180,7 +221,7 @@ def _join_alike(bucket: list[int], leaders: list[int], formed: Callable[[int], s
                 exemplars.append(number)
 
 
-def _leader(leaders: list[int], number: int) -> int:
+def _leader(leaders: MutableSequence[int], number: int) -> int:
     while leaders[number] != number:
         leaders[number] = leaders[leaders[number]]
         number = leaders[number]

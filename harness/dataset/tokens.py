@@ -91,7 +91,7 @@ def count_many(texts: Sequence[str], *, encoding: str = DEFAULT_ENCODING) -> lis
         UsageError: An encoding other than those in ENCODINGS.
         StorageError: The rank file is missing or damaged.
     """
-    _encoder(encoding)
+    _check_known(encoding)
     fast = [index for index, text in enumerate(texts) if _is_safe(text)] if toktok else []
     counts = [-1] * len(texts)
     if fast:
@@ -175,10 +175,14 @@ def _texts(content: Json) -> list[str]:
 # --- encodings from the files at hand ---------------------------------------------------------------
 
 
+def _check_known(encoding: str) -> None:
+    if encoding not in ENCODINGS:
+        raise UsageError(f"no encoding {encoding!r} here", remedy=f"known: {', '.join(ENCODINGS)}")
+
+
 @lru_cache(maxsize=len(ENCODINGS))
 def _encoder(name: str) -> tiktoken.Encoding:
-    if name not in ENCODINGS:
-        raise UsageError(f"no encoding {name!r} here", remedy=f"known: {', '.join(ENCODINGS)}")
+    _check_known(name)
 
     def load(_: str, expected_hash: str) -> dict[bytes, int]:
         return _ranks(name, expected_hash)

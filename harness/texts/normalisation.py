@@ -5,6 +5,7 @@ punctuation makes `A+` equal `A`, `-5` equal `5` and `1.5` equal `15`. Here only
 at the ends goes, and numbers are compared as numbers.
 """
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from fractions import Fraction
@@ -15,8 +16,10 @@ import regex
 # zero-width joiner stays: it holds emoji and Persian words together.
 _INVISIBLE = dict.fromkeys([0x200B, 0x2060, 0xFEFF, 0x00AD, 0x200E, 0x200F])
 _LOOKALIKES = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "\u2212": "-"})
+_ANY_INVISIBLE = re.compile(f"[{''.join(map(chr, _INVISIBLE))}]")
+_ANY_LOOKALIKE = re.compile(f"[{''.join(map(chr, _LOOKALIKES))}]")
 # NFKC makes 10² the number 102; as 10^2 it stays a power.
-_SUPERSCRIPT = regex.compile(r"[⁰¹²³⁴-⁹]+")
+_SUPERSCRIPT = re.compile(r"[⁰¹²³⁴-⁹]+")
 
 _OPENING = " \"'([{<.,;:!?…¿¡。，、；：！？·「『（【《〈«‹„"
 _CLOSING = " \"')]}>.,;:!?…。，、；：！？·」』）】》〉»›~"
@@ -43,11 +46,22 @@ _PREFIX = regex.compile(
 
 def fold(text: str, *, ignore_case: bool = True) -> str:
     """Text with the differences no reader means: width, composition, case, spacing, quote style."""
-    text = _SUPERSCRIPT.sub(lambda found: "^" + unicodedata.normalize("NFKC", found.group()), text)
-    text = unicodedata.normalize("NFKC", text.translate(_INVISIBLE)).translate(_LOOKALIKES)
+    if not text.isascii():
+        text = _composed(text)
     if ignore_case:
-        text = unicodedata.normalize("NFKC", text.casefold())
+        text = text.casefold()
+        text = text if text.isascii() else unicodedata.normalize("NFKC", text)
     return " ".join(text.split())
+
+
+def _composed(text: str) -> str:
+    """One form of each character. Most texts have nothing to replace, and looking is ten times as fast as replacing."""
+    if _SUPERSCRIPT.search(text):
+        text = _SUPERSCRIPT.sub(lambda found: "^" + unicodedata.normalize("NFKC", found.group()), text)
+    if _ANY_INVISIBLE.search(text):
+        text = text.translate(_INVISIBLE)
+    text = unicodedata.normalize("NFKC", text)
+    return text.translate(_LOOKALIKES) if _ANY_LOOKALIKE.search(text) else text
 
 
 def normalise(text: str, *, ignore_articles: bool = False) -> str:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.dataset.near_duplicates import Sketches, sketch
+from harness.dataset.near_duplicates import Sketches, sketches_of
 
 WORDS = [
     "refund",
@@ -92,7 +92,17 @@ def test_merged_sketches_are_those_of_one_reading() -> None:
     assert first.groups(texts.__getitem__) == groups_of(texts)
 
 
-@given(st.text(max_size=300))
-def test_any_text_has_a_sketch_and_only_one(text: str) -> None:
-    assert sketch(text).shape == (16,)
-    assert (sketch(text) == sketch(text)).all()
+@given(st.lists(st.text(max_size=40) | st.text(alphabet="ab", max_size=20_000), max_size=6))
+def test_a_text_has_the_same_sketch_alone_and_in_company(texts: list[str]) -> None:
+    alone = [sketches_of([text])[0].tolist() for text in texts]
+    assert [sketch.tolist() for sketch in sketches_of(texts)] == alone
+
+
+def test_a_sketch_of_few_bands_finds_what_shares_most_shingles() -> None:
+    generator = random.Random(2)
+    text = story(generator, 5000)
+    longer = text[:60_000] + " appended to a text of several blocks"
+    assert len(text) > 20_000
+    one, other, stranger = sketches_of([text, longer, story(generator, 5000)])
+    assert (one == other).sum() >= 8
+    assert (one == stranger).sum() <= 1

@@ -7,8 +7,8 @@ of what is expected, away.
 
 from array import array
 from collections.abc import Iterator
-
-from scipy.stats import binomtest
+from math import sqrt
+from statistics import NormalDist
 
 from harness.dataset.examples import answer_of
 from harness.dataset.findings import Finding, first_lines
@@ -55,7 +55,7 @@ class RefusalsTally:
             return
         count = len(self._refused)
         share = count / self._answered
-        low, high = binomtest(count, self._answered).proportion_ci(method="wilson")
+        low, high = _wilson(count, self._answered)
         expected = setting.expected_refusals
         if expected is None:
             if share > UNEXPECTED_SHARE:
@@ -92,3 +92,11 @@ class RefusalsTally:
             remedy=remedy,
             figures={"share": share, "answers": self._answered},
         )
+
+
+def _wilson(count: int, total: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share; scipy has it too, and takes 75 MB and two seconds to import."""
+    z = NormalDist().inv_cdf(0.975)
+    middle = (count + z * z / 2) / (total + z * z)
+    half = z / (total + z * z) * sqrt(count * (total - count) / total + z * z / 4)
+    return middle - half, middle + half

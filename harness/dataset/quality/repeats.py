@@ -8,6 +8,7 @@ import hashlib
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import combinations
 from os.path import commonprefix
 
@@ -50,12 +51,13 @@ class RepeatsTally:
         if row.example is None:
             return
         prompt, likeness = prompt_of(row.example), _compared(row.example)
+        form = form_of_text(prompt)
         self.lines.append(row.line.number)
         self._starts.append(row.line.start)
-        self.prompts.append(key_of(f"{system_of(row.example)}\0{prompt}"))
-        self.asked.append(key_of(prompt))
+        self.prompts.append(_hashed(f"{_form_of_system(system_of(row.example))}\0{form}"))
+        self.asked.append(_hashed(form))
         self._answers.append(key_of(answer_of(row.example) or ""))
-        self.sketches.add(likeness)
+        self.sketches.add_form(form if likeness == prompt else likeness)
         self._share_template(likeness, likeness)
 
     def merge(self, later: "RepeatsTally") -> None:
@@ -91,8 +93,10 @@ class RepeatsTally:
         """The indices of rows that ask the same, where there are several."""
         table = np.frombuffer(self.prompts, dtype=np.uint64)
         order = np.argsort(table, kind="stable")
-        cuts = np.flatnonzero(np.diff(table[order])) + 1
-        return [group.tolist() for group in np.split(order, cuts) if len(group) > 1]
+        edges = np.flatnonzero(np.diff(table[order])) + 1
+        starts, stops = np.append(0, edges), np.append(edges, len(order))
+        several = np.flatnonzero(stops - starts > 1)
+        return [order[starts[place] : stops[place]].tolist() for place in several]
 
     def _repeats(self, asked: Sequence[Sequence[int]]) -> Iterator[Finding]:
         again: list[int] = []
@@ -197,5 +201,13 @@ def _parts(message: Message) -> list[Mapping[str, Json]]:
 
 def key_of(text: str) -> int:
     """A 64-bit name of a text's compared form; among a million texts two share one with a chance of one in 37 million."""
-    form = form_of_text(text).encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(form, digest_size=8).digest(), "little")
+    return _hashed(form_of_text(text))
+
+
+def _hashed(form: str) -> int:
+    hashed = hashlib.blake2b(form.encode("utf-8", "surrogatepass"), digest_size=8)
+    return int.from_bytes(hashed.digest(), "little")
+
+
+# Most rows of a file have one of a few system messages.
+_form_of_system = lru_cache(maxsize=16)(form_of_text)
