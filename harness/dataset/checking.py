@@ -23,6 +23,7 @@ from harness.dataset.limits import example_limit
 from harness.dataset.lines import Line
 from harness.dataset.quality.balance import BalanceTally
 from harness.dataset.quality.dirt import DirtTally
+from harness.dataset.quality.drift import DriftTally, suite_drift, validation_drift
 from harness.dataset.quality.grounding import GroundingTally
 from harness.dataset.quality.labels import LabelsTally
 from harness.dataset.quality.language import LanguageTally
@@ -56,6 +57,7 @@ class Tallies:
     formats: FormatTally = field(default_factory=FormatTally)
     lengths: LengthTally = field(default_factory=LengthTally)
     repeats: RepeatsTally = field(default_factory=RepeatsTally)
+    drift: DriftTally = field(default_factory=DriftTally)
     quality: dict[str, Tally] = field(
         default_factory=lambda: {name: make() for name, make in QUALITY.items()}
     )
@@ -74,6 +76,7 @@ class Tallies:
         yield self.formats
         yield self.lengths
         yield self.repeats
+        yield self.drift
         yield from self.quality.values()
 
 
@@ -105,10 +108,12 @@ def check_file(
     )
     tallies = tally_file(path, model=model, engine=engine)
     leaks = list(suite_leaks(tallies.repeats, suites, path=path)) if suites else []
+    leaks += suite_drift(tallies.drift, suites, path=path)
     if valid is None:
         return _report(tallies, setting, more=[*retirement(model), *leaks], valid=None)
     held = tally_file(valid, model=model, engine=engine)
     leaks += validation_leaks(tallies.repeats, held.repeats, paths=(path, valid))
+    leaks += validation_drift(tallies.drift, held.drift, paths=(path, valid))
     other = _report(
         held, replace(setting, path=valid, fewest_examples=1, expected_refusals=None), more=[], valid=None
     )

@@ -16,11 +16,16 @@ _SHOWN_CASES = 5
 
 @record
 class SuitePrompt:
-    """What a case of a suite asks, as its last user message says it."""
+    """What a case of a suite asks, as its last user message says it.
+
+    `system` is its system prompt, None without one; `roles` those of its messages, in order, and empty where nobody told.
+    """
 
     suite: str
     case: str
     text: str
+    system: str | None = None
+    roles: tuple[str, ...] = ()
 
 
 def validation_leaks(

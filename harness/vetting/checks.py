@@ -5,7 +5,7 @@ from pathlib import Path
 
 from harness.dataset import DatasetReport, SuitePrompt, check_file
 from harness.dataset.engines import ONE_PROCESS, Engine
-from harness.dataset.examples import text_of
+from harness.dataset.examples import SYSTEM_ROLES, text_of
 from harness.errors import UsageError
 from harness.evals import find_suites, load_suite
 
@@ -53,4 +53,13 @@ def _prompts(root: Path) -> Iterator[SuitePrompt]:
         for case in suite.cases:
             asked = [text_of(message) for message in case.messages if message.get("role") == "user"]
             if asked:
-                yield SuitePrompt(suite=suite.name, case=case.id, text=asked[-1])
+                systems = [
+                    text_of(message) for message in case.messages if message.get("role") in SYSTEM_ROLES
+                ]
+                yield SuitePrompt(
+                    suite=suite.name,
+                    case=case.id,
+                    text=asked[-1],
+                    system="\n".join(systems) or None,
+                    roles=tuple(str(message.get("role")) for message in case.messages),
+                )

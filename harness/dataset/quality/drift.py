@@ -1,0 +1,218 @@
+"""Are rows written as the model will be asked? System prompts and roles of the training data against validation rows and suites.
+
+A model answers best in the form it was trained in: a system prompt it hardly saw, one that was shortened or left out, or turns and tools
+it never met, are new to it. What validation and suites ask with stands for what production will.
+"""
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from harness.dataset.examples import SYSTEM_ROLES, example_of, system_of
+from harness.dataset.findings import SHOWN_LINES, Finding, first_lines
+from harness.dataset.leaks import SuitePrompt
+from harness.dataset.lines import Rereader
+from harness.dataset.quality.repeats import key_of
+from harness.dataset.tallies import SeenRow, Setting
+from harness.records import Json, Message, record
+
+# A form is familiar when this share of the training rows has it.
+FAMILIAR_SHARE = 0.01
+# What is asked in unfamiliar forms is told from this share on, and only where it is so many times what training has of rare forms: a
+# file whose every row has a system prompt of its own has another one in each validation row too.
+LEAST_UNFAMILIAR_SHARE = 0.01
+LEAST_TIMES = 2.0
+# A form dominates training from this share on.
+DOMINATING_SHARE = 0.5
+_SHOWN_CHARACTERS = 60
+_TOLD_FORMS = 3
+
+
+class DriftTally:
+    """Each row's system prompt as a hash, 24 bytes a row, and how often each order of roles occurs."""
+
+    def __init__(self) -> None:
+        self.lines = array("Q")
+        self.starts = array("Q")
+        self.systems = array("Q")
+        self.roles: Counter[str] = Counter()
+        self.roles_lines: dict[str, list[int]] = {}
+
+    def add(self, row: SeenRow) -> None:
+        """Take a row; only examples have a form."""
+        if row.example is None:
+            return
+        self.lines.append(row.line.number)
+        self.starts.append(row.line.start)
+        self.systems.append(_system_key(system_of(row.example)))
+        roles = roles_asked(row.example.messages)
+        self.roles[roles] += 1
+        first = self.roles_lines.setdefault(roles, [])
+        if len(first) < SHOWN_LINES:
+            first.append(row.line.number)
+
+    def merge(self, later: "DriftTally") -> None:
+        """Take in the next part."""
+        self.lines.extend(later.lines)
+        self.starts.extend(later.starts)
+        self.systems.extend(later.systems)
+        self.roles.update(later.roles)
+        for roles, lines in later.roles_lines.items():
+            first = self.roles_lines.setdefault(roles, [])
+            first += lines[: SHOWN_LINES - len(first)]
+
+    def findings(self, setting: Setting) -> Iterator[Finding]:  # noqa: ARG002 - one file has no drift
+        """Nothing: drift is between a file and what is asked."""
+        yield from ()
+
+    def system_text(self, key: int, rereader: Rereader) -> str:
+        """The system prompt that has this key."""
+        index = self.systems.index(key)
+        return system_of(example_of(self.lines[index], rereader.at(self.starts[index]).row))
+
+
+def roles_asked(messages: Iterable[Message]) -> str:
+    """The roles that ask for an answer, in the order they first appear: `system, user`; with `assistant` where there are earlier turns."""
+    roles = [str(message.get("role")) for message in messages]
+    while roles and roles[-1] == "assistant":
+        roles.pop()
+    return ", ".join(dict.fromkeys("system" if role in SYSTEM_ROLES else role for role in roles))
+
+
+def validation_drift(train: DriftTally, valid: DriftTally, *, paths: tuple[Path, Path]) -> Iterator[Finding]:
+    """Forms that validation rows have and training hardly has; `paths` are the training and the validation file."""
+    readers = [Rereader(path) for path in paths]
+    try:
+        trained, asked = Counter(train.systems), Counter(valid.systems)
+        for drift in _drifts(trained, asked, kind=_SYSTEM_PROMPTS, whose="validation rows"):
+            new = {*drift.unfamiliar}
+            lines = [line for line, key in zip(valid.lines, valid.systems, strict=True) if key in new]
+            texts = {key: valid.system_text(key, readers[1]) for key in drift.unfamiliar[:_TOLD_FORMS]}
+            texts |= {key: train.system_text(key, readers[0]) for key in drift.unmet}
+            yield drift.finding({key: _told_system(text) for key, text in texts.items()}, lines=lines)
+        for met in _drifts(train.roles, valid.roles, kind=_ROLES, whose="validation rows"):
+            lines = [line for roles in met.unfamiliar for line in valid.roles_lines[roles]]
+            yield met.finding({roles: roles for roles in (*met.unfamiliar, *met.unmet)}, lines=lines)
+    finally:
+        for reader in readers:
+            reader.close()
+
+
+def suite_drift(train: DriftTally, prompts: Iterable[SuitePrompt], *, path: Path) -> Iterator[Finding]:
+    """Forms in which cases of suites ask and training hardly does. Cases that do not tell their roles are left out."""
+    told = [prompt for prompt in prompts if prompt.roles]
+    systems = {_system_key(prompt.system or ""): prompt.system or "" for prompt in told}
+    asked = Counter(_system_key(prompt.system or "") for prompt in told)
+    reader = Rereader(path)
+    try:
+        for drift in _drifts(
+            Counter(train.systems), asked, kind=_SYSTEM_PROMPTS, whose="cases of the suites"
+        ):
+            texts = systems | {key: train.system_text(key, reader) for key in drift.unmet}
+            cases = [prompt for prompt in told if _system_key(prompt.system or "") in drift.unfamiliar]
+            yield drift.finding({key: _told_system(text) for key, text in texts.items()}, cases=cases)
+    finally:
+        reader.close()
+    roles_of = [roles_asked([{"role": role} for role in prompt.roles]) for prompt in told]
+    for met in _drifts(train.roles, Counter(roles_of), kind=_ROLES, whose="cases of the suites"):
+        cases = [prompt for prompt, roles in zip(told, roles_of, strict=True) if roles in met.unfamiliar]
+        yield met.finding({roles: roles for roles in (*met.unfamiliar, *met.unmet)}, cases=cases)
+
+
+@record
+class _Kind:
+    """One side of a row's form, and what to say of it."""
+
+    name: str
+    what: str
+    remedy: str
+
+
+_SYSTEM_PROMPTS = _Kind(
+    name="system_prompt_drift",
+    what="system prompts",
+    remedy="train with the system prompt that production sends: where it will be shorter, or missing, write the rows so",
+)
+_ROLES = _Kind(
+    name="role_drift",
+    what="orders of roles",
+    remedy="add training rows with these turns, or ask without them",
+)
+
+_Form = TypeVar("_Form", int, str)
+
+
+@record
+class _Drift(Generic[_Form]):
+    """Forms that are asked in but hardly trained, the most frequent first, and those that dominate training but are hardly asked in."""
+
+    kind: _Kind
+    whose: str
+    asked: Mapping[_Form, int]
+    unfamiliar: Sequence[_Form]
+    unmet: Mapping[_Form, float]
+
+    def finding(
+        self, told: Mapping[_Form, str], *, lines: Sequence[int] = (), cases: Sequence[SuitePrompt] = ()
+    ) -> Finding:
+        """What there is to say; `told` has the words for each form that is shown."""
+        count, total = sum(self.asked[form] for form in self.unfamiliar), sum(self.asked.values())
+        forms = ", ".join(f"{told[form]} {self.asked[form]:,}" for form in self.unfamiliar[:_TOLD_FORMS])
+        unfamiliar = (
+            f"{count:,} of {total:,} {self.whose} have {self.kind.what} that less than {FAMILIAR_SHARE:.0%} of the training rows have "
+            f"({forms})"
+        )
+        unmet = "; ".join(
+            f"{share:.0%} of the training rows have one that hardly any of the {total:,} {self.whose} has: {told[form]}"
+            for form, share in self.unmet.items()
+        )
+        figures: dict[str, Json] = {"asked": total, "share": count / total}
+        if cases:
+            figures["cases"] = [[prompt.suite, prompt.case] for prompt in cases]
+        return Finding(
+            name=self.kind.name,
+            level="warning" if count else "note",
+            what="; ".join(filter(None, (unfamiliar if count else f"{self.kind.what}: ", unmet))),
+            count=count,
+            lines=first_lines(lines),
+            why="a model answers best in the form it was trained in; what else it is asked in is new to it, and judged as if it were not",
+            remedy=self.kind.remedy,
+            figures=figures,
+        )
+
+
+def _drifts(
+    trained: Mapping[_Form, int], asked: Mapping[_Form, int], *, kind: _Kind, whose: str
+) -> Iterator[_Drift[_Form]]:
+    """The drift between two counts of forms, if there is some."""
+    rows, total = sum(trained.values()), sum(asked.values())
+    if not rows or not total:
+        return
+    familiar = {form for form, count in trained.items() if count >= FAMILIAR_SHARE * rows}
+    # A form that one row has is rare, however few rows there are.
+    rare = sum(count for form, count in trained.items() if form not in familiar or count == 1) / rows
+    unfamiliar = sorted((form for form in asked if form not in familiar), key=lambda form: -asked[form])
+    share = sum(asked[form] for form in unfamiliar) / total
+    if share < max(LEAST_UNFAMILIAR_SHARE, LEAST_TIMES * rare):
+        unfamiliar = []
+    unmet = {
+        form: count / rows
+        for form, count in trained.items()
+        if count >= DOMINATING_SHARE * rows and asked.get(form, 0) < FAMILIAR_SHARE * total
+    }
+    if unfamiliar or unmet:
+        yield _Drift(kind=kind, whose=whose, asked=asked, unfamiliar=unfamiliar, unmet=unmet)
+
+
+def _system_key(system: str) -> int:
+    """A system prompt's key; 0 for none."""
+    return key_of(system) if system.strip() else 0
+
+
+def _told_system(system: str) -> str:
+    if not system.strip():
+        return "none at all"
+    shown = " ".join(system.split())
+    return repr(shown if len(shown) <= _SHOWN_CHARACTERS else f"{shown[:_SHOWN_CHARACTERS]}…")
