@@ -21,6 +21,7 @@ from harness.dataset.leaks import SuitePrompt, suite_leaks, validation_leaks
 from harness.dataset.lengths import LengthTally
 from harness.dataset.limits import example_limit
 from harness.dataset.lines import Line
+from harness.dataset.quality.agreement import AgreementTally
 from harness.dataset.quality.balance import BalanceTally
 from harness.dataset.quality.dirt import DirtTally
 from harness.dataset.quality.drift import DriftTally, suite_drift, validation_drift
@@ -44,6 +45,7 @@ QUALITY: Mapping[str, Callable[[], Tally]] = {
     "refusals": RefusalsTally,
     "balance": BalanceTally,
     "labels": LabelsTally,
+    "agreement": AgreementTally,
     "dirt": DirtTally,
     "language": LanguageTally,
     "grounding": GroundingTally,
@@ -168,7 +170,6 @@ def _report(
     examples = len(lengths.lines)
     billed = lengths.billed_tokens(limit=setting.example_limit)
     epochs = default_epochs(examples)
-    quality: list[Tally] = [tallies.repeats, *tallies.quality.values()]
     return DatasetReport(
         path=setting.path,
         digest=file_digest(setting.path),
@@ -180,7 +181,7 @@ def _report(
         errors=tuple(formats.errors),
         error_counts=dict(formats.counts),
         warnings=(*formats.findings(setting), *lengths.findings(setting), *more),
-        findings=tuple(found for tally in quality for found in tally.findings(setting)),
+        findings=tuple(_quality_findings(tallies, setting)),
         tokens=lengths.distributions(),
         histograms=lengths.histograms(),
         labels=_labels(tallies),
@@ -194,6 +195,14 @@ def _report(
         cost=_cost(lengths, setting.model, billed=billed * epochs),
         valid=valid,
     )
+
+
+def _quality_findings(tallies: Tallies, setting: Setting) -> Iterator[Finding]:
+    yield from tallies.repeats.findings(setting)
+    # The largest by far: what comes next may need its memory.
+    tallies.repeats = RepeatsTally()
+    for tally in tallies.quality.values():
+        yield from tally.findings(setting)
 
 
 def _labels(tallies: Tallies) -> Mapping[str, int]:
