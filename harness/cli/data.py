@@ -11,6 +11,7 @@ from harness.cli.progress import bytes_done
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from harness.dataset import DatasetReport
     from harness.dataset.engines import Engine
     from harness.dataset.partition import Partition
     from harness.report.text import Line
@@ -56,6 +57,7 @@ def _add_check(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         help="refusals expected in production, such as 0.05",
     )
     check.add_argument("--json", action="store_true", help="the report as JSON")
+    check.add_argument("--html", type=Path, metavar="OUT", help="write the report as one HTML page, too")
     check.add_argument(
         "--official",
         choices=("2023", "2024"),
@@ -152,14 +154,25 @@ def check_command(options: argparse.Namespace) -> int:
         expected_refusals=options.expect_refusals,
         engine=_engine(options),
     )
+    page = _page(report, options.html) if options.html else None
     if options.json:
         print(to_json(report, indent=1))
     else:
         # Only now: the page's libraries take more memory than a check.
         from harness.report.training_data import dataset_text
 
-        _write(dataset_text(report))
+        _write(dataset_text(report, page=page, plain=not _shows_all(sys.stdout.encoding)))
     return 0 if report.is_fit else 1
+
+
+def _page(report: "DatasetReport", target: Path) -> Path:
+    from harness.errors import StorageError
+    from harness.report.data_page import render_data
+
+    try:
+        return render_data(report, to=target)
+    except OSError as error:
+        raise StorageError(f"{target}: {error.strerror}", remedy="choose another place") from error
 
 
 def _engine(options: argparse.Namespace) -> "Engine":
@@ -280,6 +293,11 @@ def _configured_model() -> str:
 
     settings = read_settings(project_root(Path.cwd()))
     return settings.base or (EMBEDDED_MODEL if settings.train else DEFAULT_MODEL)
+
+
+def _shows_all(encoding: str | None) -> bool:
+    """Whether a terminal of this encoding has every character."""
+    return (encoding or "").lower().replace("-", "").startswith("utf")
 
 
 _CODES = {"green": "32", "red": "31", "yellow": "33"}

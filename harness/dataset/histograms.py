@@ -1,6 +1,7 @@
 """How are counts spread over the rows of a file? A few bars, however many rows there are."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -43,7 +44,7 @@ def histogram(values: Sequence[int]) -> Histogram:
     table = np.asarray(values, dtype=np.int64)
     least, greatest = int(table.min()), int(table.max())
     nearly_all = int(np.quantile(table, _NEARLY_ALL, method="higher"))
-    is_far = greatest - least > _FAR_BEYOND * max(1, nearly_all - least)
+    is_far = greatest - least > max(MOST_BARS, _FAR_BEYOND * (nearly_all - least))
     top = nearly_all if is_far else greatest
     width = _nice_width(top - least + 1)
     start = least // width * width
@@ -57,6 +58,17 @@ def histogram(values: Sequence[int]) -> Histogram:
         beyond=int((places >= bars).sum()),
         greatest=greatest,
     )
+
+
+def widened(bars: Histogram, width: int) -> Histogram:
+    """The same rows in bars of `width`, a multiple of their own; as they are where it is none, or rows lie beyond."""
+    if width % bars.width or bars.beyond:
+        return bars
+    start = bars.start // width * width
+    counts = [0] * ((bars.end - 1 - start) // width + 1)
+    for place, number in enumerate(bars.counts):
+        counts[(bars.start + place * bars.width - start) // width] += number
+    return replace(bars, start=start, width=width, counts=tuple(counts))
 
 
 def _nice_width(span: int) -> int:

@@ -6,24 +6,20 @@ puts text into the page as text only; and the content security policy lets nothi
 the one script and the one style whose digests it names.
 """
 
-import base64
-import hashlib
 import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.records import Json, Outcome, Run, Verdict
+from harness.report.document import asset, policy, templates
 from harness.report.material import gather
 from harness.report.sections import SECTIONS
 from harness.serial import write_atomic
 from harness.training import TrainingCurve
-
-HERE = Path(__file__).parent
 
 _ICONS: Mapping[Outcome, tuple[str, str]] = {
     "promote": ("M12 1a11 11 0 1 1 0 22a11 11 0 1 1 0-22z", "#00856a"),
@@ -34,11 +30,6 @@ _ICONS: Mapping[Outcome, tuple[str, str]] = {
 # In JSON these stand only inside strings, where a \u escape means the same: `<` and `>` can close the
 # block or open a comment, U+2028 and U+2029 end lines in scripts, a lone surrogate is not UTF-8.
 _UNSAFE_IN_JSON = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
-# HTML has no way to write these: NUL, the other control characters, lone surrogates, non-characters.
-# U+202A to U+202E, never closed, would turn around the rest of a sentence and what it says.
-_NOT_HTML = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
-)
 
 
 def render(run: Run, verdict: Verdict, *, to: Path, curve: TrainingCurve | None = None) -> Path:
@@ -54,34 +45,19 @@ def render(run: Run, verdict: Verdict, *, to: Path, curve: TrainingCurve | None 
         OSError: The file cannot be written; an older page stays as it was.
     """
     material = gather(run, verdict, curve=curve)
-    style, script = _asset("style.css"), _asset("page.js")
-    html = (
-        _environment()
-        .get_template("page.html.j2")
-        .render(
-            sections=[(section, section.view(material)) for section in SECTIONS],
-            style=Markup(style),  # noqa: S704 - ours
-            script=Markup(script),  # noqa: S704 - ours
-            policy=_policy(style=style, script=script),
-            icon=_icon,
-            lang="en",
-        )
+    style, script = asset("style.css"), asset("page.js")
+    environment = templates()
+    environment.filters["json_block"] = json_block
+    html = environment.get_template("page.html.j2").render(
+        sections=[(section, section.view(material)) for section in SECTIONS],
+        style=Markup(style),  # noqa: S704 - ours
+        script=Markup(script),  # noqa: S704 - ours
+        policy=policy(style=style, script=script),
+        icon=_icon,
+        lang="en",
     )
     write_atomic(to, html)
     return to
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_printable,
-    )
-    environment.filters["json_block"] = json_block
-    return environment
 
 
 def _icon(outcome: Outcome) -> str:
@@ -89,29 +65,6 @@ def _icon(outcome: Outcome) -> str:
     shape, colour = _ICONS[outcome]
     svg = f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24'><path d='{shape}' fill='{colour}'/></svg>"
     return "data:image/svg+xml," + quote(svg)
-
-
-def _asset(name: str) -> str:
-    return (HERE / name).read_text(encoding="utf-8")
-
-
-def _policy(*, style: str, script: str) -> str:
-    """A content security policy under which only this style and this script count."""
-    return (
-        f"default-src 'none'; script-src '{_source_digest(script)}'; style-src '{_source_digest(style)}'; "
-        "img-src data:; base-uri 'none'; form-action 'none'"
-    )
-
-
-def _source_digest(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
-
-
-def _printable(value: object) -> object:
-    """What a template prints, without the characters that HTML cannot hold."""
-    if isinstance(value, str) and not isinstance(value, Markup):
-        return _NOT_HTML.sub("\N{REPLACEMENT CHARACTER}", value)
-    return value
 
 
 def json_block(value: Json) -> Markup:

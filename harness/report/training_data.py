@@ -1,97 +1,211 @@
-"""A checked training file in a terminal: what is wrong, how long it is, what it costs, what to do about the data."""
+"""A checked training file in a terminal: what is wrong and what to do, how long rows are, what they cost, and the answer last."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
+from textwrap import wrap
 
-from harness.dataset import DatasetReport, Finding
+from harness.dataset import DatasetReport, Finding, price_of
 from harness.dataset.findings import Level
+from harness.dataset.histograms import Histogram
 from harness.dataset.official import MAX_TOKENS, Distribution, OfficialReport
+from harness.report.notation import counted
 from harness.report.text import Colour, Line, printable
 
 # Mistakes shown of each category; the count says how many there are.
 SHOWN_ERRORS = 3
+# Labels told by name, the most frequent ones.
+SHOWN_LABELS = 6
+# Lines a person is shown of a finding; `--json` and the page have more.
+SHOWN_LINES = 12
+WIDTH = 100
+_LEVELS: tuple[Level, ...] = ("error", "warning", "note")
 _MARKS: Mapping[Level, str] = {"error": "ERROR", "warning": "warning", "note": "note"}
 _COLOURS: Mapping[Level, Colour | None] = {"error": "red", "warning": "yellow", "note": None}
+_BLOCKS = "▁▂▃▄▅▆▇█"
+_SPARK_WIDTH = 16
+# A name in the first column, under which what follows is aligned.
+_NAME_WIDTH = 15
+# From this amount in USD on, two decimals tell it from others.
+_CENTS_ENOUGH = 0.1
 
 
-def dataset_text(report: DatasetReport) -> Iterator[Line]:
-    """The report of a file, and of its validation file, line by line."""
-    yield from _file(report)
+def dataset_text(report: DatasetReport, *, page: Path | None = None, plain: bool = False) -> Iterator[Line]:
+    """The report of a file, and of its validation file, line by line.
+
+    Args:
+        report: What was found.
+        page: The page that was written of it, to be told.
+        plain: Without characters beyond ASCII of our own, for terminals that cannot show them.
+    """
+    yield from _file(report, plain=plain)
+    yield Line(text="")
+    yield from _money(report)
     if report.valid:
         yield Line(text="")
-        yield from _file(report.valid)
+        yield from _file(report.valid, plain=plain)
     yield Line(text="")
+    if page:
+        yield Line(text=f"page: {printable(str(page))}")
+    yield _answer(report)
+
+
+def _answer(report: DatasetReport) -> Line:
+    """The last line: whether a job would take the file, and how much there is to look at."""
+    files = [report, *([report.valid] if report.valid else [])]
+    mistakes = sum(sum(file.error_counts.values()) for file in files)
+    levels = [finding.level for file in files for finding in (*file.warnings, *file.findings)]
+    told = [counted(mistakes, "mistake")] if mistakes else []
+    told += [counted(levels.count(level), level) for level in _LEVELS if level in levels]
+    before = f"{', '.join(told)}: " if told else ""
     if report.is_fit:
-        yield Line(text="fit for a job", colour="green", bold=True)
-    else:
-        yield Line(text="not fit for a job: mend the errors first", colour="red", bold=True)
+        return Line(text=f"{before}fit for a job", colour="green", bold=True)
+    return Line(
+        text=f"{before}not fit for a job, mend the mistakes and errors first", colour="red", bold=True
+    )
 
 
-def _file(report: DatasetReport) -> Iterator[Line]:
+def _file(report: DatasetReport, *, plain: bool) -> Iterator[Line]:
     form = f"as {report.form} rows" if report.form else "no form recognised"
     told = f"{report.examples:,} of {report.rows:,} rows can be trained on, {form}"
     yield Line(text=f"{printable(str(report.path))}: {told}", bold=True)
     yield from _errors(report)
-    if report.tokens:
-        yield Line(text="")
-        yield from _tokens(report)
-        yield from _money(report)
-    for finding in (*report.warnings, *report.findings):
+    found = (*report.warnings, *report.findings)
+    for finding in sorted(found, key=lambda finding: _LEVELS.index(finding.level)):
         yield Line(text="")
         yield from _finding(finding)
+    if report.tokens:
+        yield Line(text="")
+        yield from _lengths(report, plain=plain)
+        yield from _answers(report)
 
 
 def _errors(report: DatasetReport) -> Iterator[Line]:
-    for category, count in report.error_counts.items():
+    for category, count in sorted(report.error_counts.items(), key=lambda item: -item[1]):
         yield Line(text="")
         yield Line(text=f"ERROR {category}: {count:,}", colour="red")
         shown = [error for error in report.errors if error.category == category][:SHOWN_ERRORS]
+        remedies = {error.remedy for error in shown}
         for error in shown:
+            # The form that editors and terminals turn into links; so it is not wrapped.
             yield Line(text=f"  {printable(f'{report.path}:{error.line}: {error.what}')}")
-        if shown:
-            yield Line(text=f"  remedy: {printable(shown[0].remedy)}")
-
-
-def _tokens(report: DatasetReport) -> Iterator[Line]:
-    yield Line(text=f"{'a row has':<16}{'fewest':>9}{'median':>9}{'mean':>9}{'most':>9}")
-    for name, values in report.tokens.items():
-        figures = (values.min, values.median, values.mean, values.max)
-        cells = "".join(f"{figure:>9,.0f}" for figure in figures)
-        yield Line(text=f"{name.replace('_', ' '):<16}{cells}")
-
-
-def _money(report: DatasetReport) -> Iterator[Line]:
-    yield Line(text="")
-    yield Line(
-        text=f"one epoch: {report.billed_tokens:,} tokens billed; {report.script_tokens:,} by the official script's rule"
-        f" ({report.encoding})"
-    )
-    chosen = f"{report.epochs} epochs, batch size {report.batch_size}"
-    if report.learning_rate_multiplier is not None:
-        chosen += f", learning-rate multiplier {report.learning_rate_multiplier:g}"
-    yield Line(text=f"if left open: {chosen}")
-    cost = report.cost
-    if cost.training_usd is None:
-        yield Line(text=f"cost: no training price of {printable(report.model)} is known")
-        return
-    total = report.billed_tokens * report.epochs
-    yield Line(
-        text=f"training {printable(report.model)}: {cost.training_usd:,.2f} USD for {total:,} tokens"
-        f" (prices of {cost.as_of})"
-    )
-    thousand = (("the base", cost.per_1000_cases_base_usd), ("the fine-tune", cost.per_1000_cases_tuned_usd))
-    asked = " and ".join(f"{who} {value:,.2f} USD" for who, value in thousand if value is not None)
-    if asked:
-        yield Line(text=f"asking 1,000 such prompts: {asked}")
+            if len(remedies) > 1:
+                yield from _entry("do", error.remedy)
+        if count > len(shown) > 0:
+            yield Line(text=f"  ... and {count - len(shown):,} more")
+        if len(remedies) == 1:
+            yield from _entry("do", *remedies)
 
 
 def _finding(finding: Finding) -> Iterator[Line]:
-    mark = f"{_MARKS[finding.level]} {finding.name}"
-    yield Line(text=f"{mark}: {printable(finding.what)}", colour=_COLOURS[finding.level])
-    yield Line(text=f"  why: {printable(finding.why)}")
-    yield Line(text=f"  remedy: {printable(finding.remedy)}")
+    mark = f"{_MARKS[finding.level]} {finding.name}: {printable(finding.what)}"
+    for text in wrap(mark, WIDTH, subsequent_indent="  ", break_on_hyphens=False):
+        yield Line(text=text, colour=_COLOURS[finding.level])
+    yield from _entry("why", finding.why)
+    yield from _entry("do", finding.remedy)
     if finding.lines:
-        more = ", ..." if finding.count > len(finding.lines) else ""
-        yield Line(text=f"  lines {', '.join(map(str, finding.lines))}{more}")
+        lines = ", ".join(map(str, finding.lines[:SHOWN_LINES]))
+        shown = min(len(finding.lines), SHOWN_LINES)
+        yield from _entry("lines", f"{lines} ... of {finding.count:,}" if finding.count > shown else lines)
+
+
+def _entry(name: str, text: str) -> Iterator[Line]:
+    """`  why    ...`, its later lines under the first."""
+    indent = f"  {name:<7}"
+    lines = wrap(
+        printable(text),
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=" " * len(indent),
+        break_on_hyphens=False,
+    )
+    yield from (Line(text=line) for line in lines)
+
+
+def _lengths(report: DatasetReport, *, plain: bool) -> Iterator[Line]:
+    yield Line(text=f"{'a row has':<{_NAME_WIDTH}}{'fewest':>9}{'median':>9}{'mean':>9}{'most':>9}")
+    for name, values in report.tokens.items():
+        figures = (values.min, values.median, values.mean, values.max)
+        cells = "".join(f"{_figure(figure):>9}" for figure in figures)
+        bars = "" if plain else f"  {_spark(report.histograms[name])}"
+        yield Line(text=f"{name.replace('_', ' '):<{_NAME_WIDTH}}{cells}{bars}".rstrip())
+
+
+def _figure(value: float) -> str:
+    """A count, or a mean of counts with one decimal where that says something."""
+    return f"{value:,.0f}" if value == int(value) or value >= 100 else f"{value:.1f}"
+
+
+def _spark(bars: Histogram) -> str:
+    """The bars in one line, the rows beyond them after a gap; nothing where all rows are equal."""
+    if len(bars.counts) == 1 and not bars.beyond:
+        return ""
+    together = -(-len(bars.counts) // _SPARK_WIDTH)
+    counts = [sum(bars.counts[start : start + together]) for start in range(0, len(bars.counts), together)]
+    most = max(*counts, bars.beyond, 1)
+
+    def block(count: int) -> str:
+        return _BLOCKS[(count * (len(_BLOCKS) - 1) + most - 1) // most] if count else " "
+
+    drawn = "".join(block(count) for count in counts)
+    return f"{drawn} {block(bars.beyond)}" if bars.beyond else drawn
+
+
+def _answers(report: DatasetReport) -> Iterator[Line]:
+    """What the answers are, where there is something to say of them as a whole."""
+    share = report.refusals
+    if share and (share.refusals or share.expected is not None):
+        expected = "" if share.expected is None else f", {share.expected:.1%} expected"
+        yield _fact(
+            "refusals", f"{share.refusals / share.answers:.1%} of {share.answers:,} answers{expected}"
+        )
+    if report.labels:
+        total = sum(report.labels.values())
+        named = list(report.labels.items())[:SHOWN_LABELS]
+        told = ", ".join(f"{printable(label)} {count / total:.0%}" for label, count in named)
+        more = len(report.labels) - len(named)
+        yield _fact("labels", f"{len(report.labels)}: {told}{f' and {more} more' if more else ''}")
+
+
+def _money(report: DatasetReport) -> Iterator[Line]:
+    yield _fact("for", f"{printable(report.model)} ({printable(report.encoding)})")
+    script = f"{report.script_tokens:,} by the official script's rule"
+    yield _fact("an epoch", f"{report.billed_tokens:,} tokens billed, {script}")
+    chosen = f"{report.epochs} epochs, batch size {report.batch_size}"
+    if report.learning_rate_multiplier is not None:
+        chosen += f", learning-rate multiplier {report.learning_rate_multiplier:g}"
+    yield _fact("if left open", chosen)
+    yield from _costs(report)
+    price = price_of(report.model)
+    if price and price.shutdown:
+        yield _fact("served until", f"{price.shutdown}, and what is tuned from it")
+
+
+def _costs(report: DatasetReport) -> Iterator[Line]:
+    cost = report.cost
+    if cost.training_usd is None:
+        yield _fact("training", f"no price of {printable(report.model)} is known")
+    else:
+        total = report.billed_tokens * report.epochs
+        yield _fact(
+            "training",
+            f"{_usd(cost.training_usd)} for {total:,} tokens, {_usd(cost.training_usd / report.epochs)} "
+            f"an epoch (prices of {cost.as_of})",
+        )
+    thousand = (
+        ("of the base", cost.per_1000_cases_base_usd),
+        ("of the fine-tune", cost.per_1000_cases_tuned_usd),
+    )
+    asked = [f"{_usd(value)} {whom}" for whom, value in thousand if value is not None]
+    if asked:
+        yield _fact("asking", f"1,000 such prompts: {', '.join(asked)}")
+
+
+def _usd(amount: float) -> str:
+    return f"{amount:,.{2 if amount == 0 or amount >= _CENTS_ENOUGH else 4}f} USD"
+
+
+def _fact(name: str, text: str) -> Line:
+    return Line(text=f"{name:<{_NAME_WIDTH}}{text}")
 
 
 def official_text(report: OfficialReport) -> Iterator[Line]:

@@ -1,0 +1,54 @@
+"""The frame of every page: templates that escape, assets inside, and a policy that lets nothing else run or load."""
+
+import base64
+import hashlib
+import re
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+HERE = Path(__file__).parent
+
+# HTML has no way to write these: NUL, the other control characters, lone surrogates, non-characters.
+# U+202A to U+202E, never closed, would turn around the rest of a sentence and what it says.
+_NOT_HTML = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
+)
+
+
+def templates() -> Environment:
+    """The environment all pages are rendered in."""
+    return Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_printable,
+    )
+
+
+def asset(name: str) -> str:
+    """The text of a style or script that goes into a page."""
+    return (HERE / name).read_text(encoding="utf-8")
+
+
+def policy(*, style: str, script: str | None = None) -> str:
+    """A content security policy under which only this style and this script count."""
+    scripts = f"script-src '{_source_digest(script)}'; " if script is not None else ""
+    return (
+        f"default-src 'none'; {scripts}style-src '{_source_digest(style)}'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _source_digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+
+
+def _printable(value: object) -> object:
+    """What a template prints, without the characters that HTML cannot hold."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return _NOT_HTML.sub("\N{REPLACEMENT CHARACTER}", value)
+    return value
