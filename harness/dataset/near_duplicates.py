@@ -37,7 +37,8 @@ _GENERATOR = np.random.Generator(np.random.PCG64(7))
 
 
 def _odd(count: int) -> _Integers:
-    return _GENERATOR.integers(0, 2**32, count, dtype=np.uint32) | np.uint32(1)
+    drawn: _Integers = _GENERATOR.integers(0, 2**31, count, dtype=np.uint32) * 2 + 1
+    return drawn
 
 
 _PLACES = _odd(SHINGLE_CHARACTERS)
@@ -67,7 +68,8 @@ def sketches_of(forms: Sequence[str]) -> _Integers:
         least[:, first:last] = _least_hashes(padded[first:last])
         first = last
     bands = least.reshape(BANDS, PERMUTATIONS // BANDS, len(padded)).astype(np.uint64) * _BAND_FACTORS
-    return (bands.sum(axis=1, dtype=np.uint64) >> _HIGH).astype(np.uint32).T
+    hashed: _Integers = (bands.sum(axis=1, dtype=np.uint64) >> _HIGH).astype(np.uint32).T
+    return hashed
 
 
 def _least_hashes(texts: Sequence[str]) -> _Integers:
@@ -79,7 +81,8 @@ def _least_hashes(texts: Sequence[str]) -> _Integers:
             hashes[start : start + _BLOCK_CHARACTERS] for start in range(0, len(hashes), _BLOCK_CHARACTERS)
         ]
         alone = [(block * _FACTORS + _OFFSETS).min(axis=1, keepdims=True) for block in blocks]
-        return np.concatenate(alone, axis=1).min(axis=1, keepdims=True)
+        least: _Integers = np.concatenate(alone, axis=1).min(axis=1, keepdims=True)
+        return least
     # Between two texts stand the shingles that have a part of each: every second segment, left out.
     cuts = np.empty(2 * len(texts) - 1, dtype=np.intp)
     cuts[0::2] = ends - [len(text) for text in texts]

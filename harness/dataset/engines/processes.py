@@ -11,7 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from harness.dataset.engines.parts import plain, spans_of
+from harness.dataset.engines.parts import PART_BYTES, plain, spans_of
 from harness.dataset.lines import Line, Progress, Span, read_lines
 from harness.errors import StorageError
 from harness.records import record
@@ -49,6 +49,7 @@ class Processes:
 
     workers: int | None = None
     progress: Progress | None = None
+    part_bytes: int = PART_BYTES
 
     def parts(self, path: Path, tally: Callable[[Iterable[Line]], Part]) -> Iterator[Part]:
         """As `Engine.parts`."""
@@ -58,7 +59,8 @@ class Processes:
             return
         with plain(path) as file:
             total = file.stat().st_size
-            for stop, part in _tallied(file, tally, workers):
+            spans = spans_of(file, size=self.part_bytes)
+            for stop, part in _tallied(file, spans, tally, workers=workers):
                 yield part
                 if self.progress:
                     self.progress(stop, total)
@@ -73,14 +75,16 @@ def _worthwhile(path: Path) -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _tallied(path: Path, tally: Callable[[Iterable[Line]], Part], workers: int) -> Iterator[tuple[int, Part]]:
+def _tallied(
+    path: Path, spans: Iterable[Span], tally: Callable[[Iterable[Line]], Part], *, workers: int
+) -> Iterator[tuple[int, Part]]:
     """Each part and where it ends."""
     pool = ProcessPoolExecutor(
         workers, mp_context=multiprocessing.get_context("spawn"), initializer=_begin_worker
     )
     waiting: deque[tuple[Span, Future[Part]]] = deque()
     try:
-        for span in spans_of(path):
+        for span in spans:
             waiting.append((span, pool.submit(tally_span, path, span, tally=tally)))
             if len(waiting) >= workers + _SPARE_PARTS:
                 yield _first(waiting)
@@ -108,8 +112,6 @@ def tally_span(path: Path, span: Span, *, tally: Callable[[Iterable[Line]], Part
 def _begin_worker() -> None:
     """Ctrl-C ends a worker at once and without a word, and so does the end of who started it, however it came."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    # The tokenizer uses every core by itself; here each worker is to use one.
-    os.environ["RAYON_NUM_THREADS"] = "1"
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
