@@ -3,13 +3,14 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
+from itertools import pairwise
 
 from harness.records import record
 from harness.texts import fold
 
 # Counts up to this are told in other words (a pair, the first, both) and number lists and steps.
 SMALL_NUMBER = 12
-_LEAST_STEM = 4
+_LEAST_STEM = 3
 
 _NUMBER = re.compile(r"\d{1,3}(?:[.,'\u00a0\u202f ]\d{3})+(?!\d)(?:[.,]\d+)?|\d+(?:[.,]\d+)?")
 _LIST_MARK = re.compile(r"^[ \t]*(?:[-*•#]+[ \t]*)?(?:[Ss]tep )?\d{1,3}[.)、:](?!\d)", re.MULTILINE)
@@ -26,9 +27,10 @@ _UNITS = (
     *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
 )
 _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_TENS_OF = {word: 10 * number for number, word in enumerate(_TENS, start=2)}
 _WORDS = {
     **{word: number for number, word in enumerate(_UNITS, start=1)},
-    **{word: 10 * number for number, word in enumerate(_TENS, start=2)},
+    **_TENS_OF,
     "dozen": 12,
     "hundred": 100,
     "thousand": 1000,
@@ -36,7 +38,7 @@ _WORDS = {
     "half": 50,
     "quarter": 25,
 }
-_WORD_NUMBER = re.compile(rf"\b(?:({'|'.join(_TENS)})[- ])?({'|'.join(_WORDS)})\b")
+_LETTERS = re.compile("[a-z]+")
 _HAN_DIGITS = {character: number for number, character in enumerate("零一二三四五六七八九")} | {
     "两": 2,
     "〇": 0,
@@ -55,14 +57,13 @@ class Fact:
 
 
 def facts_of(text: str) -> Iterator[Fact]:
-    """The facts of a text, in no particular order, each as often as it is stated."""
+    """The facts of a text, each kind in the order it is stated, and each spelling once."""
     plain = text if text.isascii() else fold(text, ignore_case=False)
-    for found in _NUMBER.finditer(_LIST_MARK.sub("", plain)):
-        readings = number_readings(found[0])
+    for written in dict.fromkeys(_NUMBER.findall(_LIST_MARK.sub("", plain))):
+        readings = number_readings(written)
         if not all(reading.isdigit() and int(reading[:4]) <= SMALL_NUMBER for reading in readings):
-            yield Fact(kind="number", shown=found[0], spellings=readings)
-    for found in _NAME.finditer(plain):
-        word = found[0]
+            yield Fact(kind="number", shown=written, spellings=readings)
+    for word in dict.fromkeys(_NAME.findall(plain)):
         if not word.isupper():  # abbreviations, keywords and emphasis
             yield Fact(kind="name", shown=word, spellings=_stems(word))
     for found in _QUOTATION.finditer(text):
@@ -126,8 +127,13 @@ class Source:
 
     @cached_property
     def _number_words(self) -> frozenset[str]:
-        english = (_WORDS.get(tens, 0) + _WORDS[word] for tens, word in _WORD_NUMBER.findall(self._folded))
-        han = map(_han_number, _HAN_NUMBER.findall(self._folded))
+        words = _LETTERS.findall(self._folded)
+        english = (
+            _TENS_OF.get(before, 0) + _WORDS[word]
+            for before, word in pairwise(["", *words])
+            if word in _WORDS
+        )
+        han = () if self._folded.isascii() else map(_han_number, _HAN_NUMBER.findall(self._folded))
         return frozenset(map(str, (*english, *han)))
 
 

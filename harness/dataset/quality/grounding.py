@@ -28,7 +28,8 @@ from harness.records import Json, Message
 MOST_UNTOLD = 0.2
 # Answers with facts that are needed before it is known what the task is.
 LEAST_ROWS = 20
-# One such answer in a hundred is a note: reading them is worth it, waiting with the job is not.
+# Fewer such answers, or less than one in a hundred, are a note: reading them is worth it, waiting with the job is not.
+LEAST_WARNED = 5
 TOLERATED_SHARE = 0.01
 # A fact that so many rows bring is taught knowingly: so many, and this share of the answers with facts.
 TAUGHT_ROWS = 5
@@ -105,7 +106,7 @@ class GroundingTally:
         listed: dict[str, Json] = {str(line): [*facts] for line, facts in shown.items()}
         return Finding(
             name="untold_facts",
-            level="warning" if share > TOLERATED_SHARE else "note",
+            level="warning" if len(rows) >= LEAST_WARNED and share > TOLERATED_SHARE else "note",
             what=f"{len(rows):,} of {self._stating:,} answers with facts ({share:.1%}) state some that the conversation does not: {told}",
             count=len(rows),
             lines=first_lines(self._lines[index] for index in rows),
@@ -151,12 +152,11 @@ def _untold(example: Example) -> tuple[bool, dict[int, Fact]]:
     facts = [*islice(facts_of(answer[:_READ_CHARACTERS]), _MOST_FACTS)]
     if not facts:
         return False, {}
-    source = Source(f"{system_of(example)}\n{prompt_of(example)}")
-    untold = [fact for fact in facts if not source.tells(fact)]
-    if untold and (called := _called(example)):
-        tools = Source(called)
-        untold = [fact for fact in untold if not tools.tells(fact)]
-    return True, dict(islice(((_key(fact.spellings[0]), fact) for fact in untold), _MOST_UNTOLD_FACTS))
+    source, tools = Source(f"{system_of(example)}\n{prompt_of(example)}"), Source(_called(example))
+    untold = (
+        (_key(fact.spellings[0]), fact) for fact in facts if not source.tells(fact) and not tools.tells(fact)
+    )
+    return True, dict(islice(untold, _MOST_UNTOLD_FACTS))
 
 
 def _has_picture(message: Message) -> bool:

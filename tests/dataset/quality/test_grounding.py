@@ -53,9 +53,11 @@ def grounding_findings(
 def test_answers_that_make_things_up_among_others_that_do_not_are_told(tmp_path: Path) -> None:
     rows = [told_row(number) for number in range(38)] + [made_up_row(1), made_up_row(2)]
     (found,) = grounding_findings(tmp_path / "a", rows)
-    assert (found.name, found.level, found.count, found.lines) == ("untold_facts", "warning", 2, (39, 40))
+    assert (found.name, found.level, found.count, found.lines) == ("untold_facts", "note", 2, (39, 40))
     assert "2 of 40 answers with facts (5.0%)" in found.what
     assert found.figures["facts"] == {"39": ["2001", "Zu1rich"], "40": ["2002", "Zu2rich"]}
+    (found,) = grounding_findings(tmp_path / "a", [*rows, *map(made_up_row, range(3, 6))])
+    assert (found.level, found.count) == ("warning", 5)
 
 
 def test_answers_that_pass_on_what_they_were_told_are_left_alone(tmp_path: Path) -> None:
