@@ -34,7 +34,8 @@ def suspects(texts: Sequence[str], labels: Sequence[str]) -> list[Suspect]:
     Each label must have at least `FOLDS` texts, and there must be two labels.
     """
     names = sorted(set(labels))
-    given = np.searchsorted(names, labels)
+    places = {name: place for place, name in enumerate(names)}
+    given = np.array([places[label] for label in labels], dtype=np.intp)
     probabilities = _probabilities([_cut(text) for text in texts], given)
     if probabilities is None:
         return []

@@ -18,6 +18,8 @@ from harness.records import Json, record
 LEAST_ROWS = 10
 # Of a larger file a seeded sample is judged: the fit takes seconds for it, and what is wrong in a part is wrong in the whole.
 MOST_ROWS = 20_000
+# Rows times labels, which the time goes by: this takes about twenty seconds.
+MOST_ROWS_AND_LABELS = 250_000
 # So many are found in data that people labelled with care.
 USUAL_SHARE = 0.025
 _LISTED = 200
@@ -82,8 +84,9 @@ class LabelsTally:
     def _judged(self, setting: Setting) -> list["_Labelled"]:
         """The rows that are judged, read again: all, or a sample of many; those of labels with enough rows."""
         chosen: Sequence[int] = range(len(self._lines))
-        if len(chosen) > MOST_ROWS:
-            chosen = sorted(random.Random(0).sample(chosen, MOST_ROWS))  # noqa: S311 - no secret
+        most = min(MOST_ROWS, MOST_ROWS_AND_LABELS // len(self._balance.labels()))
+        if len(chosen) > most:
+            chosen = sorted(random.Random(0).sample(chosen, most))  # noqa: S311 - no secret
         rereader = Rereader(setting.path)
         try:
             rows = [_labelled(self._lines[index], rereader.at(self._starts[index]).row) for index in chosen]
