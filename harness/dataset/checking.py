@@ -47,8 +47,8 @@ QUALITY: Mapping[str, Callable[[], Tally]] = {
     "labels": LabelsTally,
     "agreement": AgreementTally,
     "dirt": DirtTally,
-    "language": LanguageTally,
     "grounding": GroundingTally,
+    "language": LanguageTally,
 }
 
 
@@ -170,6 +170,8 @@ def _report(
     examples = len(lengths.lines)
     billed = lengths.billed_tokens(limit=setting.example_limit)
     epochs = default_epochs(examples)
+    labels, refusals = _labels(tallies), _refusals(tallies, setting)
+    tallies.drift = DriftTally()
     return DatasetReport(
         path=setting.path,
         digest=file_digest(setting.path),
@@ -184,8 +186,8 @@ def _report(
         findings=tuple(_quality_findings(tallies, setting)),
         tokens=lengths.distributions(),
         histograms=lengths.histograms(),
-        labels=_labels(tallies),
-        refusals=_refusals(tallies, setting),
+        labels=labels,
+        refusals=refusals,
         script_tokens=sum(lengths.script),
         billed_tokens=billed,
         example_limit=setting.example_limit,
@@ -198,11 +200,13 @@ def _report(
 
 
 def _quality_findings(tallies: Tallies, setting: Setting) -> Iterator[Finding]:
+    """What every check has to say; each is forgotten then, because the next may need its memory."""
     yield from tallies.repeats.findings(setting)
-    # The largest by far: what comes next may need its memory.
     tallies.repeats = RepeatsTally()
-    for tally in tallies.quality.values():
-        yield from tally.findings(setting)
+    while tallies.quality:
+        name = next(iter(tallies.quality))
+        yield from tallies.quality[name].findings(setting)
+        del tallies.quality[name]
 
 
 def _labels(tallies: Tallies) -> Mapping[str, int]:

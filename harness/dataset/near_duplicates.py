@@ -2,13 +2,17 @@
 
 Measured on 100,000 texts with planted near-copies: 64 permutations in 16 bands of 4, confirmed at a ratio of 85 (rapidfuzz),
 found .998 of them at a precision of .94, the rest being texts that are alike by chance. A text's sketch has
-64 bytes, so that a file's sketches fit in memory whatever its size; texts are fetched again only to be compared.
+64 bytes; texts are fetched again only to be compared.
 """
 
+import tempfile
+import weakref
 from array import array
 from collections.abc import Callable, Iterator, MutableSequence, Sequence
 from functools import lru_cache
 from itertools import pairwise
+from os import SEEK_END
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +35,9 @@ _COMPARED_CHARACTERS = 20_000
 _WAITING_TEXTS = 1024
 _WAITING_CHARACTERS = 2**20
 _KEPT_TEXTS = 512
+# Beyond these sketches go to a file: 8 MB.
+_TEXTS_IN_MEMORY = 2**17
+_HASH_BYTES = 4
 
 _Integers = npt.NDArray[np.uint32]
 _GENERATOR = np.random.Generator(np.random.PCG64(7))
@@ -108,15 +115,21 @@ def _shingle_hashes(text: str) -> _Integers:
 
 
 class Sketches:
-    """The sketches of many texts, numbered from 0 in the order they were added: 64 bytes each."""
+    """The sketches of many texts, numbered from 0 in the order they were added.
+
+    64 bytes each: beyond some hundred thousand they lie in a temporary file, because only one band of them is looked at at a time.
+    """
 
     def __init__(self) -> None:
         self._blocks: list[_Integers] = []
         self._waiting: list[str] = []
         self._waiting_characters = 0
+        self._file: BinaryIO | None = None
+        # Texts of each piece of the file, in which one band follows the other.
+        self._pieces: list[int] = []
 
     def __len__(self) -> int:
-        return sum(map(len, self._blocks)) + len(self._waiting)
+        return sum(self._pieces) + sum(map(len, self._blocks)) + len(self._waiting)
 
     def add(self, text: str) -> None:
         """Take the next text."""
@@ -132,13 +145,18 @@ class Sketches:
     def merge(self, later: "Sketches") -> None:
         """Take in the sketches of the texts that follow."""
         self._pack()
-        later._pack()
-        self._blocks += later._blocks
+        for block in later._all_blocks():
+            self._keep(block)
 
-    def __getstate__(self) -> dict[str, object]:
-        """Sketches travel without texts."""
-        self._pack()
-        return self.__dict__
+    def __getstate__(self) -> list[_Integers]:
+        """Sketches travel without texts and files."""
+        return list(self._all_blocks())
+
+    def __setstate__(self, blocks: list[_Integers]) -> None:
+        """What arrives is small: a part of a file."""
+        self.__init__()  # type: ignore[misc]
+        for block in blocks:
+            self._keep(block)
 
     def groups(self, text_of: Callable[[int], str]) -> list[list[int]]:
         """Groups of two and more texts, each nearly the same as another of its group, in the order of their first text.
@@ -185,13 +203,41 @@ class Sketches:
     def _band(self, band: int) -> _Integers:
         """One hash of every text."""
         self._pack()
-        columns = [block[:, band] for block in self._blocks]
-        return np.concatenate(columns) if columns else np.empty(0, dtype=np.uint32)
+        columns = [np.empty(0, dtype=np.uint32)]
+        columns += [self._read(place, band, 1)[0] for place in range(len(self._pieces))]
+        columns += [block[:, band] for block in self._blocks]
+        return np.concatenate(columns)
+
+    def _all_blocks(self) -> Iterator[_Integers]:
+        self._pack()
+        for place in range(len(self._pieces)):
+            yield self._read(place, 0, BANDS).T
+        yield from self._blocks
 
     def _pack(self) -> None:
         if self._waiting:
-            self._blocks.append(sketches_of(self._waiting))
+            self._keep(sketches_of(self._waiting))
             self._waiting, self._waiting_characters = [], 0
+
+    def _keep(self, block: _Integers) -> None:
+        self._blocks.append(block)
+        if sum(map(len, self._blocks)) >= _TEXTS_IN_MEMORY:
+            if self._file is None:
+                self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the last sketch
+                weakref.finalize(self, self._file.close)
+            piece = np.concatenate(self._blocks)
+            self._file.seek(0, SEEK_END)
+            self._file.write(np.ascontiguousarray(piece.T).tobytes())
+            self._pieces.append(len(piece))
+            self._blocks = []
+
+    def _read(self, place: int, band: int, count: int) -> _Integers:
+        """So many bands (count, texts) of a piece of the file, from a band on."""
+        assert self._file is not None, "there are pieces, so there is a file"
+        texts = self._pieces[place]
+        self._file.seek(_HASH_BYTES * (BANDS * sum(self._pieces[:place]) + band * texts))
+        data = self._file.read(_HASH_BYTES * count * texts)
+        return np.frombuffer(data, dtype=np.uint32).reshape(count, texts)
 
 
 def _forming(text_of: Callable[[int], str]) -> Callable[[int], str]:

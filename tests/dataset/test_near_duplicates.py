@@ -1,9 +1,11 @@
+import pickle
 import random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.dataset import near_duplicates
 from harness.dataset.near_duplicates import Sketches, sketches_of
 
 WORDS = [
@@ -106,3 +108,21 @@ def test_a_sketch_of_few_bands_finds_what_shares_most_shingles() -> None:
     one, other, stranger = sketches_of([text, longer, story(generator, 5000)])
     assert (one == other).sum() >= 8
     assert (one == stranger).sum() <= 1
+
+
+def test_sketches_in_a_file_are_those_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = random.Random(3)
+    texts = [story(generator, 12) for _ in range(60)] * 2
+    plain = groups_of(texts)
+    monkeypatch.setattr(near_duplicates, "_TEXTS_IN_MEMORY", 16)
+    monkeypatch.setattr(near_duplicates, "_WAITING_TEXTS", 5)
+    assert groups_of(texts) == plain
+    first, second = Sketches(), Sketches()
+    for number, text in enumerate(texts):
+        (first if number < 41 else second).add(text)
+    first.merge(pickle.loads(pickle.dumps(second)))
+    assert len(first) == len(texts)
+    assert first.groups(texts.__getitem__) == plain
+    assert second.matches(
+        first, text_of=lambda index: texts[41 + index], other_text_of=texts.__getitem__
+    ) == {index: (41 + index) % 60 for index in range(79)}
