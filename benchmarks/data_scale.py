@@ -8,13 +8,14 @@ imports included) is asked of the kernel; the script's loops run in another, on 
 """
 
 import argparse
+import itertools
 import json
 import os
 import random
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 WORDS = {
@@ -37,7 +38,7 @@ WORDS = {
     "استبدال فحص اليوم المتجر مرة أخرى طلبك حول استرداد خلال أيام شكرا سؤال انتظار تأكيد تغيير الاشتراك شهري إلغاء البطاقة",
 }
 SYSTEM = ("You answer customers briefly.", "Antworte freundlich und kurz.", "你是客服助手，请简短回答。")
-SENTENCES = 20_000
+RARE_WORDS = 20_000
 BASELINE_MEGABYTES = 20
 OFFICIAL = """
 import json, sys, time
@@ -60,34 +61,38 @@ print(json.dumps({"seconds": time.perf_counter() - started, "megabytes": residen
 """
 
 
-def sentences(generator: random.Random) -> list[list[str]]:
-    """Sentences of each language, words drawn as unevenly as in real text, a number in every third."""
-    made = []
-    for language, listed in WORDS.items():
-        words = listed.split()
+class Writer:
+    """Writes sentences of one language: its common words, and rarer ones made of their halves, drawn as unevenly as in real text."""
+
+    def __init__(self, language: str, generator: random.Random) -> None:
+        words = WORDS[language].split()
+        halves = [(word[: (len(word) + 1) // 2], word[len(word) // 2 :]) for word in words]
+        words += [generator.choice(halves)[0] + generator.choice(halves)[1] for _ in range(RARE_WORDS)]
         weights = [1 / (rank + 3) for rank in range(len(words))]
-        space, end = ("", "。") if language == "zh" else (" ", ".")
-        own = []
-        for number in range(SENTENCES // len(WORDS)):
-            drawn = generator.choices(words, weights, k=generator.randint(6, 14))
-            if number % 3 == 0:
-                drawn.insert(generator.randrange(len(drawn)), str(generator.randrange(10**6)))
-            own.append((space.join(drawn) + end + space).capitalize())
-        made.append(own)
-    return made
+        self._words, self._weights = words, list(itertools.accumulate(weights))
+        self._space, self._end = ("", "。") if language == "zh" else (" ", ". ")
+        self._generator = generator
+
+    def text(self, fewest: int, most: int) -> str:
+        """So many sentences, in every third a number."""
+        made = []
+        for _ in range(self._generator.randint(fewest, most)):
+            count = self._generator.randint(6, 14)
+            words = self._generator.choices(self._words, cum_weights=self._weights, k=count)
+            if self._generator.random() < 1 / 3:
+                words[-1] = str(self._generator.randrange(10**6))
+            made.append((self._space.join(words) + self._end).capitalize())
+        return "".join(made).strip()
 
 
-def chat(pool: Sequence[str], generator: random.Random) -> dict[str, object]:
-    def text(fewest: int, most: int) -> str:
-        return "".join(generator.choices(pool, k=generator.randint(fewest, most))).strip()
-
+def chat(writer: Writer, generator: random.Random) -> dict[str, object]:
     messages: list[dict[str, object]] = []
     if generator.random() < 0.5:
         messages.append({"role": "system", "content": generator.choice(SYSTEM)})
     for _ in range(generator.choice((1, 1, 1, 2, 3))):
         messages += [
-            {"role": "user", "content": text(1, 5)},
-            {"role": "assistant", "content": text(2, 8)},
+            {"role": "user", "content": writer.text(1, 5)},
+            {"role": "assistant", "content": writer.text(2, 8)},
         ]
     if generator.random() < 0.03:
         call = {"name": "find_order", "arguments": json.dumps({"number": generator.randrange(10**6)})}
@@ -95,18 +100,19 @@ def chat(pool: Sequence[str], generator: random.Random) -> dict[str, object]:
             "role": "assistant",
             "tool_calls": [{"id": "call_1", "type": "function", "function": call}],
         }
-        messages[-1:-1] = [called, {"role": "tool", "tool_call_id": "call_1", "content": text(1, 2)}]
+        result = {"role": "tool", "tool_call_id": "call_1", "content": writer.text(1, 2)}
+        messages[-1:-1] = [called, result]
     return {"messages": messages}
 
 
 def lines(generator: random.Random) -> Iterator[str]:
     """Rows without end; some repeat one of the last few thousand, word for word or nearly."""
-    pools, recent = sentences(generator), [""] * 4096
+    writers, recent = [Writer(language, generator) for language in WORDS], [""] * 4096
     number = 0
     while True:
         chance = generator.random()
         old = recent[generator.randrange(len(recent))]
-        line = json.dumps(chat(generator.choice(pools), generator), ensure_ascii=False)
+        line = json.dumps(chat(generator.choice(writers), generator), ensure_ascii=False)
         if old and chance < 0.02:
             line = old
         elif old and chance < 0.05:
