@@ -7,7 +7,7 @@ from harness.dataset import DatasetReport, SuitePrompt, check_file
 from harness.dataset.engines import ONE_PROCESS, Engine
 from harness.dataset.examples import SYSTEM_ROLES, text_of
 from harness.errors import UsageError
-from harness.evals import find_suites, load_suite
+from harness.evals import find_suites, load_suite, messages_for
 
 
 def check_dataset(
@@ -44,22 +44,21 @@ def check_dataset(
 
 
 def _prompts(root: Path) -> Iterator[SuitePrompt]:
-    """What every case of the suites at a path asks: its last user message."""
+    """What every case of the suites at a path sends the candidate: its last user message, and the form."""
     files = find_suites(root)
     if not files:
         raise UsageError(f"{root}: no suites there", remedy="give a folder of *.suite.yaml files")
     for file in files:
         suite = load_suite(file)
         for case in suite.cases:
-            asked = [text_of(message) for message in case.messages if message.get("role") == "user"]
+            sent = messages_for(suite, case, "candidate")
+            asked = [text_of(message) for message in sent if message.get("role") == "user"]
+            systems = [text_of(message) for message in sent if message.get("role") in SYSTEM_ROLES]
             if asked:
-                systems = [
-                    text_of(message) for message in case.messages if message.get("role") in SYSTEM_ROLES
-                ]
                 yield SuitePrompt(
                     suite=suite.name,
                     case=case.id,
                     text=asked[-1],
                     system="\n".join(systems) or None,
-                    roles=tuple(str(message.get("role")) for message in case.messages),
+                    roles=tuple(str(message.get("role")) for message in sent),
                 )

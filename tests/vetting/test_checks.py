@@ -37,6 +37,18 @@ def test_what_a_suite_asks_is_found_among_the_training_rows(tmp_path: Path) -> N
     assert leak.figures == {"cases": [["routing", "parcel"]]}
 
 
+def test_a_suite_that_asks_with_another_system_prompt_than_the_training_rows_is_told(tmp_path: Path) -> None:
+    (tmp_path / "routing.suite.yaml").write_text(SUITE.replace("cases:", "system: Be brief.\ncases:"))
+    report = check_dataset(
+        training_file(tmp_path / "train.jsonl", "Who are you?", "And who is she?"),
+        model="gpt-4o-mini",
+        suites=tmp_path,
+    )
+    drift = next(warning for warning in report.warnings if warning.name == "system_prompt_drift")
+    assert drift.figures["cases"] == [["routing", "parcel"], ["routing", "short"]]
+    assert "'Be brief.' 2" in drift.what
+
+
 def test_no_suites_or_broken_ones_are_errors(tmp_path: Path) -> None:
     train = training_file(tmp_path / "train.jsonl", "a")
     with pytest.raises(UsageError, match="no suites there"):

@@ -16,7 +16,7 @@ from harness.dataset.examples import answer_of, prompt_of, system_of
 from harness.dataset.findings import SHOWN_LINES, Finding, first_lines
 from harness.dataset.near_duplicates import form_of_text
 from harness.dataset.quality.balance import LEAST_ROWS_A_LABEL, LONGEST_LABEL, MOST_LABELS, BalanceTally
-from harness.dataset.quality.reliability import RELIABLE_ALPHA, TENTATIVE_ALPHA, Reliability, reliability
+from harness.dataset.quality.reliability import RELIABLE_ALPHA, TENTATIVE_ALPHA, Reliability, reliability_of
 from harness.dataset.quality.repeats import key_of
 from harness.dataset.tallies import SeenRow, Setting
 from harness.records import Json
@@ -86,10 +86,10 @@ class AgreementTally:
         """How far people agree, for each place that tells it, where they do not agree well."""
         for key, lists in self._lists.items():
             if lists.are_votes():
-                yield from _findings(reliability(lists.ways), lists.disputed, f"the lists `{key}`")
+                yield from _findings(reliability_of(lists.ways), lists.disputed, f"the lists `{key}`")
         if self._balance.labels():
             ways, disputed = self._asked_again()
-            yield from _findings(reliability(ways), disputed, "rows that ask the same")
+            yield from _findings(reliability_of(ways), disputed, "rows that ask the same")
 
     def _asked_again(self) -> tuple[Mapping[tuple[int, ...], int], list[int]]:
         """How questions that are asked several times were answered, and the lines of those with different answers."""

@@ -48,7 +48,7 @@ class Reliability:
     ceiling: float
 
 
-def reliability(votes: Mapping[tuple[_Label, ...], int]) -> Reliability | None:
+def reliability_of(votes: Mapping[tuple[_Label, ...], int]) -> Reliability | None:
     """What several people's labels are worth; None where there are no items, or only one label at all.
 
     Args:

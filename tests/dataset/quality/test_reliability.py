@@ -3,7 +3,7 @@ from collections import Counter
 
 import pytest
 
-from harness.dataset.quality.reliability import reliability
+from harness.dataset.quality.reliability import reliability_of
 
 
 def votes(*items: str) -> Counter[tuple[str, ...]]:
@@ -15,7 +15,7 @@ PUBLISHED = votes("111", "2223", "3333", "3333", "2222", "1234", "4444", "1112",
 
 
 def test_the_published_example_is_reproduced() -> None:
-    found = reliability(PUBLISHED)
+    found = reliability_of(PUBLISHED)
     assert found is not None
     assert found.alpha == pytest.approx(0.743, abs=5e-4)
     assert found.low < found.alpha < found.high
@@ -23,7 +23,7 @@ def test_the_published_example_is_reproduced() -> None:
 
 def test_two_observers_of_the_published_example_with_yes_and_no() -> None:
     """Example A of the same paper: ten units, two values, alpha .095."""
-    found = reliability(votes("01", "11", "01", "00", "00", "01", "00", "00", "10", "00"))
+    found = reliability_of(votes("01", "11", "01", "00", "00", "01", "00", "00", "10", "00"))
     assert found is not None
     assert found.alpha == pytest.approx(0.095, abs=5e-4)
     assert found.agreement == pytest.approx(0.6)
@@ -35,7 +35,7 @@ def test_alpha_is_that_of_the_library_on_random_votes() -> None:
     for _ in range(20):
         items = ["".join(generator.choices("abcd", k=generator.randint(2, 6))) for _ in range(30)]
         table = [[item.count(label) for label in "abcd"] for item in items]
-        found = reliability(votes(*items))
+        found = reliability_of(votes(*items))
         assert found is not None
         expected = library.alpha(value_counts=table, level_of_measurement="nominal")
         assert found.alpha == pytest.approx(expected)
@@ -45,7 +45,7 @@ def test_both_ceilings_of_two_labels_with_seventy_percent_agreement() -> None:
     """With label shares p and 1 - p everywhere, agreement p² + (1 - p)² = .7 allows (1 + √.4)/2 = .82."""
     share = (1 + 0.4**0.5) / 2
     many = round(1000 * share)
-    found = reliability(
+    found = reliability_of(
         Counter({("a",) * many + ("b",) * (1000 - many): 1, ("a",) * (1000 - many) + ("b",) * many: 1})
     )
     assert found is not None
@@ -55,19 +55,19 @@ def test_both_ceilings_of_two_labels_with_seventy_percent_agreement() -> None:
 
 
 def test_full_agreement_is_one_and_chance_about_zero() -> None:
-    full = reliability(votes(*["aaa", "bbb"] * 20))
+    full = reliability_of(votes(*["aaa", "bbb"] * 20))
     assert full is not None
     assert (full.alpha, full.low, full.high, full.ceiling) == (1, 1, 1, 1)
     generator = random.Random(2)
-    chance = reliability(votes(*("".join(generator.choices("ab", k=3)) for _ in range(2000))))
+    chance = reliability_of(votes(*("".join(generator.choices("ab", k=3)) for _ in range(2000))))
     assert chance is not None
     assert chance.low < 0 < chance.high
     assert chance.high - chance.low < 0.1
 
 
 def test_one_label_alone_and_no_items_have_no_agreement() -> None:
-    assert reliability(votes("aa", "aaa")) is None
-    assert reliability(votes()) is None
+    assert reliability_of(votes("aa", "aaa")) is None
+    assert reliability_of(votes()) is None
 
 
 def test_the_interval_covers_what_many_items_show() -> None:
@@ -79,11 +79,11 @@ def test_the_interval_covers_what_many_items_show() -> None:
             for _ in range(count)
         ]
 
-    truth = reliability(votes(*drawn(20_000)))
+    truth = reliability_of(votes(*drawn(20_000)))
     assert truth is not None
     covered = 0
     for _ in range(40):
-        found = reliability(votes(*drawn(60)))
+        found = reliability_of(votes(*drawn(60)))
         assert found is not None
         covered += found.low <= truth.alpha <= found.high
     assert covered >= 34
