@@ -26,6 +26,8 @@ LEAST_UNFAMILIAR_SHARE = 0.01
 LEAST_TIMES = 2.0
 # A form dominates training from this share on.
 DOMINATING_SHARE = 0.5
+# Suites that guard against losses ask what was never trained on purpose: only when so many cases do is it a warning.
+WARNED_SHARE_OF_CASES = 0.5
 _SHOWN_CHARACTERS = 60
 _TOLD_FORMS = 3
 
@@ -173,7 +175,7 @@ class _Drift(Generic[_Form]):
             figures["cases"] = [[prompt.suite, prompt.case] for prompt in cases]
         return Finding(
             name=self.kind.name,
-            level="warning" if count else "note",
+            level="warning" if count >= (WARNED_SHARE_OF_CASES * total if cases else 1) else "note",
             what="; ".join(filter(None, (unfamiliar if count else f"{self.kind.what}: ", unmet))),
             count=count,
             lines=first_lines(lines),

@@ -113,6 +113,9 @@ def test_cases_of_suites_are_named(tmp_path: Path) -> None:
     assert found["system_prompt_drift"].figures["cases"] == [["tone", "b"]]
     assert "1 of 2 cases of the suites" in found["system_prompt_drift"].what
     assert found["role_drift"].figures["cases"] == [["tone", "b"]]
+    assert found["system_prompt_drift"].level == "warning"
+    few = list(suite_drift(train, [*prompts, prompts[0]], path=tmp_path / "train"))
+    assert [drift.level for drift in few] == ["note", "note"], "a suite may guard what was not trained"
     assert list(suite_drift(train, prompts[2:], path=tmp_path / "train")) == []
 
 
