@@ -27,6 +27,7 @@ _SPARK_WIDTH = 16
 _NAME_WIDTH = 15
 # From this amount in USD on, two decimals tell it from others.
 _CENTS_ENOUGH = 0.1
+_LEAST_SHOWN = 0.0001
 
 
 def dataset_text(report: DatasetReport, *, page: Path | None = None, plain: bool = False) -> Iterator[Line]:
@@ -201,6 +202,8 @@ def _costs(report: DatasetReport) -> Iterator[Line]:
 
 
 def _usd(amount: float) -> str:
+    if 0 < amount < _LEAST_SHOWN:
+        return f"less than {_LEAST_SHOWN:.4f} USD"
     return f"{amount:,.{2 if amount == 0 or amount >= _CENTS_ENOUGH else 4}f} USD"
 
 
