@@ -4,7 +4,6 @@ A model answers best in the form it was trained in: a system prompt it hardly sa
 it never met, are new to it. What validation and suites ask with stands for what production will.
 """
 
-from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -28,51 +27,90 @@ LEAST_TIMES = 2.0
 DOMINATING_SHARE = 0.5
 # Suites that guard against losses ask what was never trained on purpose: only when so many cases do is it a warning.
 WARNED_SHARE_OF_CASES = 0.5
+# Different system prompts beyond which only their presence is compared.
+_MOST_SYSTEMS = 10_000
+# The key all system prompts share then; each one's own is larger, and 0 is none.
+_ANY_SYSTEM = 1
 _SHOWN_CHARACTERS = 60
 _TOLD_FORMS = 3
 
+_Place = TypeVar("_Place")
+
 
 class DriftTally:
-    """Each row's system prompt as a hash, 24 bytes a row, and how often each order of roles occurs."""
+    """How often each system prompt and each order of roles occurs, and where first.
+
+    Of a file with ever other system prompts it is kept only which rows have one.
+    """
 
     def __init__(self) -> None:
-        self.lines = array("Q")
-        self.starts = array("Q")
-        self.systems = array("Q")
+        self.systems: Counter[int] = Counter()
+        self.systems_places: dict[int, list[tuple[int, int]]] = {}
         self.roles: Counter[str] = Counter()
         self.roles_lines: dict[str, list[int]] = {}
+
+    @property
+    def differs_by_row(self) -> bool:
+        """Whether only it is known which rows have a system prompt."""
+        return _ANY_SYSTEM in self.systems
 
     def add(self, row: SeenRow) -> None:
         """Take a row; only examples have a form."""
         if row.example is None:
             return
-        self.lines.append(row.line.number)
-        self.starts.append(row.line.start)
-        self.systems.append(_system_key(system_of(row.example)))
+        key = _system_key(system_of(row.example))
+        if self.differs_by_row:
+            key = min(key, _ANY_SYSTEM)
+        self.systems[key] += 1
+        _append(self.systems_places.setdefault(key, []), [(row.line.number, row.line.start)])
+        self._reduce()
         roles = roles_asked(row.example.messages)
         self.roles[roles] += 1
-        first = self.roles_lines.setdefault(roles, [])
-        if len(first) < SHOWN_LINES:
-            first.append(row.line.number)
+        _append(self.roles_lines.setdefault(roles, []), [row.line.number])
 
     def merge(self, later: "DriftTally") -> None:
         """Take in the next part."""
-        self.lines.extend(later.lines)
-        self.starts.extend(later.starts)
-        self.systems.extend(later.systems)
+        self.systems.update(later.systems)
+        for key, places in later.systems_places.items():
+            _append(self.systems_places.setdefault(key, []), places)
+        self._reduce()
         self.roles.update(later.roles)
         for roles, lines in later.roles_lines.items():
-            first = self.roles_lines.setdefault(roles, [])
-            first += lines[: SHOWN_LINES - len(first)]
+            _append(self.roles_lines.setdefault(roles, []), lines)
+
+    def _reduce(self) -> None:
+        forms = len(self.systems)
+        if forms > _MOST_SYSTEMS or (self.differs_by_row and forms > 2):
+            self.systems, self.systems_places = self._with_and_without()
+
+    def _with_and_without(self) -> tuple[Counter[int], dict[int, list[tuple[int, int]]]]:
+        """All system prompts taken for one."""
+        systems: Counter[int] = Counter()
+        places: dict[int, list[tuple[int, int]]] = {}
+        for key, count in self.systems.items():
+            systems[min(key, _ANY_SYSTEM)] += count
+            places.setdefault(min(key, _ANY_SYSTEM), []).extend(self.systems_places[key])
+        return systems, {key: sorted(found)[:SHOWN_LINES] for key, found in places.items()}
+
+    def beside(self, other: "DriftTally") -> "DriftTally":
+        """This tally, with no more known of system prompts than the other knows."""
+        if not other.differs_by_row or self.differs_by_row:
+            return self
+        reduced = DriftTally()
+        reduced.systems, reduced.systems_places = self._with_and_without()
+        reduced.roles, reduced.roles_lines = self.roles, self.roles_lines
+        return reduced
 
     def findings(self, setting: Setting) -> Iterator[Finding]:  # noqa: ARG002 - one file has no drift
         """Nothing: drift is between a file and what is asked."""
         yield from ()
 
-    def system_text(self, key: int, rereader: Rereader) -> str:
-        """The system prompt that has this key."""
-        index = self.systems.index(key)
-        return system_of(example_of(self.lines[index], rereader.at(self.starts[index]).row))
+    def told_system(self, key: int, rereader: Rereader) -> str:
+        """Words for the system prompt that has this key."""
+        if key == _ANY_SYSTEM:
+            return "any"
+        line, start = self.systems_places[key][0]
+        return _told_system(system_of(example_of(line, rereader.at(start).row)))
 
 
 def roles_asked(messages: Iterable[Message]) -> str:
@@ -80,20 +118,19 @@ def roles_asked(messages: Iterable[Message]) -> str:
     roles = [str(message.get("role")) for message in messages]
     while roles and roles[-1] == "assistant":
         roles.pop()
-    return ", ".join(dict.fromkeys("system" if role in SYSTEM_ROLES else role for role in roles))
+    return ", ".join(dict.fromkeys("system" if role in SYSTEM_ROLES else role for role in roles)) or "nobody"
 
 
 def validation_drift(train: DriftTally, valid: DriftTally, *, paths: tuple[Path, Path]) -> Iterator[Finding]:
     """Forms that validation rows have and training hardly has; `paths` are the training and the validation file."""
+    train, valid = train.beside(valid), valid.beside(train)
     readers = [Rereader(path) for path in paths]
     try:
-        trained, asked = Counter(train.systems), Counter(valid.systems)
-        for drift in _drifts(trained, asked, kind=_SYSTEM_PROMPTS, whose="validation rows"):
-            new = {*drift.unfamiliar}
-            lines = [line for line, key in zip(valid.lines, valid.systems, strict=True) if key in new]
-            texts = {key: valid.system_text(key, readers[1]) for key in drift.unfamiliar[:_TOLD_FORMS]}
-            texts |= {key: train.system_text(key, readers[0]) for key in drift.unmet}
-            yield drift.finding({key: _told_system(text) for key, text in texts.items()}, lines=lines)
+        for drift in _drifts(train.systems, valid.systems, kind=_SYSTEM_PROMPTS, whose="validation rows"):
+            lines = [line for key in drift.unfamiliar for line, _ in valid.systems_places[key]]
+            told = {key: valid.told_system(key, readers[1]) for key in drift.unfamiliar[:_TOLD_FORMS]}
+            told |= {key: train.told_system(key, readers[0]) for key in drift.unmet}
+            yield drift.finding(told, lines=lines)
         for met in _drifts(train.roles, valid.roles, kind=_ROLES, whose="validation rows"):
             lines = [line for roles in met.unfamiliar for line in valid.roles_lines[roles]]
             yield met.finding({roles: roles for roles in (*met.unfamiliar, *met.unmet)}, lines=lines)
@@ -105,16 +142,17 @@ def validation_drift(train: DriftTally, valid: DriftTally, *, paths: tuple[Path,
 def suite_drift(train: DriftTally, prompts: Iterable[SuitePrompt], *, path: Path) -> Iterator[Finding]:
     """Forms in which cases of suites ask and training hardly does. Cases that do not tell their roles are left out."""
     told = [prompt for prompt in prompts if prompt.roles]
-    systems = {_system_key(prompt.system or ""): prompt.system or "" for prompt in told}
-    asked = Counter(_system_key(prompt.system or "") for prompt in told)
+    keys = [_system_key(prompt.system or "") for prompt in told]
+    if train.differs_by_row:
+        keys = [min(key, _ANY_SYSTEM) for key in keys]
+    words = {key: _told_system(prompt.system or "") for key, prompt in zip(keys, told, strict=True)}
     reader = Rereader(path)
     try:
-        for drift in _drifts(
-            Counter(train.systems), asked, kind=_SYSTEM_PROMPTS, whose="cases of the suites"
-        ):
-            texts = systems | {key: train.system_text(key, reader) for key in drift.unmet}
-            cases = [prompt for prompt in told if _system_key(prompt.system or "") in drift.unfamiliar]
-            yield drift.finding({key: _told_system(text) for key, text in texts.items()}, cases=cases)
+        for drift in _drifts(train.systems, Counter(keys), kind=_SYSTEM_PROMPTS, whose="cases of the suites"):
+            cases = [prompt for key, prompt in zip(keys, told, strict=True) if key in drift.unfamiliar]
+            yield drift.finding(
+                words | {key: train.told_system(key, reader) for key in drift.unmet}, cases=cases
+            )
     finally:
         reader.close()
     roles_of = [roles_asked([{"role": role} for role in prompt.roles]) for prompt in told]
@@ -210,7 +248,11 @@ def _drifts(
 
 def _system_key(system: str) -> int:
     """A system prompt's key; 0 for none."""
-    return key_of(system) if system.strip() else 0
+    return max(key_of(system), _ANY_SYSTEM + 1) if system.strip() else 0
+
+
+def _append(kept: list[_Place], places: Sequence[_Place]) -> None:
+    kept += places[: SHOWN_LINES - len(kept)]
 
 
 def _told_system(system: str) -> str:

@@ -36,6 +36,8 @@ TAUGHT_ROWS = 5
 TAUGHT_SHARE = 0.005
 # Rows whose small words are looked at: what is also written small is no name.
 VOCABULARY_ROWS = 1_000
+# Answers with untold facts beyond which they are no longer kept: that many are the task, or nobody's to read.
+MOST_KEPT_ROWS = 200_000
 # Facts of one answer that are looked for, and those that are remembered because they were not found.
 _MOST_FACTS = 64
 _MOST_UNTOLD_FACTS = 8
@@ -51,6 +53,7 @@ class GroundingTally:
 
     def __init__(self) -> None:
         self._stating = 0
+        self._are_too_many = False
         self._lines = array("Q")
         self._starts = array("Q")
         self._counts = array("B")
@@ -66,11 +69,12 @@ class GroundingTally:
             return
         self._stating += 1
         self._sample.add(row.line.number, row.line.start)
-        if untold:
+        if untold and not self._are_too_many:
             self._lines.append(row.line.number)
             self._starts.append(row.line.start)
             self._counts.append(len(untold))
             self._facts.extend(untold)
+            self._keep_few()
 
     def merge(self, later: "GroundingTally") -> None:
         """Take in the next part."""
@@ -79,7 +83,19 @@ class GroundingTally:
         self._starts.extend(later._starts)
         self._counts.extend(later._counts)
         self._facts.extend(later._facts)
+        self._are_too_many |= later._are_too_many
+        self._keep_few()
         self._sample.merge(later._sample)
+
+    def _keep_few(self) -> None:
+        if self._are_too_many or len(self._lines) > MOST_KEPT_ROWS:
+            self._are_too_many = True
+            self._lines, self._starts, self._counts, self._facts = (
+                array("Q"),
+                array("Q"),
+                array("B"),
+                array("I"),
+            )
 
     def findings(self, setting: Setting) -> Iterator[Finding]:
         """Answers with facts of their own, where hardly any other has some."""

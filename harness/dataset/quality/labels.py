@@ -1,7 +1,6 @@
 """Are some labels wrong? Where answers are labels, those that the words of their question speak against."""
 
 import random
-from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
@@ -11,6 +10,7 @@ from harness.dataset.lines import Rereader
 from harness.dataset.near_duplicates import form_of_text
 from harness.dataset.quality.balance import BalanceTally
 from harness.dataset.quality.extras import left_out, optional_module
+from harness.dataset.quality.samples import RowSample
 from harness.dataset.tallies import SeenRow, Setting
 from harness.records import Json, record
 
@@ -36,32 +36,23 @@ class Suspect:
 
 
 class LabelsTally:
-    """Where the rows stand whose answers may be labels: 16 bytes a row, and nothing once an answer is too long for one."""
+    """How often each label occurs, and where a sample of the rows stands."""
 
     def __init__(self) -> None:
         self._balance = BalanceTally()
-        self._lines = array("Q")
-        self._starts = array("Q")
+        self._rows = RowSample(MOST_ROWS)
 
     def add(self, row: SeenRow) -> None:
         """Take a row; only examples with a written answer count."""
         if not self._balance.may_be_labels or row.example is None or answer_of(row.example) is None:
             return
         self._balance.add(row)
-        self._lines.append(row.line.number)
-        self._starts.append(row.line.start)
-        self._forget_texts()
+        self._rows.add(row.line.number, row.line.start)
 
     def merge(self, later: "LabelsTally") -> None:
         """Take in the next part."""
         self._balance.merge(later._balance)
-        self._lines.extend(later._lines)
-        self._starts.extend(later._starts)
-        self._forget_texts()
-
-    def _forget_texts(self) -> None:
-        if not self._balance.may_be_labels:
-            self._lines, self._starts = array("Q"), array("Q")
+        self._rows.merge(later._rows)
 
     def findings(self, setting: Setting) -> Iterator[Finding]:
         """Labels worth a second look."""
@@ -83,13 +74,13 @@ class LabelsTally:
 
     def _judged(self, setting: Setting) -> list["_Labelled"]:
         """The rows that are judged, read again: all, or a sample of many; those of labels with enough rows."""
-        chosen: Sequence[int] = range(len(self._lines))
-        most = min(MOST_ROWS, MOST_ROWS_AND_LABELS // len(self._balance.labels()))
+        chosen = [*self._rows]
+        most = MOST_ROWS_AND_LABELS // len(self._balance.labels())
         if len(chosen) > most:
             chosen = sorted(random.Random(0).sample(chosen, most))  # noqa: S311 - no secret
         rereader = Rereader(setting.path)
         try:
-            rows = [_labelled(self._lines[index], rereader.at(self._starts[index]).row) for index in chosen]
+            rows = [_labelled(line, rereader.at(start).row) for line, start in chosen]
         finally:
             rereader.close()
         counts = Counter(row.label for row in rows)
@@ -102,7 +93,7 @@ class LabelsTally:
             f"line {row.line}: {row.label!r}, perhaps {suspect.suggested!r}"
             for row, suspect in doubted[:_TOLD]
         )
-        sampled = "" if len(judged) == len(self._lines) else f" of {len(judged):,} that were judged"
+        sampled = "" if len(judged) == self._rows.offered else f" of {len(judged):,} that were judged"
         listed: list[Json] = [
             [row.line, row.label, suspect.suggested, round(suspect.probability, 3)]
             for row, suspect in doubted[:_LISTED]

@@ -9,6 +9,7 @@ from harness.dataset.checking import check_file, seen_rows
 from harness.dataset.findings import Finding
 from harness.dataset.leaks import SuitePrompt
 from harness.dataset.lines import read_lines
+from harness.dataset.quality import drift
 from harness.dataset.quality.drift import DriftTally, roles_asked, suite_drift, validation_drift
 
 LONG = "You are the assistant of a parcel service. Be brief and kind."
@@ -54,7 +55,7 @@ def drift_of(
         (("developer", "user", "assistant"), "system, user"),
         (("user", "assistant", "user", "assistant", "user", "assistant"), "user, assistant"),
         (("user", "assistant", "tool", "assistant"), "user, assistant, tool"),
-        (("assistant",), ""),
+        (("assistant",), "nobody"),
     ],
 )
 def test_roles_are_told_in_the_order_they_first_appear(roles: Turns, told: str) -> None:
@@ -95,6 +96,21 @@ def test_system_prompts_that_differ_from_row_to_row_are_no_drift(tmp_path: Path)
     assert drift_of(tmp_path, rows[:40], rows[40:]) == {}
 
 
+def test_of_ever_other_system_prompts_only_the_presence_is_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drift, "_MOST_SYSTEMS", 10)
+    rows: list[tuple[str, Turns]] = [(f"The customer is number {number}.", ("user",)) for number in range(60)]
+    assert drift_of(tmp_path, rows[:40], rows[40:], 7, 21) == {}
+    found = drift_of(tmp_path, rows[:40], [*rows[40:], ("", ("user",))], 7, 21)
+    assert found["system_prompt_drift"].lines == (21,)
+    assert "none at all 1" in found["system_prompt_drift"].what
+    assert found == drift_of(tmp_path, rows[:40], [*rows[40:], ("", ("user",))])
+    train = tallied(tmp_path / "train", rows[:40], 3)
+    prompts = [SuitePrompt(suite="tone", case="a", text="x", system="Be kind.", roles=("system", "user"))]
+    assert list(suite_drift(train, prompts, path=tmp_path / "train")) == []
+
+
 def test_turns_and_tools_that_training_never_showed_are_told(tmp_path: Path) -> None:
     asked: list[tuple[str, Turns]] = [("", ("user",))] * 5 + [("", ("user", "assistant", "user"))]
     (found,) = drift_of(tmp_path, [("", ("user",))] * 50, asked).values()
@@ -109,13 +125,13 @@ def test_cases_of_suites_are_named(tmp_path: Path) -> None:
         SuitePrompt(suite="tone", case="b", text="x", roles=("user",)),
         SuitePrompt(suite="tone", case="unknown", text="x"),
     ]
-    found = {drift.name: drift for drift in suite_drift(train, prompts, path=tmp_path / "train")}
+    found = {told.name: told for told in suite_drift(train, prompts, path=tmp_path / "train")}
     assert found["system_prompt_drift"].figures["cases"] == [["tone", "b"]]
     assert "1 of 2 cases of the suites" in found["system_prompt_drift"].what
     assert found["role_drift"].figures["cases"] == [["tone", "b"]]
     assert found["system_prompt_drift"].level == "warning"
     few = list(suite_drift(train, [*prompts, prompts[0]], path=tmp_path / "train"))
-    assert [drift.level for drift in few] == ["note", "note"], "a suite may guard what was not trained"
+    assert [told.level for told in few] == ["note", "note"], "a suite may guard what was not trained"
     assert list(suite_drift(train, prompts[2:], path=tmp_path / "train")) == []
 
 

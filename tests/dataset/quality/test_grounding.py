@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from harness.dataset.checking import seen_rows
 from harness.dataset.findings import Finding
 from harness.dataset.lines import read_lines
+from harness.dataset.quality import grounding
 from harness.dataset.quality.grounding import GroundingTally
 from harness.dataset.tallies import Setting
 
@@ -90,6 +91,15 @@ def test_tools_and_their_calls_are_part_of_the_conversation(tmp_path: Path) -> N
 
 def test_a_few_answers_do_not_show_what_the_task_is(tmp_path: Path) -> None:
     assert grounding_findings(tmp_path / "a", [*map(told_row, range(10)), made_up_row(1)]) == []
+
+
+def test_more_than_can_be_kept_is_forgotten_whole_or_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grounding, "MOST_KEPT_ROWS", 3)
+    rows = [*map(told_row, range(40)), *map(made_up_row, range(4))]
+    assert grounding_findings(tmp_path / "a", rows) == grounding_findings(tmp_path / "a", rows, 42) == []
+    assert len(grounding_findings(tmp_path / "a", rows[:-1], 42)) == 1
 
 
 @settings(max_examples=25, deadline=None)
