@@ -18,6 +18,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from data_counting import countable
+
 WORDS = {
     "en": "the a to of and please could order invoice account yesterday customer received broken password return delivery "
     "address because payment number we can send replace check today store again your request which about refund "
@@ -42,7 +44,7 @@ RARE_WORDS = 20_000
 BASELINE_MEGABYTES = 20
 OFFICIAL = """
 import json, sys, time
-from benchmarks.data_counting import official, resident
+from data_counting import official, resident
 from harness.dataset.tokens import count_tokens, encoding_for
 from pathlib import Path
 encoding = encoding_for(sys.argv[2])
@@ -54,7 +56,7 @@ print(json.dumps({"seconds": time.perf_counter() - started, "megabytes": residen
 CHECK = """
 import json, sys, time
 started = time.perf_counter()
-from benchmarks.data_counting import resident
+from data_counting import resident
 from harness.cli import main
 status = main(["data", "check", *sys.argv[1:]])
 print(json.dumps({"seconds": time.perf_counter() - started, "megabytes": resident(), "status": status}), file=sys.stderr)
@@ -143,7 +145,7 @@ def ran(code: str, *arguments: str, one_core: bool) -> tuple[dict[str, float], s
         capture_output=True,
         text=True,
         check=False,
-        cwd=Path(__file__).parents[1],
+        cwd=Path(__file__).parent,
     )
     told = (done.stderr if code is CHECK else done.stdout).strip().splitlines()
     if not told or not told[-1].startswith("{"):
@@ -178,15 +180,6 @@ def measured(path: Path, options: argparse.Namespace) -> dict[str, object]:
         "script_mb_per_s": round(head_size / theirs["seconds"], 2),
         "script_peak_mb": round(theirs["megabytes"]),
     }
-
-
-def countable(row: bytes) -> bool:
-    """Whether the script's loops survive the row."""
-    try:
-        messages = json.loads(row)["messages"]
-    except (KeyError, TypeError, ValueError):
-        return False
-    return all(isinstance(value, str) for message in messages for value in message.values())
 
 
 def main() -> None:
