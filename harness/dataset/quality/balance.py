@@ -46,8 +46,10 @@ class BalanceTally:
         """Take in the next part."""
         self._answers += later._answers
         self._long += later._long
-        self._counts.update(later._counts)
-        self._first = later._first | self._first
+        if self.may_be_labels:
+            self._counts.update(later._counts)
+            self._first = later._first | self._first
+            self._long += len(self._counts) > _MOST_COUNTED
 
     @property
     def may_be_labels(self) -> bool:
