@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.cli.distillation import add_distill
+from harness.cli.engines import add_engine_options, chosen_engine
 from harness.cli.progress import bytes_done
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from harness.dataset import DatasetReport
-    from harness.dataset.engines import Engine
     from harness.dataset.partition import Partition
     from harness.report.text import Line
 
@@ -49,6 +49,14 @@ def _add_check(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         metavar="DIR",
         help="the suites that will judge the model: what they ask must not be here",
     )
+    check.add_argument(
+        "--run",
+        metavar="RUN",
+        help="a stored run, its folder, id or 'latest': are its failing cases among what is taught?",
+    )
+    check.add_argument(
+        "--reports", type=Path, metavar="DIR", help="where runs are stored (default: reports/)"
+    )
     check.add_argument("--model", metavar="NAME", help="the base model (default: the configured one)")
     check.add_argument(
         "--expect-refusals",
@@ -65,23 +73,7 @@ def _add_check(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         const="2024",
         help="print what OpenAI's own check script prints, in this edition (default 2024)",
     )
-    check.add_argument(
-        "--workers",
-        type=_count,
-        metavar="N",
-        help="processes that read the file (default: one, every core for large files)",
-    )
-    check.add_argument(
-        "--engine",
-        choices=("local", "ray"),
-        default="local",
-        help="who reads the file (default: this machine)",
-    )
-    check.add_argument(
-        "--ray-address",
-        metavar="ADDRESS",
-        help="the Ray cluster's (default: the running one, or a local one)",
-    )
+    add_engine_options(check)
     check.set_defaults(command=check_command)
 
 
@@ -123,14 +115,6 @@ def _add_part_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="what was written, with digests, as JSON")
 
 
-def _count(text: str) -> int:
-    """A count for argparse, which tells what is wrong with it."""
-    count = int(text)
-    if count < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a count from 1 on")
-    return count
-
-
 def _share(text: str) -> float:
     """A share for argparse, which tells what is wrong with it."""
     share = float(text)
@@ -141,8 +125,10 @@ def _share(text: str) -> float:
 
 def check_command(options: argparse.Namespace) -> int:
     """Check a file; the exit status says whether a job would take it."""
+    from harness.cli.runs import run_folder
+    from harness.evals import open_run
     from harness.serial import to_json
-    from harness.vetting import check_dataset
+    from harness.vetting import check_dataset, with_coverage
 
     if options.official:
         return _official(options)
@@ -152,8 +138,10 @@ def check_command(options: argparse.Namespace) -> int:
         valid=options.valid,
         suites=options.suites,
         expected_refusals=options.expect_refusals,
-        engine=_engine(options),
+        engine=chosen_engine(options),
     )
+    if options.run:
+        report = with_coverage(report, open_run(run_folder(options)))
     page = _page(report, options.html) if options.html else None
     if options.json:
         print(to_json(report, indent=1))
@@ -173,30 +161,6 @@ def _page(report: "DatasetReport", target: Path) -> Path:
         return render_data(report, to=target)
     except OSError as error:
         raise StorageError(f"{target}: {error.strerror}", remedy="choose another place") from error
-
-
-def _engine(options: argparse.Namespace) -> "Engine":
-    """Who reads the file, by the flags."""
-    from harness.dataset.engines import Processes
-    from harness.errors import UsageError
-
-    progress = bytes_done("reading")
-    if options.engine == "local":
-        if options.ray_address:
-            raise UsageError("--ray-address without --engine ray", remedy="add --engine ray")
-        return Processes(workers=options.workers, progress=progress)
-    if options.workers:
-        raise UsageError(
-            "--workers with --engine ray", remedy="leave it out: Ray uses every core of its cluster"
-        )
-    try:
-        from harness.dataset.engines.cluster import RayCluster
-    except ImportError as error:
-        raise UsageError(
-            f"--engine ray needs Ray, which is not installed: {error}",
-            remedy='python -m pip install "finetune-harness[ray]"',
-        ) from error
-    return RayCluster(address=options.ray_address, progress=progress)
 
 
 def _official(options: argparse.Namespace) -> int:

@@ -100,7 +100,7 @@ def _print_verdict(options: argparse.Namespace) -> "Outcome":
     from harness.serial import to_json
     from harness.verdict import verdict_of
 
-    run = open_run(_folder(options))
+    run = open_run(run_folder(options))
     verdict = verdict_of(run)
     if options.json:
         print(to_json(verdict, indent=1))
@@ -117,7 +117,7 @@ def report_command(options: argparse.Namespace) -> int:
     from harness.training import read_curve
     from harness.verdict import verdict_of
 
-    folder = _folder(options)
+    folder = run_folder(options)
     run = open_run(folder)
     curve = read_curve(folder / CURVE) if (folder / CURVE).is_file() else None
     try:
@@ -142,7 +142,7 @@ def _reports(options: argparse.Namespace) -> Path:
     return folder
 
 
-def _folder(options: argparse.Namespace) -> Path:
+def run_folder(options: argparse.Namespace) -> Path:
     """The folder of a run given by path, id or 'latest'."""
     from harness.evals import list_runs
     from harness.serial import nearest

@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
+from stored_runs import CASES, store
 
 from harness.cli import data, main
 from harness.dataset.convert import SOURCES
@@ -125,3 +126,41 @@ def test_a_share_out_of_range_is_a_usage_error(file: Path, capsys: pytest.Captur
 
 def test_every_shape_that_is_read_can_be_named() -> None:
     assert set(data.SOURCES) == set(SOURCES)
+
+
+def test_failing_cases_of_a_run_are_looked_for_among_the_rows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    store(tmp_path / "reports", "20260301T120000Z-bad-0002", good="base")
+    words = [
+        "parcel",
+        "invoice",
+        "password",
+        "refund",
+        "printer",
+        "meeting",
+        "contract",
+        "holiday",
+        "window",
+        "garden",
+    ]
+    rows = [
+        {
+            "messages": [
+                {"role": "user", "content": f"What about the {one} and the {other}?"},
+                {"role": "assistant", "content": "x"},
+            ]
+        }
+        for one in words
+        for other in words
+        if one < other
+    ]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    report = json.loads(said(capsys, "data", "check", "train.jsonl", "--run", "latest", "--json")[1])
+    gap = next(found for found in report["findings"] if found["name"] == "coverage_gap")
+    assert gap["count"] == CASES
+    assert "numbers: n" in gap["what"]
+    status, _, err = said(capsys, "data", "check", "train.jsonl", "--run", "20260301T120000Z-bad-0003")
+    assert status == 2
+    assert "did you mean" in err
