@@ -92,12 +92,12 @@ def _lines(raw_lines: Iterable["RawLine"]) -> Iterator[Line]:
 
 
 def is_wrong_as_a_whole(path: Path) -> bool:
-    """Whether the first line says that no further one need be read.
+    """Whether the first line of a plain file says that no further one need be read.
 
     Raises:
-        UsageError: The file is not there, cannot be read, or its gzip is broken.
+        UsageError: The file is not there or cannot be read.
     """
-    first = next(read_lines(path), None)
+    first = next(read_lines(path, span=_WHOLE), None)
     return first is not None and first.whole_file
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from harness.dataset import lines as lines_module
@@ -84,6 +84,7 @@ def test_a_file_read_in_parts_has_the_report_of_one_reading(
         ) == to_json(whole)
 
 
+@example(b"\x1f\x8b\n", 1)  # looks like gzip, and is what was unpacked
 @given(st.binary(max_size=60).map(lambda data: data.replace(b"\x00", b"\n")), st.integers(1, 20))
 def test_spans_together_are_the_file_and_end_where_lines_end(data: bytes, size: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
