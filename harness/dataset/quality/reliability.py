@@ -11,7 +11,6 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array
 
 from harness.records import record
 
@@ -59,7 +58,6 @@ def reliability_of(votes: Mapping[tuple[_Label, ...], int]) -> Reliability | Non
         return None
     table = _table(votes, labels)
     counts = np.array([*votes.values()], dtype=np.float64)
-    sizes = table.sum(axis=1)
     agreement, by_chance = _agreement(counts[None], table)
     alphas = _resampled_alphas(counts, table)
     shares = counts / counts.sum()
@@ -70,30 +68,52 @@ def reliability_of(votes: Mapping[tuple[_Label, ...], int]) -> Reliability | Non
         high=float(np.quantile(alphas, 0.975)),
         agreement=float(agreement[0]),
         by_chance=float(by_chance[0]),
-        match=float(shares @ (table.multiply(table).sum(axis=1) / sizes**2)),
-        ceiling=float(shares @ (table.max(axis=1).toarray().ravel() / sizes)),
+        match=float(shares @ (table.squares / table.sizes**2)),
+        ceiling=float(shares @ (table.most / table.sizes)),
     )
 
 
-def _table(votes: Iterable[Sequence[_Label]], labels: Mapping[_Label, int]) -> csr_array:
-    """How often each label was given, a line for each way items were voted on."""
-    cells = [
-        (line, labels[label], count)
-        for line, voted in enumerate(votes)
+@record
+class _Table:
+    """How often each label was given, in each way items were voted on: the counts that are not zero, sorted by label.
+
+    `ways` is each count's way, `firsts` where each label's counts begin. Of each way, `sizes` is how many votes it has, `squares` the sum of
+    its squared counts, `most` its largest count.
+    """
+
+    counts: _Floats
+    ways: npt.NDArray[np.intp]
+    firsts: npt.NDArray[np.intp]
+    sizes: _Floats
+    squares: _Floats
+    most: _Floats
+
+
+def _table(votes: Iterable[Sequence[_Label]], labels: Mapping[_Label, int]) -> _Table:
+    cells = sorted(
+        (labels[label], way, count)
+        for way, voted in enumerate(votes)
         for label, count in Counter(voted).items()
-    ]
-    lines, columns, counts = zip(*cells, strict=True)
-    return csr_array(
-        (np.array(counts, dtype=np.float64), (lines, columns)), shape=(lines[-1] + 1, len(labels))
+    )
+    columns, ways, counts = (np.array(column) for column in zip(*cells, strict=True))
+    most = np.zeros(ways.max() + 1)
+    np.maximum.at(most, ways, counts)
+    return _Table(
+        counts=counts.astype(np.float64),
+        ways=ways,
+        firsts=np.flatnonzero(np.diff(columns, prepend=-1)),
+        sizes=np.bincount(ways, counts).astype(np.float64),
+        squares=np.bincount(ways, counts**2).astype(np.float64),
+        most=most,
     )
 
 
-def _agreement(weights: _Floats, table: csr_array) -> tuple[_Floats, _Floats]:
+def _agreement(weights: _Floats, table: _Table) -> tuple[_Floats, _Floats]:
     """The agreement of pairs, observed and by chance, for each line of `weights`: how many items were voted on in each way."""
-    sizes = table.sum(axis=1)
-    agreeing = (table.multiply(table).sum(axis=1) - sizes) / (sizes - 1)
+    sizes = table.sizes
+    agreeing = (table.squares - sizes) / (sizes - 1)
     answers = weights @ sizes
-    totals = (table.T @ weights.T).T
+    totals = np.add.reduceat(weights[:, table.ways] * table.counts, table.firsts, axis=1)
     by_chance = (totals * (totals - 1)).sum(axis=1) / (answers * (answers - 1))
     return weights @ agreeing / answers, by_chance
 
@@ -105,11 +125,11 @@ def _alpha(agreement: _Floats, by_chance: _Floats) -> _Floats:
     return found
 
 
-def _resampled_alphas(counts: _Floats, table: csr_array) -> _Floats:
+def _resampled_alphas(counts: _Floats, table: _Table) -> _Floats:
     """Alpha on resamples of as many items, drawn with replacement."""
     generator = np.random.default_rng(0)
     items = int(counts.sum())
-    size = max(1, _BLOCK // len(counts))
+    size = max(1, _BLOCK // len(table.counts))
     blocks = [
         _alpha(*_agreement(generator.multinomial(items, counts / items, block).astype(np.float64), table))
         for block in np.diff([*range(0, _RESAMPLES, size), _RESAMPLES]).tolist()
