@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from harness.records import record
 
@@ -39,7 +40,7 @@ class Histogram:
         return self.start + self.width * len(self.counts)
 
 
-def histogram(values: Sequence[int]) -> Histogram:
+def histogram(values: Sequence[int] | npt.NDArray[np.uint64]) -> Histogram:
     """The bars of numbers of 0 and more, of which there is at least one."""
     table = np.asarray(values, dtype=np.int64)
     least, greatest = int(table.min()), int(table.max())

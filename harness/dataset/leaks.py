@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from harness.dataset.findings import Finding, first_lines
 from harness.dataset.lines import Rereader
 from harness.dataset.near_duplicates import Sketches
@@ -32,8 +34,7 @@ def validation_leaks(
     train: RepeatsTally, valid: RepeatsTally, *, paths: tuple[Path, Path]
 ) -> Iterator[Finding]:
     """Validation rows that ask what a training row asks; `paths` are the training and the validation file."""
-    known = set(train.asked)
-    exact = [index for index, key in enumerate(valid.asked) if key in known]
+    exact = np.flatnonzero(np.isin(valid.asked.table(), train.asked.table())).tolist()
     readers = [Rereader(path) for path in paths]
     try:
         near = valid.sketches.matches(

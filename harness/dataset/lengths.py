@@ -1,26 +1,25 @@
 """The tally of tokens: how long rows are, what one epoch bills, and which rows a job would cut."""
 
-from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
+import numpy as np
+
+from harness.dataset.columns import Column
 from harness.dataset.findings import SHOWN_LINES, Finding
 from harness.dataset.histograms import Histogram, histogram
 from harness.dataset.official import Distribution, distribution
 from harness.dataset.tallies import SeenRow, Setting
-
-# Four bytes a row for each figure: a million rows take 12 MB.
-_COUNT = "I"
 
 
 class LengthTally:
     """Tokens of every example, as columns in file order."""
 
     def __init__(self) -> None:
-        self.lines = array(_COUNT)
-        self.script = array(_COUNT)
-        self.billed = array(_COUNT)
-        self.answers = array(_COUNT)
-        self.messages = array(_COUNT)
+        self.lines = Column("I")
+        self.script = Column("I")
+        self.billed = Column("I")
+        self.answers = Column("I")
+        self.messages = Column("I")
 
     def add(self, row: SeenRow) -> None:
         """Take a row; those that are no example have no tokens."""
@@ -50,9 +49,9 @@ class LengthTally:
 
     def histograms(self) -> dict[str, Histogram]:
         """The same as bars, by the same names."""
-        return {name: histogram(values) for name, values in self._columns() if values}
+        return {name: histogram(values.table()) for name, values in self._columns() if values}
 
-    def _columns(self) -> Iterator[tuple[str, Sequence[int]]]:
+    def _columns(self) -> Iterator[tuple[str, Column]]:
         yield "messages", self.messages
         yield "tokens", self.script
         yield "answer_tokens", self.answers
@@ -62,18 +61,17 @@ class LengthTally:
         limit = setting.example_limit
         if limit is None:
             return
-        long = [
-            (line, tokens) for line, tokens in zip(self.lines, self.billed, strict=True) if tokens > limit
-        ]
-        if long:
-            lost = sum(tokens - limit for _, tokens in long)
+        billed = self.billed.table()
+        long = np.flatnonzero(billed > limit)
+        if len(long):
+            lost = int(billed[long].sum()) - limit * len(long)
             yield Finding(
                 name="too_long",
                 level="warning",
                 what=f"{len(long)} rows are longer than {limit:,} tokens, the limit of {setting.model}",
                 count=len(long),
-                lines=tuple(line for line, _ in long[:SHOWN_LINES]),
+                lines=tuple(self.lines[index] for index in long[:SHOWN_LINES].tolist()),
                 why=f"a job cuts them at the end, where the answer is: {lost:,} tokens are lost",
                 remedy="shorten the context or split the conversations",
-                figures={"limit": limit, "longest": max(tokens for _, tokens in long), "lost": lost},
+                figures={"limit": limit, "longest": int(billed[long].max()), "lost": lost},
             )

@@ -5,7 +5,6 @@ they are different labels, or texts that are hardly alike (chrF below 30).
 """
 
 import hashlib
-from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -14,6 +13,7 @@ from os.path import commonprefix
 
 import numpy as np
 
+from harness.dataset.columns import Column
 from harness.dataset.examples import Example, answer_of, example_of, prompt_of, system_of
 from harness.dataset.findings import Finding, first_lines
 from harness.dataset.lines import Rereader
@@ -38,11 +38,11 @@ class RepeatsTally:
     """
 
     def __init__(self) -> None:
-        self.lines = array("Q")
-        self._starts = array("Q")
-        self.prompts = array("Q")
-        self.asked = array("Q")
-        self._answers = array("Q")
+        self.lines = Column("Q")
+        self._starts = Column("Q")
+        self.prompts = Column("Q")
+        self.asked = Column("Q")
+        self._answers = Column("Q")
         self.sketches = Sketches()
         self._template: tuple[str, str] | None = None
 
@@ -91,7 +91,7 @@ class RepeatsTally:
 
     def _asked_again(self) -> list[list[int]]:
         """The indices of rows that ask the same, where there are several."""
-        table = np.frombuffer(self.prompts, dtype=np.uint64)
+        table = self.prompts.table()
         order = np.argsort(table, kind="stable")
         edges = np.flatnonzero(np.diff(table[order])) + 1
         starts, stops = np.append(0, edges), np.append(edges, len(order))
