@@ -1,5 +1,7 @@
 """Fixtures of all rooms."""
 
+import signal
+
 from hypothesis import settings
 
 pytest_plugins = ["pytester"]
@@ -8,3 +10,7 @@ pytest_plugins = ["pytester"]
 # a machine that does other things too that tells of the machine: a pause of the garbage collector is enough.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
+
+# A shell's background jobs ignore Ctrl-C, and hand that on to every process the tests start and stop by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
