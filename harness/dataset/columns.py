@@ -10,8 +10,8 @@ from typing import BinaryIO, Literal
 import numpy as np
 import numpy.typing as npt
 
-# Numbers that are written to the file together: 512 kB of the larger kind.
-_NUMBERS_IN_MEMORY = 2**16
+# Numbers that are written to the file together: 128 kB of the larger kind.
+_NUMBERS_IN_MEMORY = 2**14
 
 
 class Column:

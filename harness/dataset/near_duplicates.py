@@ -35,8 +35,8 @@ _COMPARED_CHARACTERS = 20_000
 _WAITING_TEXTS = 1024
 _WAITING_CHARACTERS = 2**20
 _KEPT_TEXTS = 512
-# Beyond these sketches go to a file: 8 MB.
-_TEXTS_IN_MEMORY = 2**17
+# Beyond these sketches go to a file: 2 MB.
+_TEXTS_IN_MEMORY = 2**15
 _HASH_BYTES = 4
 
 _Integers = npt.NDArray[np.uint32]
@@ -117,7 +117,7 @@ def _shingle_hashes(text: str) -> _Integers:
 class Sketches:
     """The sketches of many texts, numbered from 0 in the order they were added.
 
-    64 bytes each: beyond some hundred thousand they lie in a temporary file, because only one band of them is looked at at a time.
+    64 bytes each: beyond some ten thousand they lie in a temporary file, because only one band of them is looked at at a time.
     """
 
     def __init__(self) -> None:
@@ -227,7 +227,7 @@ class Sketches:
                 weakref.finalize(self, self._file.close)
             piece = np.concatenate(self._blocks)
             self._file.seek(0, SEEK_END)
-            self._file.write(np.ascontiguousarray(piece.T).tobytes())
+            self._file.write(piece.T.tobytes())
             self._pieces.append(len(piece))
             self._blocks = []
 
