@@ -2,17 +2,15 @@
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.cli import printable
+from harness.cli.progress import bytes_done
 from harness.cli.serve import STATE
 from harness.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from harness.localserver.export.fine_tunes import BaseModel
     from harness.localserver.state.store import FineTune
 
@@ -72,7 +70,7 @@ def export_command(options: argparse.Namespace) -> int:
         Source(name=model.name, adapter=model.adapter, base=model.base, base_digest=model.base_digest),
         _base_model(model, options.base, options.state),
         destination,
-        progress=_progress("writing weights"),
+        progress=bytes_done("writing weights"),
     )
     if options.json:
         base = str(made.base) if made.base else None
@@ -117,7 +115,7 @@ def _base_model(model: "FineTune", given: Path | None, state: Path) -> "BaseMode
     from harness.localserver.state.objects import EMBEDDED_DIGEST
 
     if given is None and model.base_digest == EMBEDDED_DIGEST:
-        return GgufModel(ensure_weights(progress=_progress("fetching the base model")))
+        return GgufModel(ensure_weights(progress=bytes_done("fetching the base model")))
     if given is None:
         raise UsageError(
             f"{model.name} was trained from {model.base}, which is not the embedded model",
@@ -143,14 +141,3 @@ def _base_model(model: "FineTune", given: Path | None, state: Path) -> "BaseMode
     from harness.localserver.export.hf_model import HfModel
 
     return HfModel(found)
-
-
-def _progress(what: str) -> "Callable[[int, int], None]":
-    """Tells a person who watches; a file or another program is spared it."""
-
-    def told(done: int, total: int) -> None:
-        if sys.stderr.isatty():
-            end = "\n" if done == total else ""
-            print(f"\r{what}: {done / 1e6:.0f} of {total / 1e6:.0f} MB", end=end, flush=True, file=sys.stderr)
-
-    return told

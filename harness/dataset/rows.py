@@ -24,7 +24,6 @@ Category = Literal[
     # what it does not look for
     "unreadable_line",
     "foreign_shape",
-    "mixed_forms",
     "extra_key",
     "wrong_type",
     "wrong_weight",

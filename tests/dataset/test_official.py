@@ -63,11 +63,6 @@ def test_every_published_figure_of_the_script_is_met(figures: dict[str, object])
     )
 
 
-def test_reference_figures_are_there_to_be_met() -> None:
-    if not reference():
-        pytest.skip("the shared reference figures are not beside the checkout")
-
-
 def test_each_category_of_a_row_is_counted_once_for_each_message() -> None:
     row = {
         "messages": [

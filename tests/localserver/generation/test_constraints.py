@@ -81,6 +81,9 @@ def grammars(tokens: ChatTokenizer) -> Grammars:
     return Grammars(tokens)
 
 
+MOST_TOKENS = 800
+
+
 def answer_of(
     tokens: ChatTokenizer, grammars: Grammars, schema: object, *, seed: int = 0, temperature: float = 1.0
 ) -> Answer:
@@ -89,7 +92,7 @@ def answer_of(
     batch = Batch(NoisyDecoder(tokens.size, seed=seed, likely=likely), tokens)
     prompt = Prompt(
         ids=(1,),
-        max_tokens=800,
+        max_tokens=MOST_TOKENS,
         manner=Manner(temperature=temperature, top_p=1.0, seed=seed),
         constraint=grammars.constraint(json.dumps(schema)),
     )
@@ -140,6 +143,7 @@ def test_any_schema_of_these_kinds_is_fulfilled(
     tokens: ChatTokenizer, grammars: Grammars, schema: dict[str, Any], seed: int
 ) -> None:
     answer = answer_of(tokens, grammars, schema, seed=seed)
+    assert answer.complete or answer.tokens == MOST_TOKENS
     if answer.complete:
         jsonschema.validate(json.loads(answer.text), schema)
 

@@ -164,7 +164,7 @@ def test_a_job_that_keeps_killing_its_server_is_given_up(tmp_path: Path) -> None
 def test_a_job_that_gets_further_between_kills_is_not_given_up(tmp_path: Path) -> None:
     job_id = left_by_a_killed_server(tmp_path, saved_after=2, crashes=MAX_CRASHES - 1)
     with running_server(tmp_path) as server:
-        finished(server, job_id)
+        assert each_step_once(server, finished(server, job_id))
 
 
 def test_a_training_that_ended_while_its_server_was_dying_is_kept(tmp_path: Path) -> None:
