@@ -1,9 +1,12 @@
 """The seams: what a model and a scorer must offer. Nothing to subclass, nothing to register."""
 
-from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
+from typing import Protocol, TypeAlias, runtime_checkable
 
-from harness.records import Case, Completion, Failure, Message, Sampling, Score
+from harness.records import Case, Completion, Failure, Message, Question, Sampling, Score
+
+Replies: TypeAlias = Mapping[str, tuple[Completion | Failure, ...]]
+"""What a judge replied, by the question's name: as many as the question has repeats."""
 
 
 @runtime_checkable
@@ -45,3 +48,51 @@ class JudgedScorer(Protocol):
 
     def read(self, case: Case, completion: Completion, reply: Completion) -> Score:
         """The judge's reply as a Score; a garbled reply is unscored."""
+
+
+@runtime_checkable
+class PanelScorer(Protocol):
+    """A scorer with several questions to the judge, each perhaps repeated; the runner asks."""
+
+    def questions(self, case: Case, completion: Completion) -> tuple[Question, ...]:
+        """What to ask; none when the answer needs no judge."""
+
+    def read_all(self, case: Case, completion: Completion, replies: Replies) -> Score:
+        """The replies as a Score; unscored when the judge gave no reply that can be read."""
+
+
+@runtime_checkable
+class PairedScorer(Protocol):
+    """A scorer that compares the candidate's answer with the reference's; the runner asks the judge.
+
+    Both rows of a pair are read from the same replies: the candidate's has the value that is read, the
+    reference's one minus it. A tie is 0.5 for both. Measures are of the pair, and stand in both rows.
+    """
+
+    def comparisons(self, case: Case, completion: Completion, other: Completion) -> tuple[Question, ...]:
+        """What to ask; `completion` is the candidate's answer, `other` the reference's."""
+
+    def read_comparison(self, case: Case, completion: Completion, replies: Replies) -> Score:
+        """The replies as the candidate's Score: 1 where its answer is the better one."""
+
+
+@runtime_checkable
+class VectorScorer(Protocol):
+    """A scorer that compares texts by their embeddings; the runner asks the embeddings endpoint."""
+
+    def texts(self, case: Case, completion: Completion) -> tuple[str, ...]:
+        """What to embed; none when nothing needs to be."""
+
+    def read_vectors(self, case: Case, completion: Completion, vectors: Sequence[Sequence[float]]) -> Score:
+        """The Score, from one vector for each text, in their order."""
+
+
+@runtime_checkable
+class MeasuringScorer(Protocol):
+    """A scorer whose measures depend on its settings; others declare them as a class variable `measures`."""
+
+    def measure_names(self) -> tuple[str, ...]:
+        """The names of the measures its Scores report."""
+
+
+AnyScorer: TypeAlias = Scorer | JudgedScorer | PanelScorer | PairedScorer | VectorScorer

@@ -70,6 +70,7 @@ class Sampling:
     stop: tuple[str, ...] = ()
     response_format: Mapping[str, Json] | None = None
     tools: tuple[Mapping[str, Json], ...] = ()
+    top_logprobs: int | None = None
 
 
 @record
@@ -184,7 +185,8 @@ class Completion:
     """An answer. An empty `text` is an answer too.
 
     `refusal` is the API's own refusal field; `latency_s` covers retries; `cached` says that the
-    answer was paid for by an earlier run.
+    answer was paid for by an earlier run. `top_logprobs` has, for each generated token, the natural
+    log-probabilities of the likeliest tokens; it is empty where none were asked for or given.
     """
 
     text: str
@@ -196,6 +198,7 @@ class Completion:
     system_fingerprint: str | None = None
     latency_s: float = 0.0
     cached: bool = False
+    top_logprobs: tuple[Mapping[str, float], ...] = ()
 
 
 @record
@@ -213,6 +216,19 @@ class Failure:
 
 
 # --- judging -----------------------------------------------------------------------------------
+
+# A judge's verdict should not change between two readings of the same answer; it reasons before it decides.
+JUDGE_SAMPLING = Sampling(temperature=0.0, max_tokens=1024)
+
+
+@record
+class Question:
+    """One question of a scorer to a judge, put `repeats` times; `name` tells it from the scorer's others."""
+
+    name: str
+    messages: tuple[Message, ...]
+    sampling: Sampling = JUDGE_SAMPLING
+    repeats: int = 1
 
 
 @record

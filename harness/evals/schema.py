@@ -56,6 +56,7 @@ _SAMPLING = {
     "stop": "Texts that end an answer.",
     "response_format": "The provider's setting for structured answers.",
     "tools": "Functions the model may call.",
+    "top_logprobs": "How many of the likeliest tokens to report for each token of the answer; at most 20 at OpenAI.",
 }
 _HEAD = {
     "type": "Which scorer.",

@@ -32,6 +32,8 @@ async def _score(spec: ScorerSpec, case: Case, completion: Completion, judge: Mo
     scorer = build(spec)
     if isinstance(scorer, Scorer):
         return guarded(spec, lambda: scorer.score(case, completion))
+    if not isinstance(scorer, JudgedScorer):
+        return _broken(spec, "asks in a way that nothing answers yet")
     return await _judged(spec, scorer, case=case, completion=completion, judge=judge)
 
 

@@ -239,12 +239,15 @@ def answer_key(
     messages: Sequence[Message], sampling: Sampling, *, endpoint: str, model: str, trial: int = 0
 ) -> str:
     """The digest an answer is stored under: everything that decides what the endpoint is asked."""
+    drawn = to_plain(sampling)
+    if drawn["top_logprobs"] is None:  # answers from before there was such a setting are still found
+        del drawn["top_logprobs"]
     return digest(
         {
             "endpoint": endpoint,
             "model": model,
             "messages": [dict(message) for message in messages],
-            "sampling": to_plain(sampling),
+            "sampling": drawn,
             "trial": trial,
         }
     )

@@ -148,6 +148,8 @@ def request_body(
         "stop": list(sampling.stop) or None,
         "response_format": dict(sampling.response_format) if sampling.response_format else None,
         "tools": [dict(tool) for tool in sampling.tools] or None,
+        "logprobs": True if sampling.top_logprobs is not None else None,
+        "top_logprobs": sampling.top_logprobs,
     }
     body: dict[str, Json] = {"model": model, "messages": [dict(message) for message in messages]}
     return body | {name: value for name, value in settings.items() if value is not None}

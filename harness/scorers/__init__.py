@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import is_dataclass
 from types import MappingProxyType
 
-from harness.protocols import JudgedScorer, Scorer
+from harness.protocols import AnyScorer, MeasuringScorer
 from harness.records import ScorerSpec
 from harness.scorers.label import Label
 from harness.scorers.length import Emoji, Length
@@ -28,7 +28,7 @@ __all__ = [
     "metric_names",
 ]
 
-BUILT_IN: Mapping[str, type[Scorer]] = MappingProxyType(
+BUILT_IN: Mapping[str, type[AnyScorer]] = MappingProxyType(
     {
         "exact_match": ExactMatch,
         "contains": Contains,
@@ -43,7 +43,7 @@ BUILT_IN: Mapping[str, type[Scorer]] = MappingProxyType(
 """Every scorer a suite can name without a module, by its `type`."""
 
 
-def build(spec: ScorerSpec) -> Scorer | JudgedScorer:
+def build(spec: ScorerSpec) -> AnyScorer:
     """The scorer of a suite's entry, its settings checked.
 
     Raises:
@@ -51,19 +51,22 @@ def build(spec: ScorerSpec) -> Scorer | JudgedScorer:
             to the entry.
     """
     scorer: object = parse(_class_of(spec.type), dict(spec.settings))
-    if not isinstance(scorer, (Scorer, JudgedScorer)):
+    if not isinstance(scorer, AnyScorer):
         what = f"{spec.type} is no scorer: it has neither `score` nor `question` and `read`"
         raise ParseError([Problem(("type",), what, "give it one of them")])
     return scorer
 
 
 def metric_names(spec: ScorerSpec) -> tuple[str, ...]:
-    """What gates may name: the entry's own name (its mean value) and the measures its class declares.
+    """What gates may name: the entry's own name (its mean value) and the measures its scorer reports.
 
     Raises:
-        ParseError: An unknown type.
+        ParseError: An unknown type, or wrong settings.
     """
-    return (spec.name, *getattr(_class_of(spec.type), "measures", ()))
+    scorer = build(spec)
+    if isinstance(scorer, MeasuringScorer):
+        return (spec.name, *scorer.measure_names())
+    return (spec.name, *getattr(scorer, "measures", ()))
 
 
 def _class_of(kind: str) -> type:
