@@ -1,6 +1,6 @@
 """Training data as a file of examples: read whole, with every broken line named."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.dataset.lines import read_lines
@@ -18,12 +18,14 @@ class Example:
     """One line of training data.
 
     `messages` is the conversation that is learnt from; for a preference pair, the input followed by
-    the preferred answer. `row` is the line as it stands, for what only some forms have.
+    the preferred answer. `answer_place` is where the last answer that is learned stands among them; past the end where there
+    is none. `row` is the line as it stands, for what only some forms have.
     """
 
     line: int
     form: Form
     messages: tuple[Message, ...]
+    answer_place: int
     row: Mapping[str, Json]
 
 
@@ -68,7 +70,8 @@ def example_of(line: int, row: Json) -> Example:
     assert isinstance(row, Mapping), "a row without problems is an object"
     form = form_of(row)
     assert form is not None, "a row without problems has a form"
-    return Example(line=line, form=form, messages=_conversation(row, form), row=row)
+    messages = _conversation(row, form)
+    return Example(line=line, form=form, messages=messages, answer_place=_answer_place(messages), row=row)
 
 
 def _conversation(row: Mapping[str, Json], form: Form) -> tuple[Message, ...]:
@@ -92,7 +95,7 @@ def _messages(value: Json) -> tuple[Message, ...]:
 
 def prompt_of(example: Example) -> str:
     """Everything said before the last answer that is learned, without system messages: what the example asks."""
-    asked = example.messages[: _answer_place(example)]
+    asked = example.messages[: example.answer_place]
     return "\n".join(text_of(message) for message in asked if message.get("role") not in SYSTEM_ROLES)
 
 
@@ -103,8 +106,8 @@ def system_of(example: Example) -> str:
 
 def answer_of(example: Example) -> str | None:
     """The text of the last answer that is learned; None when there is none, or it only calls tools."""
-    place = _answer_place(example)
-    return text_of(example.messages[place]) or None if place < len(example.messages) else None
+    place, messages = example.answer_place, example.messages
+    return text_of(messages[place]) or None if place < len(messages) else None
 
 
 def text_of(message: Message) -> str:
@@ -121,11 +124,9 @@ def _part_text(part: Mapping[str, Json]) -> str:
     return str(image.get("url", "")) if isinstance(image, Mapping) else str(part.get("text", ""))
 
 
-def _answer_place(example: Example) -> int:
-    """Where the last learned assistant message stands; past the end where there is none."""
-    places = range(len(example.messages) - 1, -1, -1)
-    return next((place for place in places if _is_learned(example.messages[place])), len(example.messages))
-
-
-def _is_learned(message: Message) -> bool:
-    return message.get("role") == "assistant" and message.get("weight") != 0
+def _answer_place(messages: Sequence[Message]) -> int:
+    for place in range(len(messages) - 1, -1, -1):
+        message = messages[place]
+        if message.get("role") == "assistant" and message.get("weight") != 0:
+            return place
+    return len(messages)

@@ -33,6 +33,12 @@ _TEACHER = re.compile(
     r"|</?think>|作为一个?(?:人工智能|AI)(?:语言)?(?:模型|助手)|我是(?:ChatGPT|文心一言|通义千问)",
     re.IGNORECASE,
 )
+# One of these stands in whatever _TEACHER finds: looking for them takes a tenth of its time.
+_TEACHER_WORDS = (
+    *("as a ai", "as an ai", "as a artificial", "as an artificial", "my knowledge", "my training"),
+    *("by openai", "by anthropic", "by google", "chatgpt", "gpt-", "claude", "gemini", "bard", "think>"),
+    *("助手", "模型", "我是"),
+)
 
 
 @record
@@ -55,6 +61,11 @@ _SUSPECT = re.compile("[\u00c2-\u00f4\u0420\u0421\u0413\u0412]|锟斤拷|烫烫�
 def _is_mojibake(answer: str) -> bool:
     suspect = None if answer.isascii() else _SUSPECT.search(answer)
     return suspect is not None and (len(suspect[0]) > 1 or ftfy.badness.is_bad(answer))
+
+
+def _copies_teacher(answer: str) -> bool:
+    lowered = answer.lower()
+    return any(word in lowered for word in _TEACHER_WORDS) and bool(_TEACHER.search(answer))
 
 
 def _loops(answer: str) -> bool:
@@ -87,7 +98,7 @@ _KINDS = (
     ),
     _Kind(
         name="teacher_remnants",
-        seen=lambda answer: bool(_TEACHER.search(answer)),
+        seen=_copies_teacher,
         what="speak as the model they were copied from",
         why="your model will say that it is another, or that it may not know",
         remedy="rewrite these sentences or leave the rows out",

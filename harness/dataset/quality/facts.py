@@ -12,10 +12,14 @@ from harness.texts import fold
 SMALL_NUMBER = 12
 _LEAST_STEM = 3
 
-_NUMBER = re.compile(r"\d{1,3}(?:[.,'\u00a0\u202f ]\d{3})+(?!\d)(?:[.,]\d+)?|\d+(?:[.,]\d+)?")
+# Each begins with a set of characters, which `re` leaps to; what stands before is looked at from there. Digits: ASCII, Arabic, Persian, Hindi.
+_DIGIT = "[0-9٠-٩۰-۹०-९]"
+_NUMBER = re.compile(
+    rf"{_DIGIT}(?:{_DIGIT}{{0,2}}(?:[.,'\u00a0\u202f ]{_DIGIT}{{3}})+(?!{_DIGIT})(?:[.,]{_DIGIT}+)?|{_DIGIT}*(?:[.,]{_DIGIT}+)?)"
+)
 _LIST_MARK = re.compile(r"^[ \t]*(?:[-*•#]+[ \t]*)?(?:[Ss]tep )?\d{1,3}[.)、:](?!\d)", re.MULTILINE)
 # A capitalised word in the middle of a sentence, where it is one for its own sake.
-_NAME = re.compile(r"(?<=[a-zà-öø-ÿа-яёα-ω,;0-9] )[A-ZÀ-ÖØ-ÞА-ЯЁΑ-Ω][\w-]*\w")
+_NAME = re.compile(r"[A-ZÀ-ÖØ-ÞА-ЯЁΑ-Ω](?<=[a-zà-öø-ÿа-яёα-ω,;0-9] .)[\w-]*\w")
 _QUOTATION = re.compile(
     r"[“\"]([^“”\"\n]{4,120})[”\"]|「([^「」\n]{2,60})」|『([^『』\n]{2,60})』|《([^《》\n]{2,60})》|«([^«»\n]{4,120})»"
 )
@@ -129,9 +133,13 @@ class Source:
     def _number_words(self) -> frozenset[str]:
         words = _LETTERS.findall(self._folded)
         english = (
-            _TENS_OF.get(before, 0) + _WORDS[word]
-            for before, word in pairwise(["", *words])
-            if word in _WORDS
+            ()
+            if _WORDS.keys().isdisjoint(words)
+            else (
+                _TENS_OF.get(before, 0) + _WORDS[word]
+                for before, word in pairwise(["", *words])
+                if word in _WORDS
+            )
         )
         han = () if self._folded.isascii() else map(_han_number, _HAN_NUMBER.findall(self._folded))
         return frozenset(map(str, (*english, *han)))

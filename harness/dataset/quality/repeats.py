@@ -74,6 +74,9 @@ class RepeatsTally:
     def _share_template(self, beginning: str, ending: str) -> None:
         """Keep what all prompts so far begin and end with: a template, of which nearly equal prompts are no repeats."""
         before, after = self._template or (beginning, ending)
+        if beginning.startswith(before) and ending.endswith(after):
+            self._template = (before, after)
+            return
         beginning = commonprefix((before, beginning))  # noqa: RUF071 - characters are meant
         ending = commonprefix((after[::-1], ending[::-1]))[::-1]  # noqa: RUF071
         self._template = (beginning, ending)
