@@ -261,6 +261,26 @@ class Result:
     scores: Mapping[str, Score] = field(default_factory=dict)
 
 
+@record
+class Label:
+    """What one person says in a judge's place about one answer of a run.
+
+    `question` tells the criteria of one scorer apart, and `weight` is the question's share in the scorer's
+    value. `label` is the word the person chose; `value` is what it counts, 0..1, or None: cannot say.
+    """
+
+    suite: str
+    case: str
+    role: Role
+    trial: int
+    scorer: str
+    annotator: str
+    label: str
+    value: float | None
+    question: str = ""
+    weight: float = 1.0
+
+
 # --- training ----------------------------------------------------------------------------------
 
 
@@ -329,11 +349,15 @@ class Manifest:
 
 @record
 class Run:
-    """One manifest and its results, the newest row of each (suite, case, role, trial)."""
+    """One manifest and its results, the newest row of each (suite, case, role, trial).
+
+    `labels` are what people said about some of the answers that a judge scored.
+    """
 
     manifest: Manifest
     results: tuple[Result, ...]
     path: Path | None = None
+    labels: tuple[Label, ...] = ()
 
 
 # --- the decision ------------------------------------------------------------------------------

@@ -16,10 +16,10 @@ from harness.dataset.examples import answer_of, prompt_of, system_of
 from harness.dataset.findings import SHOWN_LINES, Finding, first_lines
 from harness.dataset.near_duplicates import form_of_text
 from harness.dataset.quality.balance import LEAST_ROWS_A_LABEL, LONGEST_LABEL, MOST_LABELS, BalanceTally
-from harness.dataset.quality.reliability import RELIABLE_ALPHA, TENTATIVE_ALPHA, Reliability, reliability_of
 from harness.dataset.quality.repeats import key_of
 from harness.dataset.tallies import SeenRow, Setting
 from harness.records import Json
+from harness.reliability import RELIABLE_ALPHA, TENTATIVE_ALPHA, Reliability, reliability_of
 
 # Where rows keep several people's answers, and what an answer's label is called when it is an object.
 VOTE_KEYS = (

@@ -1,6 +1,6 @@
-"""How far do several people's labels for the same items agree, and what does that allow a model?
+"""How far do people agree on the same items, or people and a judge, and what does that allow a model?
 
-Krippendorff's alpha for labels (nominal data, any number of answers an item): 1 is full agreement, 0 what chance gives. Its interval is a
+Cohen's kappa for two who valued the same items. Krippendorff's alpha for labels (nominal data, any number of answers an item): 1 is full agreement, 0 what chance gives. Its interval is a
 bootstrap over items, because the answers to one item are not independent of each other.
 """
 
@@ -18,6 +18,7 @@ from harness.records import record
 RELIABLE_ALPHA = 0.8
 TENTATIVE_ALPHA = 0.667
 _RESAMPLES = 1_000
+_ROUNDING = 1e-12
 # Numbers of one block of resamples that are held at a time.
 _BLOCK = 2_000_000
 
@@ -45,6 +46,41 @@ class Reliability:
     by_chance: float
     match: float
     ceiling: float
+
+
+def kappa(
+    first: _Floats, second: _Floats, *, weights: _Floats | None = None, quadratic: bool = False
+) -> float | None:
+    """Cohen's kappa of two who valued the same items, shape (items,): 1 is full agreement, 0 what chance gives.
+
+    Nominal kappa counts an item as agreed when both values are equal. Quadratic-weighted kappa (Cohen 1968) counts the squared
+    difference, so that values next to each other disagree little; on two values both are the same.
+
+    Args:
+        first: The values the one gave.
+        second: The values the other gave.
+        weights: How much each item counts: the inverse of its chance to be drawn, since kappa depends on how common each value is.
+        quadratic: Weigh disagreement by the squared difference.
+
+    Returns:
+        None without items, and where both always gave one and the same value: then nothing could disagree.
+    """
+    counts = np.ones(len(first)) if weights is None else weights
+    total = float(counts.sum())
+    if total <= 0:
+        return None
+    shares = counts / total
+    if quadratic:
+        apart = float(shares @ (first - second) ** 2)
+        means = float(shares @ first), float(shares @ second)
+        squares = float(shares @ first**2) + float(shares @ second**2)
+        by_chance = squares - 2 * means[0] * means[1]
+    else:
+        apart = float(shares @ (first != second))
+        by_chance = 1 - sum(
+            float(shares @ (first == value)) * float(shares @ (second == value)) for value in np.unique(first)
+        )
+    return 1 - apart / by_chance if by_chance > _ROUNDING else None
 
 
 def reliability_of(votes: Mapping[tuple[_Label, ...], int]) -> Reliability | None:

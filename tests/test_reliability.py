@@ -1,9 +1,10 @@
 import random
 from collections import Counter
 
+import numpy as np
 import pytest
 
-from harness.dataset.quality.reliability import reliability_of
+from harness.reliability import kappa, reliability_of
 
 
 def votes(*items: str) -> Counter[tuple[str, ...]]:
@@ -87,3 +88,52 @@ def test_the_interval_covers_what_many_items_show() -> None:
         assert found is not None
         covered += found.low <= truth.alpha <= found.high
     assert covered >= 34
+
+
+# --- kappa -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("quadratic", [False, True])
+def test_kappa_is_that_of_the_library_on_random_values(quadratic: bool) -> None:
+    metrics = pytest.importorskip("sklearn.metrics")
+    generator = np.random.default_rng(3)
+    for _ in range(20):
+        first = generator.integers(1, 6, 40)
+        second = np.clip(first + generator.integers(-1, 2, 40), 1, 5)
+        weights = generator.random(40)
+        expected = metrics.cohen_kappa_score(
+            first, second, weights="quadratic" if quadratic else None, sample_weight=weights
+        )
+        found = kappa(first.astype(float), second.astype(float), weights=weights, quadratic=quadratic)
+        assert found == pytest.approx(expected)
+
+
+def test_both_kappas_are_the_same_on_two_values() -> None:
+    first, second = np.array([1.0, 1, 0, 0, 1, 0]), np.array([1.0, 0, 0, 0, 1, 1])
+    assert kappa(first, second) == pytest.approx(1 / 3)
+    assert kappa(first, second, quadratic=True) == pytest.approx(1 / 3)
+
+
+def test_levels_next_to_each_other_disagree_less_than_levels_far_apart() -> None:
+    people = np.array([1.0, 2, 3, 4, 5])
+    near, far = np.array([2.0, 3, 4, 5, 4]), np.array([5.0, 4, 1, 2, 1])
+    close, wide = kappa(people, near, quadratic=True), kappa(people, far, quadratic=True)
+    assert close is not None
+    assert wide is not None
+    assert close > 0.5 > 0 > wide
+    assert kappa(people, near) == kappa(people, far)
+
+
+def test_kappa_is_unknown_where_nothing_could_disagree() -> None:
+    ones = np.ones(5)
+    assert kappa(ones, ones) is None
+    assert kappa(ones, ones, quadratic=True) is None
+    assert kappa(np.array([]), np.array([])) is None
+
+
+def test_weights_stand_for_items_that_were_not_drawn() -> None:
+    """An item of weight 3 counts like three items."""
+    first, second = np.array([1.0, 0, 1]), np.array([1.0, 0, 0])
+    weighted = kappa(first, second, weights=np.array([3.0, 1, 2]))
+    repeated = kappa(np.array([1.0, 1, 1, 0, 1, 1]), np.array([1.0, 1, 1, 0, 0, 0]))
+    assert weighted == pytest.approx(repeated)
