@@ -11,6 +11,8 @@ from harness.dataset import count_tokens
 from harness.records import Case, Completion, Score, record
 
 Unit = Literal["characters", "graphemes", "words", "hanzi", "sentences", "tokens", "bytes"]
+Encoding = Literal["o200k_base", "cl100k_base"]
+_USUAL_ENCODING: Encoding = "o200k_base"
 
 # Zero-width space, word joiner, byte order mark, soft hyphen: nobody sees them, nothing counts them.
 _INVISIBLE = dict.fromkeys([0x200B, 0x2060, 0xFEFF, 0x00AD])
@@ -25,6 +27,8 @@ _HANZI = regex.compile(
     r"|[[\p{L}\p{N}\p{M}]--[\p{Han}]]+(?:['’\-.][[\p{L}\p{N}\p{M}]--[\p{Han}]]+)*",
     regex.V1,
 )
+# The digit of a keycap is part of an emoji, not a number.
+_KEYCAP = regex.compile("[0-9#*]\ufe0f?\u20e3")
 _GRAPHEME = regex.compile(r"\X")
 
 # A sentence ends at its mark or with its line. A full stop must be followed by space (not 3.14) and must
@@ -49,23 +53,33 @@ class Length:
 
     `characters` are Unicode code points, `graphemes` what a reader sees as one; `words` and `hanzi` (字)
     count each Han character and each word or number of another script, as word processors do;
-    `tokens` are OpenAI's o200k_base.
+    `tokens` are those of an encoding of OpenAI's.
     """
 
     unit: Unit
     at_least: int | None = None
     at_most: int | None = None
+    encoding: Encoding | None = None
+    """Whose tokens: `o200k_base` (GPT-4o and later; the default) or `cl100k_base` (GPT-4, GPT-3.5)."""
 
-    measures: ClassVar[tuple[str, ...]] = ("length",)
+    measures: ClassVar[tuple[str, ...]] = ("length", "length_distance")
 
     def __post_init__(self) -> None:
         """Refuse bounds that say nothing or contradict each other."""
         _check_bounds(self.at_least, self.at_most)
+        if self.encoding is not None and self.unit != "tokens":
+            raise ValueError(f"`encoding` is for the unit tokens, and the unit is {self.unit}")
 
     def score(self, case: Case, completion: Completion) -> Score:  # noqa: ARG002 - one bound for all cases
-        """1 within the bounds, else 0; `length` is the count."""
-        count = _COUNTERS[self.unit](completion.text.translate(_INVISIBLE).strip())
-        return _bounded(count, self.unit, (self.at_least, self.at_most), "length")
+        """1 within the bounds, else 0; `length` is the count, `length_distance` how far outside it is."""
+        text = completion.text.translate(_INVISIBLE).strip()
+        unit: str = self.unit
+        if self.unit == "tokens":
+            encoding = self.encoding or _USUAL_ENCODING
+            count, unit = count_tokens(text, encoding=encoding), f"tokens ({encoding})"
+        else:
+            count = _COUNTERS[self.unit](text)
+        return _bounded(count, unit, (self.at_least, self.at_most), self.measures)
 
 
 @record
@@ -78,15 +92,15 @@ class Emoji:
     at_least: int | None = 1
     at_most: int | None = None
 
-    measures: ClassVar[tuple[str, ...]] = ("emoji_count",)
+    measures: ClassVar[tuple[str, ...]] = ("emoji_count", "emoji_distance")
 
     def __post_init__(self) -> None:
         """Refuse bounds that say nothing or contradict each other."""
         _check_bounds(self.at_least, self.at_most)
 
     def score(self, case: Case, completion: Completion) -> Score:  # noqa: ARG002 - one bound for all cases
-        """1 within the bounds, else 0; `emoji_count` is the count."""
-        return _bounded(_emoji(completion.text), "emoji", (self.at_least, self.at_most), "emoji_count")
+        """1 within the bounds, else 0; `emoji_count` is the count, `emoji_distance` how far outside it is."""
+        return _bounded(_emoji(completion.text), "emoji", (self.at_least, self.at_most), self.measures)
 
 
 def _check_bounds(at_least: int | None, at_most: int | None) -> None:
@@ -98,19 +112,23 @@ def _check_bounds(at_least: int | None, at_most: int | None) -> None:
         raise ValueError(f"`at_least` {at_least} is more than `at_most` {at_most}")
 
 
-def _bounded(count: int, unit: str, bounds: tuple[int | None, int | None], measure: str) -> Score:
+def _bounded(
+    count: int, unit: str, bounds: tuple[int | None, int | None], measures: tuple[str, ...]
+) -> Score:
     low, high = bounds
     wanted = [f"at least {low}" if low is not None else "", f"at most {high}" if high is not None else ""]
+    # A near miss is not a far one: how many are missing or too many is worth a metric of its own.
+    distance = max(0, (low or 0) - count, count - high if high is not None else 0)
     return Score(
-        value=float((low is None or count >= low) and (high is None or count <= high)),
+        value=float(distance == 0),
         reason=f"{count} {unit}, wanted {' and '.join(filter(None, wanted))}",
         answer=str(count),
-        measures={measure: float(count)},
+        measures=dict(zip(measures, (float(count), float(distance)), strict=True)),
     )
 
 
 def _hanzi(text: str) -> int:
-    return sum(1 for _ in _HANZI.finditer(text.translate(_JOINERS)))
+    return sum(1 for _ in _HANZI.finditer(_KEYCAP.sub(" ", text.translate(_JOINERS))))
 
 
 def _emoji(text: str) -> int:
@@ -130,6 +148,5 @@ _COUNTERS: Mapping[Unit, Callable[[str], int]] = {
     "words": _hanzi,
     "hanzi": _hanzi,
     "sentences": _sentences,
-    "tokens": count_tokens,
     "bytes": lambda text: len(text.encode("utf-8", "replace")),
 }

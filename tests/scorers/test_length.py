@@ -22,6 +22,13 @@ FAMILY, FLAG, THUMB, KEYCAP, HEART = "👨‍👩‍👧‍👦", "🇨🇳", "�
         ("words", "Don't re-read U.S. law 3.14 times", 6),
         ("words", "می\u200cخواهم بروم", 2),
         ("words", "", 0),
+        ("words", "naïve café – état d'urgence", 4),
+        ("characters", "\u200b\ufeffab\u2060", 2),
+        ("graphemes", HEART * 3, 3),
+        ("graphemes", "각", 1),
+        ("hanzi", "人工智能(AI)在2026年，很热门！", 11),
+        ("hanzi", FAMILY + FLAG + KEYCAP + HEART, 0),
+        ("bytes", FAMILY, 25),
         ("bytes", "北京", 6),
         ("bytes", "\ud83d", 1),
         ("tokens", "hello world", 2),
@@ -33,7 +40,7 @@ FAMILY, FLAG, THUMB, KEYCAP, HEART = "👨‍👩‍👧‍👦", "🇨🇳", "�
     ],
 )
 def test_length_in_its_unit(unit: Unit, text: str, length: int) -> None:
-    assert judge(Length(unit=unit, at_least=0), text).measures == {"length": float(length)}
+    assert judge(Length(unit=unit, at_least=0), text).measures["length"] == length
 
 
 def test_long_answers_are_tokenized_in_pieces_without_stopping() -> None:
@@ -83,5 +90,34 @@ def test_bounds_that_say_nothing_are_refused(bounds: dict[str, int], sentence: s
 )
 def test_emoji_are_counted_as_people_see_them(text: str, count: int) -> None:
     score = judge(Emoji(at_least=1, at_most=1), text)
-    assert score.measures == {"emoji_count": float(count)}
+    assert score.measures["emoji_count"] == count
     assert score.value == float(count == 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "distance"), [("", 3), ("一二", 1), ("一二三", 0), ("一二三四五", 0), ("一二三四五六七", 2)]
+)
+def test_distance_is_how_far_outside_the_bounds_the_answer_is(text: str, distance: int) -> None:
+    measures = judge(Length(unit="hanzi", at_least=3, at_most=5), text).measures
+    assert measures["length_distance"] == distance
+
+
+def test_distance_of_emoji_counts_those_missing_and_those_too_many() -> None:
+    few = Emoji(at_least=2, at_most=3)
+    assert judge(few, "nice").measures["emoji_distance"] == 2
+    assert judge(few, FLAG * 5).measures["emoji_distance"] == 2
+
+
+def test_tokens_are_those_of_the_encoding_which_the_reason_names() -> None:
+    text = "人工智能正在改变世界"
+    new = judge(Length(unit="tokens", at_most=50), text)
+    old = judge(Length(unit="tokens", at_most=50, encoding="cl100k_base"), text)
+    assert (new.reason, old.reason) == (
+        "5 tokens (o200k_base), wanted at most 50",
+        "11 tokens (cl100k_base), wanted at most 50",
+    )
+
+
+def test_encoding_of_another_unit_is_refused() -> None:
+    with pytest.raises(ValueError, match="the unit is words"):
+        Length(unit="words", at_most=5, encoding="cl100k_base")
