@@ -21,10 +21,11 @@ _INVISIBLE = dict.fromkeys([0x200B, 0x2060, 0xFEFF, 0x00AD])
 _JOINERS = dict.fromkeys([0x200C, 0x200D])
 
 # The unit 字: each Han character (with its variation selector), and each run of other letters or digits.
-# Han must be excluded from the letters, or 这个API真的太好用了吧 counts 3, not 10.
+# Han must be excluded from the letters, or 这个API真的太好用了吧 counts 3, not 10; a mark alone is no word: the
+# variation selector of ❤️ is one.
 _HANZI = regex.compile(
     r"\p{Han}[\uFE00-\uFE0F\U000E0100-\U000E01EF]?"
-    r"|[[\p{L}\p{N}\p{M}]--[\p{Han}]]+(?:['’\-.][[\p{L}\p{N}\p{M}]--[\p{Han}]]+)*",
+    r"|[[\p{L}\p{N}]--[\p{Han}]][[\p{L}\p{N}\p{M}]--[\p{Han}]]*(?:['’\-.][[\p{L}\p{N}\p{M}]--[\p{Han}]]+)*",
     regex.V1,
 )
 # The digit of a keycap is part of an emoji, not a number.
