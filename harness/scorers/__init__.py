@@ -10,6 +10,7 @@ from harness.records import ScorerSpec
 from harness.scorers.label import Label
 from harness.scorers.length import Emoji, Length
 from harness.scorers.match import Contains, ExactMatch, Regex
+from harness.scorers.pairwise import Pairwise
 from harness.scorers.refusal import Refusal
 from harness.scorers.structured import JsonFields
 from harness.serial import ParseError, Problem, nearest, parse, shown
@@ -22,6 +23,7 @@ __all__ = [
     "JsonFields",
     "Label",
     "Length",
+    "Pairwise",
     "Refusal",
     "Regex",
     "build",
@@ -38,6 +40,7 @@ BUILT_IN: Mapping[str, type[AnyScorer]] = MappingProxyType(
         "length": Length,
         "emoji": Emoji,
         "refusal": Refusal,
+        "pairwise": Pairwise,
     }
 )
 """Every scorer a suite can name without a module, by its `type`."""

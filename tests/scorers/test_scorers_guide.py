@@ -8,8 +8,8 @@ from typing import NamedTuple
 import pytest
 
 from harness.evals import load_suite
-from harness.protocols import Scorer
-from harness.records import Completion
+from harness.protocols import AnyScorer, PairedScorer, PanelScorer, Scorer
+from harness.records import Case, Completion, Score
 from harness.scorers import BUILT_IN, build
 
 GUIDE = Path(__file__).parents[2] / "docs" / "scorers.md"
@@ -41,6 +41,30 @@ def examples() -> list[Example]:
     return found
 
 
+def said(text: str) -> Completion:
+    return Completion(text=text, finish_reason="stop")
+
+
+def scored(scorer: AnyScorer, case: Case, cells: list[str]) -> Score:
+    """What an answer scores; after it stand the reference's, for a scorer that compares, and the judge's
+    replies, `–` where it is not asked."""
+    answer, *others = cells
+    if isinstance(scorer, Scorer):
+        return scorer.score(case, said(answer))
+    if isinstance(scorer, PairedScorer):
+        pair = (said(answer), said(others.pop(0)))
+        asked = scorer.comparisons(case, *pair)
+    else:
+        assert isinstance(scorer, PanelScorer)
+        asked = scorer.questions(case, said(answer))
+    texts = iter(others[0].replace("⏎", "\n").split("` `") if others[0] != "–" else ())
+    replies = {item.name: tuple(said(next(texts)) for _ in range(item.repeats)) for item in asked}
+    assert list(texts) == []
+    if isinstance(scorer, PairedScorer):
+        return scorer.read_comparison(case, said(answer), replies)
+    return scorer.read_all(case, said(answer), replies)
+
+
 @pytest.mark.parametrize("example", examples(), ids=lambda example: example.scorer)
 def test_example_scores_what_the_guide_says(example: Example, tmp_path: Path) -> None:
     path = tmp_path / "guide.suite.yaml"
@@ -49,11 +73,10 @@ def test_example_scores_what_the_guide_says(example: Example, tmp_path: Path) ->
     (spec,) = suite.scorers
     scorer = build(spec)
     assert spec.type == example.scorer
-    assert isinstance(scorer, Scorer)
     assert example.rows
     cases = {case.id: case for case in suite.cases}
-    for case, answer, value, reason in example.rows:
-        score = scorer.score(cases[case], Completion(text=answer, finish_reason="stop"))
+    for case, cells, value, reason in example.rows:
+        score = scored(scorer, cases[case], cells.split("` | `"))
         assert (score.value, score.reason) == (pytest.approx(value), reason)
     assert {case for case, *_ in example.rows} == set(cases)
 
