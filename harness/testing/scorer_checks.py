@@ -4,10 +4,19 @@ import copy
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
-from harness.protocols import JudgedScorer, Scorer
-from harness.records import Case, Completion, Json, Score, ToolCall
+from harness.protocols import (
+    AnyScorer,
+    JudgedScorer,
+    MeasuringScorer,
+    PairedScorer,
+    PanelScorer,
+    Replies,
+    Scorer,
+    VectorScorer,
+)
+from harness.records import Case, Completion, Failure, Json, Question, Score, ToolCall
 from harness.serial import ParseError, from_json, parse, read_yaml, shown, to_json, to_plain
 from harness.testing.requirement import require
 
@@ -46,16 +55,19 @@ _ODD_COMPLETIONS = (
     Completion(text="", tool_calls=(ToolCall(name="look_up", arguments="{"),), finish_reason="tool_calls"),
 )
 _GARBLED = ("", "   ", "%$#@!", "{", '{"score":', "\x00\ud83d", "I cannot say. " * 50)
+_OTHER_TEXTS = ("", "billing")
+_COMPONENTS = (0.0, 1.0, -1.0, 1e300, float("nan"))
 
 
-def check_scorer(scorer: Scorer | JudgedScorer, *, cases: Iterable[Case] | None = None) -> None:
+def check_scorer(scorer: AnyScorer, *, cases: Iterable[Case] | None = None) -> None:
     """Check that a scorer keeps its contract.
 
     The same input gives the same Score and is left unchanged; a value is None or within 0..1; the reason
     is not empty; the measures are those the class declares; nothing raises on empty, very long (1 MB, in
     under a second), multilingual or malformed text, nor on an `expected` of the wrong kind; a case that
     `check_case` objects to is unscored; the settings survive a round trip through YAML and cannot be
-    changed; a reply the judge garbled is unscored.
+    changed; questions to a judge are the same each time, and told apart by their names; a reply that the judge
+    garbled, or never gave, is unscored.
 
     Args:
         scorer: With settings as a suite would give them.
@@ -68,12 +80,14 @@ def check_scorer(scorer: Scorer | JudgedScorer, *, cases: Iterable[Case] | None 
     own = tuple(cases or ())
     known = tuple(_case(expected) for expected in _EXPECTATIONS)
     completions = (*map(_completion, _TEXTS), *_ODD_COMPLETIONS)
-    if isinstance(scorer, JudgedScorer):
+    kinds = (Scorer, JudgedScorer, PanelScorer, PairedScorer, VectorScorer)
+    require(isinstance(scorer, kinds), f"{_name(scorer)} needs `score`, or `question` and `read`")
+    if not isinstance(scorer, Scorer):
         for case in (*known, *own):
+            _check_complaint(scorer, case)
             for completion in completions:
-                _check_judged(scorer, case, completion)
+                _check_asking(scorer, case, completion)
         return
-    require(isinstance(scorer, Scorer), f"{_name(scorer)} needs `score`, or `question` and `read`")
     for case in (*known, *own):
         _check_complaint(scorer, case)
         for completion in completions:
@@ -110,9 +124,7 @@ def _is_frozen(scorer: object) -> bool:
 # --- judging --------------------------------------------------------------------------------------
 
 
-def _check_score(
-    scorer: Scorer | JudgedScorer, judge: Callable[[], Score], case: Case, completion: Completion
-) -> None:
+def _check_score(scorer: AnyScorer, judge: Callable[[], Score], case: Case, completion: Completion) -> None:
     where = f"{_name(scorer)} on {shown(completion.text)} with expected {shown(case.expected)}"
     case_before, completion_before = copy.deepcopy(case), copy.deepcopy(completion)
     try:
@@ -125,29 +137,104 @@ def _check_score(
     require(unchanged, f"{where}: changed its input")
     require(score.value is None or 0 <= score.value <= 1, f"{where}: {score.value} is not within 0..1")
     require(bool(score.reason.strip()), f"{where}: no reason is given")
-    declared, reported = set(getattr(scorer, "measures", ())), set(score.measures)
+    declared, reported = set(_measures(scorer)), set(score.measures)
     require(reported <= declared, f"{where}: undeclared measures {sorted(reported - declared)}")
-    complete = score.value is None or reported == declared
+    # A judge may have said nothing that a measure is about.
+    complete = score.value is None or reported == declared or not isinstance(scorer, Scorer)
     require(complete, f"{where}: declared but not reported {sorted(declared - reported)}")
     require(from_json(Score, to_json(score)) == score, f"{where}: the Score does not survive JSON")
     if _complaint(scorer, case) is not None:
         require(score.value is None, f"{where}: scored, though check_case objects")
 
 
+def _check_asking(
+    scorer: JudgedScorer | PanelScorer | PairedScorer | VectorScorer, case: Case, completion: Completion
+) -> None:
+    if isinstance(scorer, VectorScorer):
+        _check_vectors(scorer, case, completion)
+    elif isinstance(scorer, PairedScorer):
+        for other in map(_completion, (*_OTHER_TEXTS, completion.text)):
+            _check_questions(
+                scorer,
+                lambda: scorer.comparisons(case, completion, other),  # noqa: B023 - called at once
+                lambda replies: scorer.read_comparison(case, completion, replies),
+                case=case,
+                completion=completion,
+            )
+    elif isinstance(scorer, PanelScorer):
+        _check_questions(
+            scorer,
+            lambda: scorer.questions(case, completion),
+            lambda replies: scorer.read_all(case, completion, replies),
+            case=case,
+            completion=completion,
+        )
+    else:
+        _check_judged(scorer, case, completion)
+
+
 def _check_judged(scorer: JudgedScorer, case: Case, completion: Completion) -> None:
+    def ask() -> tuple[Question, ...]:
+        messages = scorer.question(case, completion)
+        require(bool(messages), f"{_name(scorer)} on {shown(completion.text)}: asks the judge nothing")
+        return (Question(name="question", messages=messages),)
+
+    def read(replies: Replies) -> Score:
+        (reply,) = replies["question"]
+        if isinstance(reply, Failure):  # which the runner reads itself
+            return Score(value=None, reason=reply.message)
+        return scorer.read(case, completion, reply)
+
+    _check_questions(scorer, ask, read, case=case, completion=completion)
+
+
+def _check_questions(
+    scorer: JudgedScorer | PanelScorer | PairedScorer,
+    ask: Callable[[], Sequence[Question]],
+    read: Callable[[Replies], Score],
+    *,
+    case: Case,
+    completion: Completion,
+) -> None:
     where = f"{_name(scorer)} on {shown(completion.text)}"
     try:
-        question, again = scorer.question(case, completion), scorer.question(case, completion)
+        questions, again = ask(), ask()
     except Exception as error:
         raise AssertionError(f"{where}: question raised {type(error).__name__}: {error}") from error
-    require(bool(question), f"{where}: asks the judge nothing")
-    require(question == again, f"{where}: asks differently the second time")
-    roles = all(message.get("role") and "content" in message for message in question)
-    require(roles, f"{where}: a message to the judge lacks its role or content")
-    for reply in map(_completion, _GARBLED):
-        _check_score(scorer, lambda: scorer.read(case, completion, reply), case, completion)  # noqa: B023 - called at once
-        value = scorer.read(case, completion, reply).value
-        require(value is None, f"{where}: the garbled reply {shown(reply.text)} was scored {value}")
+    require(questions == again, f"{where}: asks differently the second time")
+    names = [question.name for question in questions]
+    require(len(set(names)) == len(names), f"{where}: two questions have one name: {names}")
+    for question in questions:
+        sent = question.messages
+        roles = bool(sent) and all(message.get("role") and "content" in message for message in sent)
+        require(roles, f"{where}: a message to the judge lacks its role or content")
+    if not questions:
+        _check_score(scorer, lambda: read({}), case, completion)
+        return
+    for reply in (*map(_completion, _GARBLED), Failure(kind="timeout", message="no reply")):
+        replies = {question.name: (reply,) * question.repeats for question in questions}
+        _check_score(scorer, lambda: read(replies), case, completion)  # noqa: B023 - called at once
+        value = read(replies).value
+        said = "missing reply" if isinstance(reply, Failure) else f"garbled reply {shown(reply.text)}"
+        require(value is None, f"{where}: the {said} was scored {value}")
+
+
+def _check_vectors(scorer: VectorScorer, case: Case, completion: Completion) -> None:
+    where = f"{_name(scorer)} on {shown(completion.text)}"
+    try:
+        texts, again = scorer.texts(case, completion), scorer.texts(case, completion)
+    except Exception as error:
+        raise AssertionError(f"{where}: texts raised {type(error).__name__}: {error}") from error
+    require(texts == again, f"{where}: embeds something else the second time")
+    for component in _COMPONENTS:
+        vectors = [(1.0, component)] * len(texts)
+        _check_score(scorer, lambda: scorer.read_vectors(case, completion, vectors), case, completion)  # noqa: B023 - called at once
+
+
+def _measures(scorer: object) -> tuple[str, ...]:
+    if isinstance(scorer, MeasuringScorer):
+        return scorer.measure_names()
+    return tuple(getattr(scorer, "measures", ()))
 
 
 def _check_speed(scorer: Scorer, case: Case) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from harness.protocols import Scorer
+from harness.protocols import AnyScorer
 from harness.scorers import (
     BUILT_IN,
     Contains,
@@ -9,12 +9,13 @@ from harness.scorers import (
     JsonFields,
     Label,
     Length,
+    Pairwise,
     Refusal,
     Regex,
 )
 from harness.testing import check_scorer
 
-SCORERS: list[Scorer] = [
+SCORERS: list[AnyScorer] = [
     ExactMatch(aliases={"NYC": "New York"}, ignore_articles=True, ignore_answer_prefix=True),
     Contains(),
     Contains(any=("a",), all=("b",), none=("c",), whole_words=True, ignore_case=False),
@@ -27,11 +28,13 @@ SCORERS: list[Scorer] = [
     Emoji(),
     Refusal(),
     Refusal(expect="comply", cannot_is_refusal=True),
+    Pairwise(),
+    Pairwise(criteria="{0} %s", repeats=2),
 ]
 
 
 @pytest.mark.parametrize("scorer", SCORERS, ids=lambda scorer: type(scorer).__name__)
-def test_scorer_keeps_its_contract(scorer: Scorer) -> None:
+def test_scorer_keeps_its_contract(scorer: AnyScorer) -> None:
     check_scorer(scorer)
 
 

@@ -1,12 +1,12 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import ClassVar
 
 import pytest
 
-from harness.protocols import JudgedScorer, Scorer
-from harness.records import Case, Completion, Json, Message, Score, record
+from harness.protocols import JudgedScorer, PairedScorer, PanelScorer, Replies, Scorer, VectorScorer
+from harness.records import Case, Completion, Failure, Json, Message, Question, Score, record
 from harness.testing import check_scorer, scorer_checks
 
 Rule = Callable[[Case, Completion], Score]
@@ -185,6 +185,82 @@ def test_garbled_reply_must_be_unscored() -> None:
     check_scorer(judged(careful))
     with pytest.raises(AssertionError, match=r"the garbled reply '' was scored 0\.0"):
         check_scorer(judged(lambda reply: Score(value=float(reply.text == "yes"), reason="the judge's word")))
+
+
+def panel(read: Callable[[Replies], Score], names: tuple[str, ...] = ("tone", "facts")) -> PanelScorer:
+    @record
+    class Panel:
+        def questions(self, case: Case, completion: Completion) -> tuple[Question, ...]:
+            message = {"role": "user", "content": completion.text}
+            return tuple(Question(name=name, messages=(message,), repeats=2) for name in names)
+
+        def read_all(self, case: Case, completion: Completion, replies: Replies) -> Score:
+            return read(replies)
+
+    return Panel()
+
+
+def _said_yes(replies: Replies) -> Score:
+    texts = [reply.text for pair in replies.values() for reply in pair if isinstance(reply, Completion)]
+    if any(text not in {"yes", "no"} for text in texts) or not texts:
+        return Score(value=None, reason="a reply is garbled or missing")
+    return Score(value=texts.count("yes") / len(texts), reason="the share of yes")
+
+
+def _failure_is_no(replies: Replies) -> Score:
+    failed = any(isinstance(reply, Failure) for pair in replies.values() for reply in pair)
+    return Score(value=0.0 if failed else None, reason="no reply is a no")
+
+
+def test_panel_of_questions_keeps_the_contract() -> None:
+    check_scorer(panel(_said_yes))
+    with pytest.raises(AssertionError, match="two questions have one name"):
+        check_scorer(panel(_said_yes, names=("tone", "tone")))
+    with pytest.raises(AssertionError, match=r"the missing reply was scored 0\.0"):
+        check_scorer(panel(_failure_is_no))
+
+
+def test_pair_of_answers_keeps_the_contract() -> None:
+    @record
+    class Paired:
+        def comparisons(self, case: Case, completion: Completion, other: Completion) -> tuple[Question, ...]:
+            message = {"role": "user", "content": f"{completion.text} or {other.text}?"}
+            return (Question(name="which", messages=(message,)),)
+
+        def read_comparison(self, case: Case, completion: Completion, replies: Replies) -> Score:
+            return read(replies)
+
+    read = _said_yes
+    scorer: PairedScorer = Paired()
+    check_scorer(scorer)
+    read = _failure_is_no
+    with pytest.raises(AssertionError, match=r"the missing reply was scored 0\.0"):
+        check_scorer(scorer)
+
+
+def test_vectors_without_numbers_must_not_be_scored() -> None:
+    @record
+    class Embedded:
+        def texts(self, case: Case, completion: Completion) -> tuple[str, ...]:
+            return (completion.text, "the reference")
+
+        def read_vectors(
+            self, case: Case, completion: Completion, vectors: Sequence[Sequence[float]]
+        ) -> Score:
+            return Score(value=rule(vectors[0][1]), reason="the second component")
+
+    def bounded(component: float) -> float | None:
+        return min(max(component, 0.0), 1.0) if component == component else None
+
+    def trusting(component: float) -> float | None:
+        return component
+
+    rule = bounded
+    scorer: VectorScorer = Embedded()
+    check_scorer(scorer)
+    rule = trusting
+    with pytest.raises(AssertionError, match="is not within 0..1"):
+        check_scorer(scorer)
 
 
 def test_object_without_score_is_no_scorer() -> None:
