@@ -211,7 +211,8 @@ def _check_questions(
     if not questions:
         _check_score(scorer, lambda: read({}), case, completion)
         return
-    for reply in (*map(_completion, _GARBLED), Failure(kind="timeout", message="no reply")):
+    lost: tuple[Completion | Failure, ...] = (Failure(kind="timeout", message="no reply"),)
+    for reply in (*map(_completion, _GARBLED), *lost):
         replies = {question.name: (reply,) * question.repeats for question in questions}
         _check_score(scorer, lambda: read(replies), case, completion)  # noqa: B023 - called at once
         value = read(replies).value
@@ -253,7 +254,7 @@ def _check_speed(scorer: Scorer, case: Case) -> None:
         )
 
 
-def _check_complaint(scorer: Scorer, case: Case) -> None:
+def _check_complaint(scorer: AnyScorer, case: Case) -> None:
     try:
         complaint = _complaint(scorer, case)
     except Exception as error:

@@ -259,7 +259,7 @@ def test_vectors_without_numbers_must_not_be_scored() -> None:
     scorer: VectorScorer = Embedded()
     check_scorer(scorer)
     rule = trusting
-    with pytest.raises(AssertionError, match="is not within 0..1"):
+    with pytest.raises(AssertionError, match=r"is not within 0\.\.1"):
         check_scorer(scorer)
 
 
