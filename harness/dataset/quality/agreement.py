@@ -3,7 +3,8 @@
 Two shapes carry several people's answers: rows that ask the same with labels for answers, and rows with a list of labels under a
 name such as `annotations` or `votes` (a job refuses the key, but a source file has it). A list is no vote when it never repeats a label in any
 row (tags, alternatives), holds the same labels in every row (one of several set to 1), or goes with a list of tokens. Copies
-of a row look like people who agree.
+of a row look like people who agree: rows that ask the same are people's only where a good part of the questions is asked so; else they are
+repeats, told as such.
 """
 
 from array import array
@@ -38,6 +39,8 @@ _TOKEN_KEYS = frozenset({"tokens", "words"})
 _MOST_VOTES = 50
 # Fewer items say little about people's agreement.
 LEAST_ITEMS = 20
+# Rows that ask the same are several people's where at least this share of the questions has several.
+LEAST_ASKED_AGAIN = 0.2
 # Different ways to vote beyond which the lists are texts, and no longer counted.
 _MOST_WAYS = 20_000
 
@@ -88,11 +91,12 @@ class AgreementTally:
             if lists.are_votes():
                 yield from _findings(reliability_of(lists.ways), lists.disputed, f"the lists `{key}`")
         if self._balance.labels():
-            ways, disputed = self._asked_again()
-            yield from _findings(reliability_of(ways), disputed, "rows that ask the same")
+            questions, ways, disputed = self._asked_again()
+            if sum(ways.values()) >= LEAST_ASKED_AGAIN * questions:
+                yield from _findings(reliability_of(ways), disputed, "rows that ask the same")
 
-    def _asked_again(self) -> tuple[Mapping[tuple[int, ...], int], list[int]]:
-        """How questions that are asked several times were answered, and the lines of those with different answers."""
+    def _asked_again(self) -> tuple[int, Mapping[tuple[int, ...], int], list[int]]:
+        """How many questions there are, how those asked several times were answered, and the lines of those with different answers."""
         prompts, labels = (
             np.frombuffer(self._prompts, dtype=np.uint64),
             np.frombuffer(self._labels, dtype=np.uint64),
@@ -107,7 +111,7 @@ class AgreementTally:
                 ways[way] += 1
                 if way[0] != way[-1]:
                     disputed += [self._lines[index] for index in group.tolist()]
-        return ways, disputed
+        return len(cuts) + 1, ways, disputed
 
 
 class _Lists:

@@ -1,34 +1,34 @@
 """Are rows said twice, nearly twice, or twice with different answers?
 
-Rows are compared by what they ask and answer, in a form without case, width and white space. Two answers to one question conflict when
-they are different labels, or texts that are hardly alike (chrF below 30).
+Rows are compared by what they ask and answer, in a form without case, width and white space.
 """
 
 import hashlib
-from collections import Counter
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import combinations
 from os.path import commonprefix
 
 import numpy as np
 
 from harness.dataset.columns import Column
 from harness.dataset.examples import Example, answer_of, example_of, prompt_of, system_of
-from harness.dataset.findings import Finding, first_lines
+from harness.dataset.findings import SHOWN_LINES, Finding, first_lines
 from harness.dataset.lines import Rereader
 from harness.dataset.near_duplicates import LEAST_RATIO, Sketches, form_of_text
+from harness.dataset.quality.conflicts import Conflict, conflict_of
+from harness.dataset.quality.templates import groups_of_own_words
 from harness.dataset.tallies import SeenRow, Setting
 from harness.records import Json, Message
-from harness.texts.similarity import chrf
 
-# Answers up to this length, in characters, are taken for labels: any difference is a conflict.
-LONGEST_LABEL = 60
-LEAST_CHRF = 0.3
-# Answers of one question that are compared with each other.
-_MOST_ANSWERS = 8
 # A repetition of one row in a hundred is no reason to act.
 TOLERATED_SHARE = 0.01
+# What a sentence shows, and what the JSON report lists.
+_TOLD_QUESTIONS = 2
+_TOLD_LINES = 3
+_TOLD_CHARACTERS = 40
+_LISTED = 200
+_LISTED_CHARACTERS = 200
 
 
 class RepeatsTally:
@@ -56,7 +56,7 @@ class RepeatsTally:
         self._starts.append(row.line.start)
         self.prompts.append(_hashed(f"{_form_of_system(system_of(row.example))}\0{form}"))
         self.asked.append(_hashed(form))
-        self._answers.append(key_of(answer_of(row.example) or ""))
+        self._answers.append(key_of(_said(row.example)))
         self.sketches.add_form(form if likeness == prompt else likeness)
         self._share_template(likeness, likeness)
 
@@ -102,61 +102,80 @@ class RepeatsTally:
         return [order[starts[place] : stops[place]].tolist() for place in several]
 
     def _repeats(self, asked: Sequence[Sequence[int]]) -> Iterator[Finding]:
-        again: list[int] = []
-        for group in asked:
-            seen: set[int] = set()
-            for index in group:
-                if self._answers[index] in seen:
-                    again.append(index)
-                seen.add(self._answers[index])
+        again = sorted(copy for group in asked for copy in self._copies(group))
         if again:
             share = len(again) / len(self.lines)
             yield Finding(
                 name="exact_duplicates",
                 level="warning" if share > TOLERATED_SHARE else "note",
-                what=f"{len(again):,} rows ({share:.1%}) repeat an earlier row word for word",
+                what=f"{_rows(len(again), 'repeats', 'repeat')} an earlier row word for word, {share:.1%} of all: {self._told(again)}",
                 count=len(again),
-                lines=first_lines(self.lines[index] for index in again),
+                lines=first_lines(self.lines[index] for index, _ in again),
                 why="what is repeated is learned that much more strongly, and every copy is billed",
                 remedy="remove the copies, unless the weight is meant",
-                figures={"share": share},
+                figures={"share": share, "copies": self._listed(again)},
             )
+
+    def _copies(self, group: Sequence[int]) -> Iterator[tuple[int, int]]:
+        """Rows that say what an earlier one of the group says, and that one."""
+        seen: dict[int, int] = {}
+        for index in group:
+            if (first := seen.setdefault(self._answers[index], index)) != index:
+                yield index, first
 
     def _conflicts(self, asked: Sequence[Sequence[int]], rereader: Rereader) -> Iterator[Finding]:
-        lines: list[int] = []
-        agreeing = rows = groups = 0
+        found: list[tuple[Conflict, Sequence[int]]] = []
+        rows = lost = 0
         for group in asked:
-            answers = Counter(self._answers[index] for index in group)
             rows += len(group)
-            if len(answers) == 1 or not self._differ(group, rereader):
-                agreeing += len(group)
-                continue
-            groups += 1
-            agreeing += answers.most_common(1)[0][1]
-            lines += [self.lines[index] for index in group]
-        if lines:
-            ceiling = agreeing / rows
-            yield Finding(
-                name="conflicting_answers",
-                level="warning",
-                what=f"{groups:,} questions are answered in different ways, in {len(lines):,} rows",
-                count=len(lines),
-                lines=first_lines(lines),
-                why="a model can learn only one of them: on questions asked several times it can agree with at most "
-                f"{ceiling:.0%} of these rows",
-                remedy="decide for one answer each, or put what tells the cases apart into the question",
-                figures={"questions": groups, "agreement_ceiling": ceiling, "rows_asked_again": rows},
-            )
-
-    def _differ(self, group: Sequence[int], rereader: Rereader) -> bool:
-        """Whether two answers of rows that ask the same say something different."""
-        distinct: Mapping[int, int] = {self._answers[index]: index for index in reversed(group)}
-        shown = list(distinct.values())[:_MOST_ANSWERS]
-        texts = [answer_of(self._example(index, rereader)) or "" for index in shown]
-        return any(
-            max(len(one), len(other)) <= LONGEST_LABEL or chrf(one, other) < LEAST_CHRF
-            for one, other in combinations(texts, 2)
+            if conflict := self._conflict(group, rereader):
+                lost += conflict.rows - conflict.majority
+                found.append((conflict, group))
+        if not found:
+            return
+        lines = [self.lines[index] for _, group in found for index in group]
+        ceiling, overall = 1 - lost / rows, 1 - lost / len(self.lines)
+        found.sort(key=lambda conflicting: -conflicting[0].rows)
+        told = "; ".join(self._told_conflict(*conflicting) for conflicting in found[:_TOLD_QUESTIONS])
+        questions = "1 question is" if len(found) == 1 else f"{len(found):,} questions are"
+        yield Finding(
+            name="conflicting_answers",
+            level="warning",
+            what=f"{questions} answered in different ways, in {len(lines):,} rows: {told}",
+            count=len(lines),
+            lines=first_lines(lines),
+            why="a model can learn only one of them: on questions asked several times it can agree with at most "
+            f"{ceiling:.0%} of the rows, which is {overall:.1%} of all rows",
+            remedy="decide for one answer each, or put what tells the cases apart into the question",
+            figures={
+                "questions": len(found),
+                "agreement_ceiling": ceiling,
+                "agreement_ceiling_of_all_rows": overall,
+                "rows_asked_again": rows,
+                "conflicts": [
+                    self._listed_conflict(*conflicting, rereader) for conflicting in found[:_LISTED]
+                ],
+            },
         )
+
+    def _conflict(self, group: Sequence[int], rereader: Rereader) -> Conflict | None:
+        return conflict_of(
+            [self._answers[index] for index in group],
+            lambda place: _said(self._example(group[place], rereader)),
+        )
+
+    def _told_conflict(self, conflict: Conflict, group: Sequence[int]) -> str:
+        lines = ", ".join(str(self.lines[index]) for index in group[:_TOLD_LINES])
+        answers = ", ".join(f"{_cut(text)!r} {count}" for text, count in conflict.answers[:_TOLD_LINES])
+        return f"lines {lines}{'…' if len(group) > _TOLD_LINES else ''} say {answers}"
+
+    def _listed_conflict(self, conflict: Conflict, group: Sequence[int], rereader: Rereader) -> Json:
+        return {
+            "question": prompt_of(self._example(group[0], rereader))[:_LISTED_CHARACTERS],
+            "lines": [self.lines[index] for index in group[:SHOWN_LINES]],
+            "answers": [[text[:_LISTED_CHARACTERS], count] for text, count in conflict.answers[:SHOWN_LINES]],
+            "entropy_bits": round(conflict.entropy_bits, 3),
+        }
 
     def _near_repeats(self, rereader: Rereader) -> Iterator[Finding]:
         before, after = map(len, self._template or ("", ""))
@@ -165,22 +184,39 @@ class RepeatsTally:
             prompt = self.asked_text(index, rereader)
             return prompt[before : max(before, len(prompt) - after)]
 
-        groups = self.sketches.groups(own_words)
+        groups = groups_of_own_words(self.sketches, own_words)
         # Rows that ask exactly the same are told above.
-        groups = [group for group in groups if len({self.prompts[index] for index in group}) > 1]
-        again = sum(len({self.prompts[index] for index in group}) - 1 for group in groups)
-        if groups:
-            share = again / len(self.lines)
+        apart = [group for group in groups if len({self.prompts[index] for index in group}) > 1]
+        again = sorted((index, group[0]) for group in apart for index in self._first_asked(group)[1:])
+        if again:
+            share = len(again) / len(self.lines)
             yield Finding(
                 name="near_duplicates",
                 level="warning" if share > TOLERATED_SHARE else "note",
-                what=f"{again:,} rows ({share:.1%}) ask nearly what another asks: {LEAST_RATIO:.0f} % of the characters and more",
-                count=again,
-                lines=first_lines(self.lines[index] for group in groups for index in group[1:]),
+                what=f"{_rows(len(again), 'asks', 'ask')} nearly what another asks ({LEAST_RATIO:.0f}% of the characters and more), "
+                f"{share:.1%} of all: {self._told(again)}",
+                count=len(again),
+                lines=first_lines(self.lines[index] for index, _ in again),
                 why="they teach little that is new, and flatter a validation part they fall into",
                 remedy="keep the best of each group; `harness data split` keeps groups on one side",
-                figures={"groups": len(groups), "share": share, "largest": max(map(len, groups))},
+                figures={
+                    "groups": len(apart),
+                    "share": share,
+                    "largest": max(map(len, apart)),
+                    "copies": self._listed(again),
+                },
             )
+
+    def _first_asked(self, group: Sequence[int]) -> list[int]:
+        """The first row of each wording in a group."""
+        return sorted({self.prompts[index]: index for index in sorted(group, reverse=True)}.values())
+
+    def _told(self, again: Sequence[tuple[int, int]]) -> str:
+        told = [f"line {self.lines[index]} as {self.lines[first]}" for index, first in again[:_TOLD_LINES]]
+        return ", ".join(told) + (" and so on" if len(again) > _TOLD_LINES else "")
+
+    def _listed(self, again: Sequence[tuple[int, int]]) -> list[Json]:
+        return [[self.lines[index], self.lines[first]] for index, first in again[:_LISTED]]
 
     def asked_text(self, index: int, rereader: Rereader) -> str:
         """What near repeats of a row are looked for in."""
@@ -188,6 +224,44 @@ class RepeatsTally:
 
     def _example(self, index: int, rereader: Rereader) -> Example:
         return example_of(self.lines[index], rereader.at(self._starts[index]).row)
+
+
+def _said(example: Example) -> str:
+    """What a row teaches to say: its answer and the calls it makes, whatever ids they have; of a graded prompt, what it is graded by."""
+    if example.form == "reinforcement":
+        return json.dumps(
+            {key: value for key, value in example.row.items() if key != "messages"}, sort_keys=True
+        )
+    answer, calls = answer_of(example) or "", "".join(_calls(example))
+    return f"{answer}\n{calls}" if calls else answer
+
+
+def _calls(example: Example) -> Iterator[str]:
+    """The functions the last learned message calls, with their arguments."""
+    learned = (
+        message
+        for message in reversed(example.messages)
+        if message.get("role") == "assistant" and message.get("weight") != 0
+    )
+    last = next(learned, {})
+    listed = last.get("tool_calls")
+    called = (
+        [call.get("function") for call in listed if isinstance(call, Mapping)]
+        if isinstance(listed, list)
+        else []
+    )
+    for function in (*called, last.get("function_call")):
+        if isinstance(function, Mapping):
+            yield f"{function.get('name')}({function.get('arguments')})\n"
+
+
+def _rows(count: int, one: str, several: str) -> str:
+    return f"1 row {one}" if count == 1 else f"{count:,} rows {several}"
+
+
+def _cut(text: str) -> str:
+    shown = " ".join(text.split())
+    return shown if len(shown) <= _TOLD_CHARACTERS else f"{shown[:_TOLD_CHARACTERS]}…"
 
 
 def _compared(example: Example) -> str:

@@ -107,6 +107,14 @@ def test_rows_that_ask_the_same_are_votes_where_answers_are_labels(tmp_path: Pat
     assert agreement_findings(tmp_path / "a", [*rows, free]) == []
 
 
+def test_a_few_repeats_in_a_large_file_are_no_votes(tmp_path: Path) -> None:
+    generator = random.Random(2)
+    rows = [chat(f"ticket {number % 40}", generator.choice(["bug", "billing"])) for number in range(120)]
+    others = [chat(f"other {number}", generator.choice(["bug", "billing"])) for number in range(170)]
+    assert agreement_findings(tmp_path / "a", [*rows, *others]) == []
+    assert len(agreement_findings(tmp_path / "a", [*rows, *others[:150]])) == 1
+
+
 def test_lists_of_ever_other_texts_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agreement, "_MOST_WAYS", 5)
     rows: list[Row] = [{"answers": [str(number), str(number)]} for number in range(10)] + voted(

@@ -18,8 +18,8 @@ def test_rare_labels_are_named_with_their_rows(tmp_path: Path) -> None:
     (found,) = label_findings(
         tmp_path / "a", *["billing"] * 40, *["Billing"] * 5, *["bug"] * 30, "feature", "feature"
     )
-    assert "1 of 3 labels are rare: 'feature' 2" in found.what
-    assert (found.count, found.lines) == (2, (76,))
+    assert "1 of 3 labels is rare: 'feature' 2" in found.what
+    assert (found.count, found.lines) == (2, (76, 77))
     assert found.figures["labels"] == {"billing": 45, "bug": 30, "feature": 2}
 
 
@@ -32,3 +32,9 @@ def test_even_labels_and_free_answers_say_nothing(tmp_path: Path) -> None:
         )
         == []
     )
+
+
+def test_a_label_with_rows_enough_is_not_rare_however_many_others_there_are(tmp_path: Path) -> None:
+    assert label_findings(tmp_path / "a", *["a"] * 1000, *["b"] * 50) == []
+    (found,) = label_findings(tmp_path / "a", *["a"] * 1000, *["b"] * 49)
+    assert found.count == 49

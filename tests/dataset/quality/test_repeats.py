@@ -47,6 +47,10 @@ def test_copies_are_counted_beyond_the_first_whatever_their_case_and_spaces(tmp_
     found = findings(tmp_path / "a", rows)
     assert list(found) == ["exact_duplicates"]
     assert (found["exact_duplicates"].count, found["exact_duplicates"].lines) == (3, (9, 10, 11))
+    assert found["exact_duplicates"].what.startswith(
+        "3 rows repeat an earlier row word for word, 27.3% of all"
+    )
+    assert found["exact_duplicates"].figures["copies"] == [[9, 4], [10, 4], [11, 6]]
 
 
 def test_labels_that_conflict_bound_what_can_be_learned(tmp_path: Path) -> None:
@@ -54,6 +58,12 @@ def test_labels_that_conflict_bound_what_can_be_learned(tmp_path: Path) -> None:
     found = findings(tmp_path / "a", rows)["conflicting_answers"]
     assert (found.count, found.lines) == (4, (1, 2, 3, 4))
     assert found.figures["agreement_ceiling"] == pytest.approx(5 / 6)
+    assert found.figures["agreement_ceiling_of_all_rows"] == pytest.approx(5 / 6)
+    assert "1 question is answered" in found.what
+    assert "lines 1, 2, 3… say 'billing' 3, 'bug' 1" in found.what
+    (listed,) = found.figures["conflicts"]
+    assert (listed["lines"], listed["answers"]) == ([1, 2, 3, 4], [["billing", 3], ["bug", 1]])
+    assert listed["entropy_bits"] == pytest.approx(0.811, abs=0.001)
 
 
 def test_long_answers_conflict_only_when_they_say_something_else(tmp_path: Path) -> None:
@@ -77,12 +87,56 @@ def test_questions_nearly_the_same_are_grouped(tmp_path: Path) -> None:
     rows = [row(question(n), "x") for n in range(30)] + [row(question(n) + " please", "x") for n in range(4)]
     found = findings(tmp_path / "a", rows)["near_duplicates"]
     assert (found.count, found.lines, found.level) == (4, (31, 32, 33, 34), "warning")
-    assert found.figures == {"groups": 4, "share": pytest.approx(4 / 34), "largest": 2}
+    assert found.figures == {
+        "groups": 4,
+        "share": pytest.approx(4 / 34),
+        "largest": 2,
+        "copies": [[31, 1], [32, 2], [33, 3], [34, 4]],
+    }
+    assert "line 31 as 1, line 32 as 2, line 33 as 3 and so on" in found.what
 
 
 def test_a_template_around_every_question_makes_no_repeats(tmp_path: Path) -> None:
     template = "Read the following ticket with care, then say which team it is for and why. {} Answer in one sentence."
     assert findings(tmp_path / "a", [row(template.format(question(n)[:20]), "x") for n in range(12)]) == {}
+
+
+def test_templates_of_several_tasks_make_no_repeats_either(tmp_path: Path) -> None:
+    tasks = [question(1000 + task) * 4 + ": {}" for task in range(2)]
+    rows = [row(tasks[n % 2].format(question(n)[:30]), str(n)) for n in range(40)]
+    assert findings(tmp_path / "a", rows) == {}
+    copied = tasks[0].format(question(6)[:30] + "!")
+    found = findings(tmp_path / "a", [*rows, row(copied, "x")])["near_duplicates"]
+    assert found.figures["copies"] == [[41, 7]]
+
+
+def test_words_put_in_place_of_others_are_nearly_the_same_however_many(tmp_path: Path) -> None:
+    rows = [row(f"{question(0)} for {name}", str(n)) for n, name in enumerate("ABCDEFGHIJKL")]
+    rows += [row(question(n), "x") for n in range(1, 9)]
+    assert findings(tmp_path / "a", rows)["near_duplicates"].count == 11
+
+
+def calling(asked: str, name: str, arguments: str, call: str = "c1") -> dict[str, object]:
+    function = {"name": name, "arguments": arguments}
+    calls = [{"id": call, "type": "function", "function": function}]
+    tools = [{"type": "function", "function": {"name": name, "parameters": {"type": "object"}}}]
+    messages = [{"role": "user", "content": asked}, {"role": "assistant", "tool_calls": calls}]
+    return {"messages": messages, "tools": tools}
+
+
+def test_rows_that_call_other_tools_are_no_copies_but_conflict(tmp_path: Path) -> None:
+    rows = [calling(question(0), "weather", "{}"), calling(question(0), "stock", "{}")]
+    assert list(findings(tmp_path / "a", rows)) == ["conflicting_answers"]
+    same = [calling(question(0), "weather", "{}"), calling(question(0), "weather", "{}", call="c2")]
+    assert list(findings(tmp_path / "a", same)) == ["exact_duplicates"]
+
+
+def test_graded_prompts_with_other_references_are_no_copies(tmp_path: Path) -> None:
+    def graded(reference: str) -> dict[str, object]:
+        return {"messages": [{"role": "user", "content": question(0)}], "reference": reference}
+
+    assert "exact_duplicates" not in findings(tmp_path / "a", [graded("1"), graded("2")])
+    assert "exact_duplicates" in findings(tmp_path / "a", [graded("1"), graded("1")])
 
 
 def test_pictures_tell_questions_apart(tmp_path: Path) -> None:
