@@ -20,7 +20,7 @@ from harness.records import (
 from harness.verdict.comparison import is_good, mean_score
 from harness.verdict.gates import judge_gate
 from harness.verdict.pooled import judge_pooled
-from harness.verdict.rules import judge_suites, weigh
+from harness.verdict.rules import DISTRUSTED, judge_suites, weigh
 from harness.verdict.scores import SuiteScores, check_scores, rows_by_suite, scores_of, suite_scores
 from harness.verdict.sentences import count
 
@@ -77,7 +77,7 @@ def judge_suite(
     """
     asked = {result.case for rows in results.values() for result in rows}
     cases = [case.id for case in suite.cases if case.id in asked]
-    scores = suite_scores(suite, results, reference=reference, cases=cases)
+    scores = suite_scores(suite, results, roles=("candidate", reference), cases=cases)
     return judge_suites([weigh(scores)], alpha=alpha)[suite.name]
 
 
@@ -162,6 +162,10 @@ def _settle(suite: SuiteVerdict) -> str:
     More trials are not offered: an undecided suite needs at least twice the evidence, and past
     five trials new cases buy more than repeats.
     """
+    if suite.rule == DISTRUSTED:
+        return (
+            f"make the question to the judge of {suite.name} clearer, or take another judge, and label anew"
+        )
     if suite.interval is None:
         return f"ask at least two independent cases of {suite.name} of both models"
     if suite.cases_needed is None:

@@ -6,11 +6,13 @@ its own margin. A suite for information is reported.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from harness.records import Decision, SuiteVerdict, record
+from harness.verdict.calibration import USELESS_KAPPA, Calibration, calibrate
 from harness.verdict.intervals import Interval, augmented_interval, t_interval, tango_interval
 from harness.verdict.pairedtests import (
     FEWEST_FAMILIES,
@@ -24,7 +26,7 @@ from harness.verdict.pairedtests import (
 )
 from harness.verdict.planning import cases_needed, smallest_detectable
 from harness.verdict.scores import PairedScores, SuiteScores, pair_scores
-from harness.verdict.sentences import count, movement, points, seen
+from harness.verdict.sentences import count, movement, points, seen, signed
 
 GUARD_MARGIN = 0.05
 """The loss a guard may have when it declares none: what 100 cases asked three times can show."""
@@ -39,16 +41,23 @@ CRITICAL_LEVEL = 0.025
 (ICH E9, 5.5)."""
 DROP_FACTOR = 3.0
 """A fall of more than this many margins is harm whatever the test says."""
+DISTRUSTED = "judge not trusted"
+"""The rule of a suite whose judge and people agree too little."""
 ROUNDING = 1e-9
 
 
 @record
 class Evidence:
-    """One suite's scores, paired, and their mean difference (None when no test is possible)."""
+    """One suite's scores, paired, and their mean difference (None when no test is possible).
+
+    Where people labelled a judge's answers, `calibration` has what they say, and the difference is the corrected one;
+    there is none when they and the judge agree too little.
+    """
 
     scores: SuiteScores
     paired: PairedScores
     difference: PairedDifference | None
+    calibration: Calibration | None = None
 
     @property
     def name(self) -> str:
@@ -65,6 +74,18 @@ class Evidence:
     def cases(self) -> int:
         """Cases with a score on both sides."""
         return len(self.paired.candidate)
+
+    @property
+    def means(self) -> tuple[float, float]:
+        """The mean score of the candidate and of the reference, as people would have them where they labelled some."""
+        if self.calibration is None:
+            return float(np.mean(self.paired.candidate)), float(np.mean(self.paired.reference))
+        return self.calibration.candidate.mean.mean, self.calibration.reference.mean.mean
+
+    @property
+    def distrusted(self) -> bool:
+        """Whether people and the judge agree too little for anything to rest on the judge."""
+        return self.calibration is not None and self.calibration.trust == "none"
 
 
 @record
@@ -83,10 +104,23 @@ Judge = Callable[[Evidence, PairedDifference], Finding]
 
 
 def weigh(scores: SuiteScores) -> Evidence:
-    """Pair one suite's scores and summarise their differences."""
+    """Pair one suite's scores and summarise their differences, corrected where people labelled some."""
     paired = pair_scores(scores)
     difference = paired_difference(paired.differences, families=paired.families)
-    return Evidence(scores=scores, paired=paired, difference=difference)
+    calibration = None
+    if paired.people is not None:
+        calibration = calibrate(
+            paired.candidate, paired.reference, people=paired.people, families=paired.families
+        )
+    if difference is None or calibration is None:
+        return Evidence(scores=scores, paired=paired, difference=difference)
+    # Corrected differences are no yes or no, whatever the judge's are.
+    return Evidence(
+        scores=scores,
+        paired=replace(paired, binary=False),
+        difference=None if calibration.trust == "none" else calibration.difference.mean,
+        calibration=calibration,
+    )
 
 
 def judge_suites(evidence: Sequence[Evidence], *, alpha: float) -> dict[str, SuiteVerdict]:
@@ -135,7 +169,7 @@ def _judge_target(
         return _harmed(suite, difference, rule=t_rule(suite, difference), level=alpha)
     needed = cases_needed(difference, threshold=0.0, alpha=alpha, cases=suite.cases)
     outlook = (
-        f"chance could explain it, and about {count(needed, 'such case')} would settle it"
+        f"chance could explain it, and about {_such_cases(suite, needed)} would settle it"
         if needed
         else "no improvement, and more cases are not expected to show one"
     )
@@ -164,6 +198,8 @@ def _judge_critical(suite: Evidence, difference: PairedDifference, *, alpha: flo
 def _judge_new_failures(suite: Evidence, difference: PairedDifference, *, alpha: float) -> Finding:
     """A critical suite with margin 0 may not have one case worse than before."""
     worse, cases = suite.paired.worse, count(suite.cases, "case")
+    # Labels correct means; what became of a single case only the judge has for all of them.
+    cases += " in the judge's eyes" if suite.calibration is not None else ""
     # The exact one-sided bound on a rate of which nothing was seen (Clopper & Pearson 1934).
     hidden = 1 - alpha ** (1 / suite.cases)
     found = partial(Finding, rule="no new failure", interval=_interval(suite, difference), level=alpha)
@@ -194,7 +230,7 @@ def _judge_margin(suite: Evidence, difference: PairedDifference, *, level: float
         else None
     )
     said = "no sign of harm" if suite.scores.role == "guard" else "not shown to be safe"
-    outlook = f"; about {count(needed, 'such case')} could" if needed else ""
+    outlook = f"; about {_such_cases(suite, needed)} could" if needed else ""
     reason = f"{moved}: {said}, but {suite.cases:,} cannot rule out a loss of {points(margin)}{outlook}"
     return found(decision="undecided", rule=rule, reason=reason, needed=needed)
 
@@ -216,10 +252,10 @@ def t_rule(suite: Evidence, difference: PairedDifference, *, corrected: bool = F
 
 
 def with_families(rule: str, suite: Evidence) -> str:
-    """A test's name with how it treats cases that are not independent."""
-    if suite.paired.families is None:
-        return rule
-    return f"{rule} on family means" if _few_families(suite) else f"cluster-robust {rule}"
+    """A test's name with how it treats cases that are not independent, and scores that people corrected."""
+    if suite.paired.families is not None:
+        rule = f"{rule} on family means" if _few_families(suite) else f"cluster-robust {rule}"
+    return rule if suite.calibration is None else f"{rule}, corrected by labels"
 
 
 def _few_families(suite: Evidence) -> bool:
@@ -264,8 +300,8 @@ def _tested(suite: Evidence, difference: PairedDifference, *, finding: Finding) 
         rule=finding.rule,
         reason=finding.reason + _reservations(suite),
         cases=suite.cases,
-        candidate=float(np.mean(paired.candidate)),
-        reference=float(np.mean(paired.reference)),
+        candidate=suite.means[0],
+        reference=suite.means[1],
         difference=difference.mean,
         interval=finding.interval,
         margin=suite.margin if suite.scores.role in ("guard", "critical") else None,
@@ -277,9 +313,14 @@ def _tested(suite: Evidence, difference: PairedDifference, *, finding: Finding) 
 
 
 def _untested(suite: Evidence) -> SuiteVerdict:
-    """Fewer than two independent units: what was seen is reported, and no test is made."""
+    """Fewer than two independent units, or a judge nobody may trust: what was seen is reported, and no test is made."""
     paired, cases = suite.paired, suite.cases
-    if cases == 0:
+    if suite.distrusted:
+        reason = (
+            f"{suite.name} proves nothing: its judge and people agree too little "
+            f"(kappa {_kappa(suite)}, at least {USELESS_KAPPA:.2f} is asked)"
+        )
+    elif cases == 0:
         reason = f"{suite.name} has no case with a score for both models"
     elif cases == 1:
         reason = f"{suite.name} has one case with a score for both models, and a test needs two"
@@ -289,21 +330,38 @@ def _untested(suite: Evidence) -> SuiteVerdict:
         name=suite.name,
         role=suite.scores.role,
         decision="undecided",
-        rule="none",
+        rule=DISTRUSTED if suite.distrusted else "none",
         reason=reason + _reservations(suite),
         cases=cases,
-        candidate=float(np.mean(paired.candidate)) if cases else None,
-        reference=float(np.mean(paired.reference)) if cases else None,
-        difference=float(np.mean(paired.differences)) if cases else None,
+        candidate=suite.means[0] if cases else None,
+        reference=suite.means[1] if cases else None,
+        difference=suite.means[0] - suite.means[1] if cases else None,
         margin=suite.margin if suite.scores.role in ("guard", "critical") else None,
         better=paired.better,
         worse=paired.worse,
     )
 
 
+def _kappa(suite: Evidence) -> str:
+    """The agreement of people and judge, where there was anything to disagree on."""
+    if suite.calibration is None or suite.calibration.kappa is None:
+        return "unknown"
+    return f"{suite.calibration.kappa:.2f}"
+
+
+def _such_cases(suite: Evidence, needed: int) -> str:
+    """Cases that would settle a suite: where people correct a judge, they have to label their share of the new ones too."""
+    return count(needed, "such case") + (", labelled alike," if suite.calibration is not None else "")
+
+
 def _reservations(suite: Evidence) -> str:
-    """What the reader should know about the data: cases left out, families too few."""
+    """What the reader should know about the data: people's labels, cases left out, families too few."""
     said = []
+    if suite.calibration is not None:
+        by_judge = signed(suite.calibration.raw[2])
+        said.append(
+            f"corrected by labels on {count(suite.calibration.labels, 'case')}; by the judge alone {by_judge}, kappa {_kappa(suite)}"
+        )
     if suite.paired.left_out:
         said.append(
             f"{suite.paired.left_out} of {count(suite.cases + suite.paired.left_out, 'case')} left out, unscored"

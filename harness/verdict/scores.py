@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import UsageError
-from harness.records import Failure, Result, Role, Run, Suite, SuiteRole, record
+from harness.records import Failure, Label, Result, Role, Run, Suite, SuiteRole, record
 from harness.verdict.comparison import case_score
+from harness.verdict.labelled import PeopleScores, people_on, people_scores
 from harness.verdict.pairedtests import TINY, Floats, Ints
 
 
@@ -19,7 +20,8 @@ class SuiteScores:
     `candidate` and `reference` have shape (cases, trials), values in 0..1, NaN where unscored; the
     two may differ in trials. `families` has shape (cases,): cases with the same number are not
     independent. `margin` is the largest acceptable loss of a guard or critical suite; None takes
-    the default. `weight` is the suite's share among all guards.
+    the default. `weight` is the suite's share among all guards. `people` is what people say about some
+    of the answers that a judge scored.
     """
 
     name: str
@@ -29,6 +31,7 @@ class SuiteScores:
     reference: Floats
     families: Ints | None = None
     weight: float = 1.0
+    people: PeopleScores | None = None
 
 
 @record
@@ -36,7 +39,7 @@ class PairedScores:
     """A suite's cases that both models have a score for, trials averaged: one row per case.
 
     `binary` says that each case is one yes/no outcome per model, independent of the others.
-    `families` is None when no two cases share one.
+    `families` is None when no two cases share one. `people` has the same rows.
     """
 
     candidate: Floats
@@ -44,6 +47,7 @@ class PairedScores:
     families: Ints | None
     binary: bool
     left_out: int
+    people: PeopleScores | None = None
 
     @property
     def differences(self) -> Floats:
@@ -80,6 +84,7 @@ def pair_scores(scores: SuiteScores) -> PairedScores:
         families=families,
         binary=single and yes_or_no and families is None,
         left_out=int(np.sum(~known)),
+        people=None if scores.people is None else people_on(scores.people, known),
     )
 
 
@@ -138,7 +143,13 @@ def scores_of(run: Run, *, candidate: Role = "candidate", reference: Role) -> li
     """
     rows = rows_by_suite(run.results)
     return [
-        suite_scores(suite, rows.get(suite.name, {}), candidate=candidate, reference=reference, cases=cases)
+        suite_scores(
+            suite,
+            rows.get(suite.name, {}),
+            roles=(candidate, reference),
+            cases=cases,
+            labels=run.labels,
+        )
         for suite in run.manifest.suites
         if (cases := run.manifest.selected.get(suite.name, ()))
     ]
@@ -156,14 +167,14 @@ def suite_scores(
     suite: Suite,
     results: Mapping[Role, Sequence[Result]],
     *,
-    candidate: Role = "candidate",
-    reference: Role,
+    roles: tuple[Role, Role],
     cases: Sequence[str],
+    labels: Sequence[Label] = (),
 ) -> SuiteScores:
-    """One suite's results as arrays with a row for each id in `cases`; see `scores_of`."""
+    """One suite's results as arrays with a row for each id in `cases`, candidate and reference; see `scores_of`."""
     shape = (len(cases), suite.trials)
-    new, new_lost = _fill(suite, results.get(candidate, ()), cases=cases, shape=shape)
-    old, old_lost = _fill(suite, results.get(reference, ()), cases=cases, shape=shape)
+    new, new_lost = _fill(suite, results.get(roles[0], ()), cases=cases, shape=shape)
+    old, old_lost = _fill(suite, results.get(roles[1], ()), cases=cases, shape=shape)
     # Two dead endpoints agree on everything: counted as 0 and 0 they would prove that nothing changed.
     on_both = new_lost & old_lost
     for values, lost in ((new, new_lost), (old, old_lost)):
@@ -176,6 +187,7 @@ def suite_scores(
         reference=old,
         families=_families(suite, cases),
         weight=suite.weight,
+        people=people_scores(suite, results, labels, roles=roles, cases=cases),
     )
 
 
