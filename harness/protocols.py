@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from harness.records import Case, Completion, Failure, Message, Question, Sampling, Score
+from harness.records import Case, Completion, Embedding, Failure, Message, Question, Sampling, Score
 
 Replies: TypeAlias = Mapping[str, tuple[Completion | Failure, ...]]
 """What a judge replied, by the question's name: as many as the question has repeats."""
@@ -21,6 +21,18 @@ class Model(Protocol):
         self, messages: Sequence[Message], sampling: Sampling, *, trial: int = 0
     ) -> Completion | Failure:
         """One answer, or why there is none; never raises for the endpoint's trouble."""
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Anything that turns texts into vectors."""
+
+    @property
+    def name(self) -> str:
+        """What people call it: the model id."""
+
+    async def embed(self, text: str) -> Embedding | Failure:
+        """One text's vector, or why there is none; never raises for the endpoint's trouble."""
 
 
 @runtime_checkable

@@ -21,8 +21,8 @@ Json: TypeAlias = object
 Message: TypeAlias = Mapping[str, Json]
 """One chat message as it goes over the wire: role, content, and what else the provider knows."""
 
-Role = Literal["base", "candidate", "promoted", "judge"]
-"""What a model does in a run. `promoted` is the model now in production."""
+Role = Literal["base", "candidate", "promoted", "judge", "embedding"]
+"""What a model does in a run. `promoted` is the model now in production; `embedding` gives vectors, no answers."""
 SuiteRole = Literal["target", "guard", "critical", "info"]
 Change = Literal["kept", "improved", "regressed", "missed"]
 """A case's candidate against its reference: both good, only candidate, only reference, neither."""
@@ -202,6 +202,15 @@ class Completion:
 
 
 @record
+class Embedding:
+    """A text as a vector, with what it took; `cached` as of a Completion."""
+
+    vector: tuple[float, ...]
+    prompt_tokens: int | None = None
+    cached: bool = False
+
+
+@record
 class Failure:
     """Why no answer came. Never scored, never zero, never text.
 
@@ -238,6 +247,7 @@ class Score:
     `answer` is what the scorer read out of the text; `measures` are further numbers it saw (a
     refusal, a length), whose means are metrics of their own. `broken` says that there is no value
     because the scorer itself broke: the first line of the reason says how, its frames follow.
+    `failure` says that there is none because the judge, or the embedding model, gave no answer.
     """
 
     value: float | None
@@ -245,11 +255,29 @@ class Score:
     answer: str | None = None
     measures: Mapping[str, float] = field(default_factory=dict)
     broken: bool = False
+    failure: Failure | None = None
+
+
+@record
+class Bill:
+    """What it took to have an answer judged: requests, and the tokens of those that were paid for.
+
+    Tokens are those the endpoint told of; `is_partial` says that it left some out.
+    """
+
+    answered: int = 0
+    from_cache: int = 0
+    failed: int = 0
+    usage: Usage = field(default_factory=Usage)
+    is_partial: bool = False
 
 
 @record
 class Result:
-    """One row of a run: what one model answered to one trial of one case, and its scores."""
+    """One row of a run: what one model answered to one trial of one case, and its scores.
+
+    `bills` says what judging it took, by the role that was asked: judge, embedding.
+    """
 
     suite: str
     case: str
@@ -259,6 +287,7 @@ class Result:
     digest: str
     outcome: Completion | Failure
     scores: Mapping[str, Score] = field(default_factory=dict)
+    bills: Mapping[str, Bill] = field(default_factory=dict)
 
 
 @record
@@ -326,7 +355,9 @@ class Manifest:
     """What a run was: enough to recompute its verdict and its page from its folder alone.
 
     `selected` maps each suite to the ids of the cases that were asked for, in order; `skipped` maps
-    suites that were not asked at all to the reason; times are UTC in ISO 8601.
+    suites that were not asked at all to the reason; times are UTC in ISO 8601. `judging` pins the
+    prompts of judged scorers: a digest for each `suite: scorer`. `warnings` are sentences on what
+    weakens the run's evidence, such as a judge of the candidate's own family.
     """
 
     schema: int
@@ -345,6 +376,8 @@ class Manifest:
     job: TrainingJob | None = None
     data: Mapping[str, str] = field(default_factory=dict)
     alpha: float = 0.05
+    judging: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 @record
@@ -422,6 +455,37 @@ class GateFinding:
 
 
 @record
+class LabelFigures:
+    """How one model sorted a suite's cases into labels.
+
+    `confusion` has a row for each label that is expected and a column for each that was read, the last for
+    invalid answers; entries are cases, shared out over a case's trials. Macro-F1 is the mean F1 of the labels
+    that have cases, the interval its two-sided 95 % one; None where there is too little to say.
+    """
+
+    confusion: tuple[tuple[float, ...], ...]
+    macro_f1: float | None = None
+    interval: tuple[float, float] | None = None
+
+
+@record
+class LabelFinding:
+    """One `label` scorer of a suite over all its cases, by role; the candidate's macro-F1 minus the reference's.
+
+    The difference is over the cases that both answered, its interval the two-sided 90 % one. `note`
+    says why an interval is missing.
+    """
+
+    suite: str
+    scorer: str
+    labels: tuple[str, ...]
+    figures: Mapping[str, LabelFigures]
+    difference: float | None = None
+    interval: tuple[float, float] | None = None
+    note: str = ""
+
+
+@record
 class Verdict:
     """Promote, hold or undecided; the reasons, one sentence each; what would settle it."""
 
@@ -432,3 +496,4 @@ class Verdict:
     next_steps: tuple[str, ...] = ()
     reference: str = "base"
     pooled: SuiteVerdict | None = None
+    labels: tuple[LabelFinding, ...] = ()

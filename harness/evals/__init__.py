@@ -1,5 +1,6 @@
 """Suites asked of models: loading them, running them, storing what came back."""
 
+from harness.evals.cells import Cell, cells_of, reference_of
 from harness.evals.digests import case_digest, code_digest
 from harness.evals.estimates import (
     Count,
@@ -11,8 +12,9 @@ from harness.evals.estimates import (
     most_tokens,
 )
 from harness.evals.manifests import Plan, continued, new_manifest
-from harness.evals.prefetch import OpenModels, Prefetcher, opened
-from harness.evals.runner import Cell, ask, cells_of, evaluate
+from harness.evals.prefetch import OpenEmbedder, OpenModels, Prefetcher, opened
+from harness.evals.requests import Requests
+from harness.evals.runner import ask, evaluate
 from harness.evals.scoring import guarded
 from harness.evals.store import (
     CURVE,
@@ -32,9 +34,11 @@ __all__ = [
     "VERDICT",
     "Cell",
     "Count",
+    "OpenEmbedder",
     "OpenModels",
     "Plan",
     "Prefetcher",
+    "Requests",
     "RoleEstimate",
     "RunWriter",
     "ask",
@@ -56,5 +60,6 @@ __all__ = [
     "new_manifest",
     "open_run",
     "opened",
+    "reference_of",
     "resumable",
 ]

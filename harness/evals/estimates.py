@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from harness.dataset import count_message_tokens
 from harness.errors import BudgetError
-from harness.evals.runner import Cell
+from harness.evals.cells import Cell
 from harness.evals.suites import messages_for
 from harness.records import Message, Role, record
 from harness.serial import canonical

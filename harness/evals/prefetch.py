@@ -10,18 +10,16 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import AbstractAsyncContextManager
 
 from harness.errors import HarnessError
-from harness.evals.runner import Cell, ask
-from harness.protocols import Model
+from harness.evals.cells import Cell
+from harness.evals.requests import Requests, Watch
+from harness.evals.runner import ask
+from harness.protocols import Embedder, Model
 from harness.records import Failure, Result, Role
 
 OpenModels = Callable[[], AbstractAsyncContextManager[Mapping[Role, Model]]]
 """Opens the models inside the loop that will use them, and closes them there."""
-
-# An endpoint that fails this often in a row, without one answer in between, is down for good:
-# every request has been through its own retries already.
-FAILURES_IN_A_ROW = 8
-# Kinds that say something about the endpoint, not about one request.
-ENDPOINT_KINDS = ("rate_limit", "connection", "timeout", "server")
+OpenEmbedder = Callable[[], AbstractAsyncContextManager[Embedder | None]]
+"""The same for the embedding model, if the run has one."""
 
 Key = tuple[str, str, Role, int]
 
@@ -34,19 +32,21 @@ class Prefetcher:
     `halted` says why.
     """
 
-    def __init__(self, open_models: OpenModels, *, concurrency: int) -> None:
+    def __init__(
+        self, open_models: OpenModels, *, concurrency: int, open_embedder: OpenEmbedder | None = None
+    ) -> None:
         self._open_models = open_models
+        self._open_embedder = open_embedder
         self._concurrency = max(1, concurrency)
         # Held where cells are added and where the loop ends: none may come in between and wait for ever.
         self._lock = threading.Lock()
         self._ended = False
         self._futures: dict[Key, Future[Result]] = {}
         self._queue: deque[Cell] = deque()
-        self._in_a_row: dict[Role, int] = {}
+        self._watch = Watch()
         self._loop = asyncio.new_event_loop()
         self._wake = asyncio.Event()
         self._closing = False
-        self.halted: Failure | None = None
         self.asked = 0
         self._thread = threading.Thread(target=self._run, name="harness-prefetch", daemon=True)
         self._thread.start()
@@ -79,6 +79,11 @@ class Prefetcher:
             if not self._ended:
                 self._loop.call_soon_threadsafe(self._stop)
         self._thread.join(timeout=30)
+
+    @property
+    def halted(self) -> Failure | None:
+        """Why nothing more is asked, if so."""
+        return self._watch.halted
 
     @property
     def _reason(self) -> str:
@@ -122,7 +127,7 @@ class Prefetcher:
     def _halt(self, error: BaseException) -> None:
         """Stop asking: what broke is no matter of one answer."""
         what = str(error) if isinstance(error, HarnessError) else f"{type(error).__name__}: {error}"
-        self.halted = self.halted or Failure(kind="connection", message=what, fatal=True)
+        self._watch.halt(Failure(kind="connection", message=what, fatal=True))
 
     def _drop(self) -> None:
         for key, future in self._futures.items():
@@ -130,11 +135,16 @@ class Prefetcher:
                 future.set_result(_not_asked(key, self._reason))
 
     async def _serve(self) -> None:
-        async with self._open_models() as models:
-            workers = [asyncio.create_task(self._work(models)) for _ in range(self._concurrency)]
+        async with contextlib.AsyncExitStack() as stack:
+            models = await stack.enter_async_context(self._open_models())
+            embedder = None
+            if self._open_embedder is not None:
+                embedder = await stack.enter_async_context(self._open_embedder())
+            requests = Requests(models, embedder=embedder, concurrency=self._concurrency, watch=self._watch)
+            workers = [asyncio.create_task(self._work(requests)) for _ in range(self._concurrency)]
             await asyncio.gather(*workers)
 
-    async def _work(self, models: Mapping[Role, Model]) -> None:
+    async def _work(self, requests: Requests) -> None:
         while not self._closing:
             if not self._queue:
                 self._wake.clear()
@@ -143,7 +153,7 @@ class Prefetcher:
             cell = self._queue.popleft()
             future = self._futures[cell.key]
             try:
-                result = await self._answer(cell, models)
+                result = await self._answer(cell, requests)
             except asyncio.CancelledError:
                 future.set_result(_not_asked(cell.key, self._reason))
                 raise
@@ -155,24 +165,11 @@ class Prefetcher:
                 continue
             future.set_result(result)
 
-    async def _answer(self, cell: Cell, models: Mapping[Role, Model]) -> Result:
+    async def _answer(self, cell: Cell, requests: Requests) -> Result:
         if self.halted is not None:
             return _not_asked(cell.key, self._reason)
         self.asked += 1
-        result = await ask(cell, models[cell.role], judge=models.get("judge"))
-        self._watch(result)
-        return result
-
-    def _watch(self, result: Result) -> None:
-        """Halt on a failure that every other request would meet too."""
-        outcome = result.outcome
-        if not isinstance(outcome, Failure):
-            self._in_a_row[result.role] = 0
-            return
-        if outcome.kind in ENDPOINT_KINDS:
-            self._in_a_row[result.role] = self._in_a_row.get(result.role, 0) + 1
-        if self.halted is None and (outcome.fatal or self._in_a_row.get(result.role, 0) >= FAILURES_IN_A_ROW):
-            self.halted = outcome
+        return await ask(cell, requests)
 
 
 def _not_asked(key: Key, reason: str) -> Result:

@@ -1,62 +1,36 @@
-"""An answer put to its scorers: what each of them says, and what became of one that broke."""
+"""What a scorer's own code may do to a run: give a Score, or break and say so in one."""
 
 import asyncio
 import contextlib
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
-from harness.protocols import JudgedScorer, Model, Scorer
-from harness.records import Case, Completion, Failure, Sampling, Score, ScorerSpec, Suite
+from harness.records import Score, ScorerSpec
 from harness.redaction import redact
-from harness.scorers import build
 from harness.serial import ParseError, parse, shown, to_plain
 
-# A judge's verdict should not change between two readings of the same answer.
-JUDGE_SAMPLING = Sampling(temperature=0.0, max_tokens=1024)
 # What a row keeps of a traceback: its innermost frames, and of each line so many characters.
 MOST_FRAMES = 8
+# Where scorers are called from, which says nothing about them.
+OUR_FILES = ("scoring.py", "judging.py")
 MOST_CHARACTERS = 300
 
-
-async def scored(suite: Suite, case: Case, completion: Completion, judge: Model | None) -> dict[str, Score]:
-    """What each scorer of the suite says about an answer, by the scorer's name.
-
-    A scorer that breaks leaves the answer unscored, and says how and where: a bug in one
-    loses neither the answer nor what the others say.
-    """
-    return {spec.name: await _score(spec, case, completion, judge) for spec in suite.scorers}
-
-
-async def _score(spec: ScorerSpec, case: Case, completion: Completion, judge: Model | None) -> Score:
-    scorer = build(spec)
-    if isinstance(scorer, Scorer):
-        return guarded(spec, lambda: scorer.score(case, completion))
-    if not isinstance(scorer, JudgedScorer):
-        return _broken(spec, "asks in a way that nothing answers yet")
-    return await _judged(spec, scorer, case=case, completion=completion, judge=judge)
-
-
-async def _judged(
-    spec: ScorerSpec, scorer: JudgedScorer, *, case: Case, completion: Completion, judge: Model | None
-) -> Score:
-    """A judged scorer's Score: its question goes to the judge. Trouble with the judge is unscored."""
-    if judge is None:
-        return Score(value=None, reason="no judge is configured: set `judge` or --judge")
-    try:
-        question = scorer.question(case, completion)
-    except BaseException as error:  # noqa: BLE001 - see `guarded`
-        return broken(spec, error)
-    reply = await judge.complete(question, JUDGE_SAMPLING)
-    if isinstance(reply, Failure):
-        return Score(value=None, reason=f"the judge did not answer: {reply.message}")
-    return guarded(spec, lambda: scorer.read(case, completion, reply))
+_T = TypeVar("_T")
 
 
 def guarded(spec: ScorerSpec, judge: Callable[[], object]) -> Score:
     """What a scorer gives, or an unscored Score that says how it broke."""
+    score = tried(spec, lambda: checked(spec, judge()))
+    assert isinstance(score, Score), "checked gives nothing else"
+    return score
+
+
+def tried(spec: ScorerSpec, act: Callable[[], _T]) -> _T | Score:
+    """What a scorer's own code gives, or, where it raises, the unscored Score of the answer."""
     try:
-        return checked(spec, judge())
+        return act()
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise
     except BaseException as error:  # noqa: BLE001 - a scorer may call pytest.fail() or sys.exit(), which are no Exceptions
@@ -79,7 +53,12 @@ def checked(spec: ScorerSpec, given: object) -> Score:
 
 def broken(spec: ScorerSpec, error: BaseException) -> Score:
     """The Score of an answer whose scorer raised: unscored, with the scorer's own frames in the reason."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
+    here = Path(__file__).parent
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).parent != here or Path(frame.filename).name not in OUR_FILES
+    ]
     said = f"{type(error).__name__}: {error}".removesuffix(": ")
     return _broken(spec, f"raised {said}", *(_frame(frame) for frame in frames[-MOST_FRAMES:]))
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from harness.errors import StorageError
-from harness.records import Completion, Failure, Json, Manifest, Result, Run, RunStatus
+from harness.evals.bills import total_bill
+from harness.records import Bill, Completion, Failure, Json, Manifest, Result, Run, RunStatus
 from harness.serial import ParseError, from_json, to_json, write_atomic
 
 SCHEMA = 1
@@ -71,7 +72,9 @@ class RunWriter:
             if not _answered(result) or (_said(known) == _said(result) and known.scores == result.scores):
                 return
             if _said(known) == _said(result):
-                result = replace(result, outcome=known.outcome)
+                bills = {**known.bills, **result.bills}
+                both = {role: _both(known.bills.get(role), result.bills.get(role)) for role in bills}
+                result = replace(result, outcome=known.outcome, bills=both)
         try:
             self._file.write(to_json(result) + "\n")
             self._file.flush()
@@ -204,6 +207,14 @@ def _key(row: Result) -> tuple[str, str, str, int]:
 
 def _answered(row: Result) -> bool:
     return isinstance(row.outcome, Completion)
+
+
+def _both(earlier: Bill | None, later: Bill | None) -> Bill:
+    """What judging took, then and now; what was paid then comes from the cache now, and is told once."""
+    if earlier is None or later is None:
+        return later or earlier or Bill()
+    again = max(0, later.from_cache - earlier.answered - earlier.from_cache)
+    return total_bill((earlier, replace(later, from_cache=again)))
 
 
 def _said(row: Result) -> tuple[Json, ...]:

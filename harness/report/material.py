@@ -16,6 +16,7 @@ ROLE_WORDS: Mapping[str, str] = {
     "candidate": "Candidate",
     "promoted": "Promoted",
     "judge": "Judge",
+    "embedding": "Embedding",
 }
 ANSWERING: tuple[Role, ...] = ("base", "promoted", "candidate")
 """Roles that answer cases, in the order in which the page sets them side by side."""

@@ -35,16 +35,18 @@ def spent_by(run: Run, role: Role) -> Spending:
     completions = [result.outcome for result in results if isinstance(result.outcome, Completion)]
     paid = [completion for completion in completions if not completion.cached]
     not_asked = sum(_is_not_asked(result) for result in results)
-    usages = [completion.usage for completion in paid]
+    bills = [result.bills[role] for result in run.results if role in result.bills]
+    usages = [completion.usage for completion in paid] + [bill.usage for bill in bills if bill.answered]
     return Spending(
         role=role,
-        answered=len(paid),
-        from_cache=len(completions) - len(paid),
-        failed=len(results) - len(completions) - not_asked,
+        answered=len(paid) + sum(bill.answered for bill in bills),
+        from_cache=len(completions) - len(paid) + sum(bill.from_cache for bill in bills),
+        failed=len(results) - len(completions) - not_asked + sum(bill.failed for bill in bills),
         not_asked=not_asked,
         prompt_tokens=total(usage.prompt_tokens for usage in usages),
         completion_tokens=total(usage.completion_tokens for usage in usages),
-        is_partial=any(usage.prompt_tokens is None or usage.completion_tokens is None for usage in usages),
+        is_partial=any(bill.is_partial for bill in bills)
+        or any(usage.prompt_tokens is None or usage.completion_tokens is None for usage in usages),
         cost_usd=_cost(run.manifest.models.get(role), usages),
         median_latency_s=median(completion.latency_s for completion in paid) if paid else None,
     )
@@ -70,7 +72,9 @@ def _is_not_asked(result: Result) -> bool:
 
 
 def _cost(facts: ModelFacts | None, usages: Sequence[Usage]) -> float | None:
-    if facts is None or "input" not in facts.price or "output" not in facts.price:
+    if facts is None or "input" not in facts.price:
+        return None
+    if "output" not in facts.price and any(usage.completion_tokens != 0 for usage in usages):
         return None
     costs = [_cost_of(usage, facts) for usage in usages]
     return None if any(cost is None for cost in costs) else sum(cost for cost in costs if cost is not None)
@@ -84,5 +88,5 @@ def _cost_of(usage: Usage, facts: ModelFacts) -> float | None:
     return (
         (usage.prompt_tokens - cached) * price["input"]
         + cached * price.get("cached", price["input"])
-        + usage.completion_tokens * price["output"]
+        + usage.completion_tokens * price.get("output", 0.0)
     ) / TOKENS_PER_PRICE

@@ -11,7 +11,7 @@ Colour = Literal["green", "red", "yellow"]
 MARK: dict[Decision, str] = {"pass": "ok", "fail": "FAIL", "undecided": "?"}
 DECISION_COLOUR: dict[Decision, Colour] = {"pass": "green", "fail": "red", "undecided": "yellow"}
 OUTCOME_COLOUR: dict[Outcome, Colour] = {"promote": "green", "hold": "red", "undecided": "yellow"}
-ROLES: tuple[Role, ...] = ("base", "promoted", "candidate")
+ROLES: tuple[Role, ...] = ("base", "promoted", "candidate", "judge", "embedding")
 # Columns of words; the others are numbers and stand to the right.
 WORDS = {0, 1, 7, 8}
 
@@ -33,6 +33,8 @@ def text_summary(run: Run, verdict: Verdict) -> Iterator[Line]:
         why = f": {printable(run.manifest.reason)}" if run.manifest.reason else ""
         text = f"this run was interrupted{why}; what was answered is kept, the same command resumes it"
         yield Line(text=text, colour="yellow")
+    for warning in run.manifest.warnings:
+        yield Line(text=f"warning: {printable(warning)}", colour="yellow")
     yield Line(text="")
     yield from _table(run, verdict)
     yield Line(text="")

@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pytest
 
-from harness.evals.scoring import guarded, scored
+from harness.evals import Cell, Requests
+from harness.evals.judging import judged
+from harness.evals.scoring import guarded
 from harness.records import Case, Completion, Json, Message, Score, ScorerSpec, Suite, record
 from harness.serial import from_json, to_json
 
@@ -44,7 +46,12 @@ def judge(kind: type, *, text: str = "1") -> Mapping[str, Score]:
         ScorerSpec(type="exact_match", name="exact_match"),
     )
     suite = Suite(name="s", cases=(CASE,), scorers=specs)
-    return asyncio.run(scored(suite, CASE, Completion(text=text), Silent()))
+    cell = Cell(suite=suite, case=CASE, role="candidate")
+
+    async def judgement() -> Mapping[str, Score]:
+        return (await judged(cell, Completion(text=text), Requests({"judge": Silent()}))).scores
+
+    return asyncio.run(judgement())
 
 
 @pytest.mark.parametrize("kind", [Raising, RaisingJudge])

@@ -45,15 +45,15 @@ def show_summary(material: Material) -> Summary:
     """The verdict in a word and sentences, and the models behind it."""
     manifest = material.run.manifest
     roles: list[Role] = [*reversed(material.roles)]
-    if "judge" in manifest.models:
-        roles.append("judge")
+    others: tuple[Role, ...] = ("judge", "embedding")
+    roles += [role for role in others if role in manifest.models]
     spent = [spent_by(material.run, role) for role in roles]
     return Summary(
         outcome=material.verdict.outcome,
         word=OUTCOME_WORDS[material.verdict.outcome],
         reasons=material.verdict.reasons,
         next_steps=material.verdict.next_steps,
-        notice=_notice(manifest, spent),
+        notice=" ".join(filter(None, (_notice(manifest, spent), *manifest.warnings))),
         run_id=manifest.id,
         when=date(manifest.created),
         players=tuple(_player(part, material) for part in spent),
