@@ -1,30 +1,55 @@
 """Candidate against reference: what changed, whether chance explains it, and whether it ships."""
 
+from harness.verdict.calibration import (
+    ENOUGH_LABELS,
+    GOOD_KAPPA,
+    HUMAN_KAPPA,
+    USELESS_KAPPA,
+    Calibration,
+    calibrate,
+)
 from harness.verdict.comparison import case_score, change_of, is_good, mean_score
+from harness.verdict.corrections import FEWEST_LABELS, Corrected, Readings, correct, strata_of
 from harness.verdict.gates import describe_gate, judge_gate
-from harness.verdict.intervals import wilson
+from harness.verdict.intervals import t_interval, wilson
+from harness.verdict.labelled import PeopleScores
 from harness.verdict.pairing import compare
 from harness.verdict.pooled import POOLED_MARGIN
 from harness.verdict.promotion import decide, judge_suite, reference_of, verdict_of
 from harness.verdict.rules import CRITICAL_MARGIN, GUARD_MARGIN
-from harness.verdict.scores import SuiteScores, scores_of
+from harness.verdict.scores import PairedScores, SuiteScores, pair_scores, scores_of
 
 __all__ = [
     "CRITICAL_MARGIN",
+    "ENOUGH_LABELS",
+    "FEWEST_LABELS",
+    "GOOD_KAPPA",
     "GUARD_MARGIN",
+    "HUMAN_KAPPA",
     "POOLED_MARGIN",
+    "USELESS_KAPPA",
+    "Calibration",
+    "Corrected",
+    "PairedScores",
+    "PeopleScores",
+    "Readings",
     "SuiteScores",
+    "calibrate",
     "case_score",
     "change_of",
     "compare",
+    "correct",
     "decide",
     "describe_gate",
     "is_good",
     "judge_gate",
     "judge_suite",
     "mean_score",
+    "pair_scores",
     "reference_of",
     "scores_of",
+    "strata_of",
+    "t_interval",
     "verdict_of",
     "wilson",
 ]

@@ -53,8 +53,8 @@ class Corrected:
 
 def strata_of(candidate: Floats, reference: Floats) -> Ints:
     """Each case's stratum, shape (cases,): whether the judge found either side's answer good; scores are means over trials."""
-    cells = 2 * (candidate >= POSITIVE).astype(np.int64) + (reference >= POSITIVE).astype(np.int64)
-    return cells
+    good: Ints = 2 * (candidate >= POSITIVE) + (reference >= POSITIVE).astype(np.int64)
+    return good
 
 
 def label_weights(readings: Readings) -> Floats:

@@ -4,10 +4,13 @@ import difflib
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from harness.records import Completion, Decision, Failure, Gate, GateFinding, Result, Role, Suite, record
+from harness.verdict.calibration import Calibration
 from harness.verdict.comparison import ROUNDING, case_score
-from harness.verdict.intervals import Interval, wilson
+from harness.verdict.corrections import Corrected
+from harness.verdict.intervals import RATE_CONFIDENCE, Interval, t_interval, wilson
 from harness.verdict.sentences import count
 
 RATE_SUFFIX = "_rate"
@@ -47,7 +50,12 @@ class Condition:
 
 
 def judge_gate(
-    suite: Suite, gate: Gate, *, results: Mapping[Role, Sequence[Result]], reference: Role
+    suite: Suite,
+    gate: Gate,
+    *,
+    results: Mapping[Role, Sequence[Result]],
+    reference: Role,
+    calibration: Calibration | None = None,
 ) -> GateFinding:
     """Compare the candidate's mean over all cases of `suite` with the bounds of `gate`.
 
@@ -59,6 +67,7 @@ def judge_gate(
         gate: The metric and its bounds; all of them must hold.
         results: The suite's results by role.
         reference: The role that ratios refer to.
+        calibration: What people's labels make of the metric.
     """
     rows = [result for role in ("candidate", reference) for result in results.get(role, ())]
     reader = _reader(suite, gate.metric, rows)
@@ -69,20 +78,45 @@ def judge_gate(
     bounded = _is_bounded(suite, gate.metric)
     candidate = _measure(suite, results, role="candidate", reader=reader, bounded=bounded)
     other = _measure(suite, results, role=reference, reader=reader, bounded=bounded)
+    if calibration is not None:
+        candidate = _corrected(candidate, calibration.candidate)
+        other = _corrected(other, calibration.reference)
     judged = [(_decide(candidate, condition), condition) for condition in _conditions(gate, other)]
     # The answer of the gate is that of its worst condition.
     for decision in ("fail", "undecided", "pass"):
         conditions = [condition for found, condition in judged if found == decision]
         if conditions:
             break
+    sentence = _sentence(gate.metric, candidate, conditions, decision=decision)
+    if calibration is not None:
+        sentence += f" (corrected by labels on {count(calibration.labels, 'case')})"
+    distrusted = calibration is not None and calibration.trust == "none"
+    if distrusted:
+        sentence += "; its judge and people agree too little to decide by"
     return GateFinding(
         suite=suite.name,
         gate=gate,
-        decision=decision,
-        reason=f"{suite.name}: {_sentence(gate.metric, candidate, conditions, decision=decision)}",
+        decision="undecided" if distrusted else decision,
+        reason=f"{suite.name}: {sentence}",
         value=candidate.value,
         reference=other.value,
         interval=candidate.interval,
+    )
+
+
+def _corrected(metric: Metric, corrected: Corrected) -> Metric:
+    """The metric as people would have it; what missing cases could change moves with it."""
+    if metric.value is None:
+        return metric
+    value = min(max(corrected.mean.mean, 0.0), 1.0)
+    moved = value - metric.value
+    low, high = t_interval(corrected.mean, confidence=RATE_CONFIDENCE)
+    return replace(
+        metric,
+        value=value,
+        low=max(metric.low + moved, 0.0),
+        high=min(metric.high + moved, 1.0),
+        interval=(max(low, 0.0), min(high, 1.0)),
     )
 
 

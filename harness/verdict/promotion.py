@@ -17,6 +17,7 @@ from harness.records import (
     Verdict,
     record,
 )
+from harness.verdict.calibration import Calibration
 from harness.verdict.comparison import is_good, mean_score
 from harness.verdict.gates import judge_gate
 from harness.verdict.pooled import judge_pooled
@@ -91,13 +92,34 @@ def verdict_of(run: Run) -> Verdict:
     rows = rows_by_suite(run.results)
     verdict = decide(scores_of(run, reference=reference), alpha=run.manifest.alpha)
     gates = tuple(
-        judge_gate(suite, gate, results=rows.get(suite.name, {}), reference=reference)
+        judge_gate(
+            suite,
+            gate,
+            results=rows.get(suite.name, {}),
+            reference=reference,
+            calibration=metric_calibration(run, suite, metric=gate.metric, reference=reference),
+        )
         for suite in run.manifest.suites
         if run.manifest.selected.get(suite.name)
         for gate in suite.gates
     )
     verdict = _with_gates(replace(verdict, reference=reference), gates, required=_required(run, rows))
     return _with_doubts(verdict, doubts=tuple(_doubts(run, rows, reference=reference)))
+
+
+def metric_calibration(run: Run, suite: Suite, *, metric: str, reference: Role) -> Calibration | None:
+    """What people's labels make of one metric of a suite: its score, or a judged scorer by name; None without any."""
+    specs = tuple(spec for spec in suite.scorers if metric in ("score", spec.name))
+    if not run.labels or not specs:
+        return None
+    scores = suite_scores(
+        replace(suite, scorers=specs),
+        rows_by_suite(run.results).get(suite.name, {}),
+        roles=("candidate", reference),
+        cases=run.manifest.selected.get(suite.name, ()),
+        labels=run.labels,
+    )
+    return weigh(scores).calibration
 
 
 def reference_of(run: Run) -> Role:
