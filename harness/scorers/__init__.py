@@ -8,24 +8,35 @@ from types import MappingProxyType
 from harness.protocols import AnyScorer, MeasuringScorer
 from harness.records import ScorerSpec
 from harness.scorers.label import Label
+from harness.scorers.language import Language
 from harness.scorers.length import Emoji, Length
 from harness.scorers.match import Contains, ExactMatch, Regex
+from harness.scorers.number import Number
 from harness.scorers.pairwise import Pairwise
 from harness.scorers.refusal import Refusal
+from harness.scorers.rubric import Criterion, Rubric
+from harness.scorers.schema import JsonSchema
 from harness.scorers.structured import JsonFields
+from harness.scorers.tool_calls import ToolCalls
 from harness.serial import ParseError, Problem, nearest, parse, shown
 
 __all__ = [
     "BUILT_IN",
     "Contains",
+    "Criterion",
     "Emoji",
     "ExactMatch",
     "JsonFields",
+    "JsonSchema",
     "Label",
+    "Language",
     "Length",
+    "Number",
     "Pairwise",
     "Refusal",
     "Regex",
+    "Rubric",
+    "ToolCalls",
     "build",
     "metric_names",
 ]
@@ -35,11 +46,16 @@ BUILT_IN: Mapping[str, type[AnyScorer]] = MappingProxyType(
         "exact_match": ExactMatch,
         "contains": Contains,
         "regex": Regex,
+        "number": Number,
         "label": Label,
+        "json_schema": JsonSchema,
         "json_fields": JsonFields,
+        "tool_call": ToolCalls,
         "length": Length,
         "emoji": Emoji,
+        "language": Language,
         "refusal": Refusal,
+        "rubric": Rubric,
         "pairwise": Pairwise,
     }
 )
@@ -63,13 +79,15 @@ def build(spec: ScorerSpec) -> AnyScorer:
 def metric_names(spec: ScorerSpec) -> tuple[str, ...]:
     """What gates may name: the entry's own name (its mean value) and the measures its scorer reports.
 
+    Last come what a scorer has over a whole suite only, such as macro-F1.
+
     Raises:
         ParseError: An unknown type, or wrong settings.
     """
     scorer = build(spec)
     if isinstance(scorer, MeasuringScorer):
         return (spec.name, *scorer.measure_names())
-    return (spec.name, *getattr(scorer, "measures", ()))
+    return (spec.name, *getattr(scorer, "measures", ()), *getattr(scorer, "suite_metrics", ()))
 
 
 def _class_of(kind: str) -> type:

@@ -1,6 +1,6 @@
 """Which one of the declared labels does the answer name?"""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import field
 from functools import lru_cache
 from typing import ClassVar
@@ -9,7 +9,8 @@ import regex
 
 from harness.records import Case, Completion, Score, record
 from harness.serial import nearest, shown
-from harness.texts.normalisation import as_text, fold, normalise, without_answer_prefix
+from harness.texts.labels import label_meanings, label_meant, wordings
+from harness.texts.normalisation import fold, normalise, without_answer_prefix
 
 # A label must stand alone: `bug` is not in `debug`, `bug-free` or `C` in `C++`. Han letters next to it
 # are no obstacle, because Chinese has no spaces.
@@ -42,13 +43,15 @@ class Label:
     """Whether the label must be the whole answer: for outputs that a program consumes."""
 
     measures: ClassVar[tuple[str, ...]] = ("invalid",)
+    suite_metrics: ClassVar[tuple[str, ...]] = ("macro_f1",)
+    """What only all answers of a suite together have; `harness.verdict` computes it."""
 
     def __post_init__(self) -> None:
         """Refuse lists that cannot tell two labels apart."""
         if len(self.labels) < 2:
             raise ValueError("`labels` needs at least two labels; with one there is nothing to tell apart")
         meanings: dict[str, str] = {}
-        for wording, label in _wordings(self.labels, self.aliases):
+        for wording, label in wordings(self.labels, self.aliases):
             if label not in self.labels:
                 raise ValueError(
                     f"alias {shown(wording)} means {shown(label)}, which is no label; "
@@ -90,8 +93,7 @@ class Label:
 
     def read(self, text: str) -> tuple[str, ...]:
         """The different labels that the answer names, in order of appearance."""
-        wordings = tuple(_wordings(self.labels, self.aliases))
-        meanings = {normalise(wording): label for wording, label in wordings}
+        meanings = label_meanings(self.labels, self.aliases)
         for candidate in (text, without_answer_prefix(text)):
             label = meanings.get(normalise(candidate))
             if label is not None:
@@ -103,17 +105,10 @@ class Label:
         return tuple(dict.fromkeys(found))
 
     def _expected(self, case: Case) -> str | None:
-        text = as_text(case.expected)
-        meanings = {normalise(wording): label for wording, label in _wordings(self.labels, self.aliases)}
-        return None if text is None else meanings.get(normalise(text))
+        return label_meant(case.expected, label_meanings(self.labels, self.aliases))
 
     def _nearest(self, value: object) -> str:
         return nearest(str(value), self.labels)
-
-
-def _wordings(labels: Iterable[str], aliases: Mapping[str, str]) -> Iterable[tuple[str, str]]:
-    yield from ((label, label) for label in labels)
-    yield from aliases.items()
 
 
 @lru_cache(maxsize=64)

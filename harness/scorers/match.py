@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import field
+from fractions import Fraction
 from functools import lru_cache
 from typing import ClassVar, Literal
 
@@ -9,15 +10,18 @@ import regex
 
 from harness.records import Case, Completion, Score, record
 from harness.serial import shown
+from harness.texts.final_answer import boxed, last_line
 from harness.texts.normalisation import (
     expected_texts,
     fold,
     normalise,
     normalised_aliases,
+    number,
     same,
     storable,
     without_answer_prefix,
 )
+from harness.texts.numerals import whole_numeral
 
 # A pattern that backtracks for ever must not stop a run; half a second is a thousand times what a
 # sane pattern needs for an answer of 10,000 characters.
@@ -41,8 +45,12 @@ class ExactMatch:
     """Whether a leading `a`, `an` or `the` counts for nothing."""
     ignore_answer_prefix: bool = False
     """Whether a leading `Answer:` or `答案：` counts for nothing."""
+    take: Literal["whole", "last_line", "boxed"] = "whole"
+    r"""What of the answer is compared: all of it, its last line, or what its last `\boxed{}` holds, if there is one."""
+    chinese_numerals: bool = False
+    """Whether 一百二十 is 120 and 百分之五 is 5 %."""
 
-    measures: ClassVar[tuple[str, ...]] = ("raw_exact",)
+    measures: ClassVar[tuple[str, ...]] = ("raw_exact", "normalised_exact")
 
     def check_case(self, case: Case) -> str | None:
         """Why this case cannot be judged, if so."""
@@ -51,21 +59,40 @@ class ExactMatch:
         return None
 
     def score(self, case: Case, completion: Completion) -> Score:
-        """1 when the answer equals any expected text; `raw_exact` is 1 when it does so byte for byte."""
+        """1 when what is read of the answer equals any expected text with all that the settings forgive.
+
+        `raw_exact` is 1 when the whole answer equals one byte for byte; `normalised_exact` when it does
+        after normalisation alone: no alias, prefix, article or extraction.
+        """
         texts = expected_texts(case.expected)
         if texts is None:
             return Score(value=None, reason=self.check_case(case) or "")
-        answer = completion.text
-        if self.ignore_answer_prefix:
-            answer = without_answer_prefix(answer)
-        read = self._meaning(answer)
-        right = any(same(read, self._meaning(text)) for text in texts)
+        answer = self._taken(completion.text)
+        read, normal = self._meaning(answer), normalise(completion.text)
+        right = any(self._equal(read, self._meaning(text)) for text in texts)
         return Score(
             value=float(right),
             reason=f"expected {_one_of(texts)}, read {shown(answer.strip())}",
             answer=storable(read),
-            measures={"raw_exact": float(completion.text in texts)},
+            measures={
+                "raw_exact": float(completion.text in texts),
+                "normalised_exact": float(any(same(normal, normalise(text)) for text in texts)),
+            },
         )
+
+    def _taken(self, text: str) -> str:
+        if self.take == "last_line":
+            text = last_line(text)
+        elif self.take == "boxed":
+            found = boxed(text)
+            text = text if found is None else found
+        return without_answer_prefix(text) if self.ignore_answer_prefix else text
+
+    def _equal(self, read: str, wanted: str) -> bool:
+        if same(read, wanted):
+            return True
+        value = _number(read) if self.chinese_numerals else None
+        return value is not None and value == _number(wanted)
 
     def _meaning(self, text: str) -> str:
         normal = normalise(text, ignore_articles=self.ignore_articles)
@@ -175,6 +202,14 @@ class Regex:
         return Score(
             value=1.0, reason=f"{shown(self.pattern)} matches {shown(matched)}", answer=storable(matched)
         )
+
+
+def _number(normal: str) -> Fraction | None:
+    """The number a normalised text is, in Arabic or Chinese numerals; `007` stays a code."""
+    if normal.isascii():
+        return number(normal)
+    found = whole_numeral(normal)
+    return None if found is None else found.share
 
 
 @lru_cache(maxsize=256)

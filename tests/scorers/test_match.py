@@ -65,9 +65,68 @@ def test_other_answer_is_wrong(answer: str, expected: Json) -> None:
     assert judge(ExactMatch(), answer, expected).value == 0
 
 
-def test_raw_exact_tells_bytes_from_meaning() -> None:
-    assert judge(ExactMatch(), "Paris", "Paris").measures == {"raw_exact": 1.0}
-    assert judge(ExactMatch(), "paris.", "Paris").measures == {"raw_exact": 0.0}
+@pytest.mark.parametrize(
+    ("answer", "raw", "normalised", "value"),
+    [("New York", 1, 1, 1), ("new york.", 0, 1, 1), ("Answer: NYC", 0, 0, 1), ("Boston", 0, 0, 0)],
+)
+def test_bytes_normal_form_and_meaning_are_told_apart(
+    answer: str, raw: float, normalised: float, value: float
+) -> None:
+    scorer = ExactMatch(aliases={"NYC": "New York"}, ignore_answer_prefix=True)
+    score = judge(scorer, answer, "New York")
+    assert (score.value, score.measures) == (value, {"raw_exact": raw, "normalised_exact": normalised})
+
+
+@pytest.mark.parametrize(
+    ("answer", "value"),
+    [
+        ("Two and two.\n\nFour", 1),
+        ("Four\n\n", 1),
+        ("Four\nThat was easy.", 0),
+        ("", 0),
+        ("二加二\r\n**four**。", 1),
+    ],
+)
+def test_last_line_is_the_answer_when_asked(answer: str, value: float) -> None:
+    assert judge(ExactMatch(take="last_line"), answer, "four").value == value
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (r"So $\boxed{42}$, as 6·7 = 42.", 42),
+        (r"\boxed{1}, or rather \boxed{2}", 2),
+        (r"\boxed{\text{北京}}", "北京"),
+        (r"\boxed{\{1,2\}}", r"\{1,2\}"),
+        (r"\boxed{25\%}", 0.25),
+        (r"\boxed{x^{2}}", "x^{2}"),
+        ("42", 42),
+        (r"\boxed{42", r"\boxed{42"),
+    ],
+)
+def test_box_holds_the_answer_when_asked(answer: str, expected: Json) -> None:
+    assert judge(ExactMatch(take="boxed"), answer, expected).value == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("一百二十", 120),
+        ("120", "一百二十"),
+        ("壹佰贰拾。", 120),
+        ("百分之二十五", "25%"),
+        ("三分之一", "1/3"),
+        ("负三点五", -3.5),
+    ],
+)
+def test_chinese_numerals_are_numbers_only_when_asked(answer: str, expected: Json) -> None:
+    right = judge(ExactMatch(chinese_numerals=True), answer, expected).value
+    assert (right, judge(ExactMatch(), answer, expected).value) == (float("/" not in str(expected)), 0)
+
+
+def test_codes_stay_codes_among_chinese_numerals() -> None:
+    assert judge(ExactMatch(chinese_numerals=True), "007", 7).value == 0
+    assert judge(ExactMatch(chinese_numerals=True), "一般", "一").value == 0
 
 
 def test_aliases_mean_the_same_on_both_sides() -> None:

@@ -9,12 +9,13 @@ import pytest
 
 from harness.evals import load_suite
 from harness.protocols import AnyScorer, PairedScorer, PanelScorer, Scorer
-from harness.records import Case, Completion, Score
-from harness.scorers import BUILT_IN, build
+from harness.records import Case, Completion, Score, ToolCall
+from harness.scorers import BUILT_IN, ToolCalls, build
 
 GUIDE = Path(__file__).parents[2] / "docs" / "scorers.md"
 _YAML = re.compile(r"```yaml\n(.*?)```\n(.*)", re.DOTALL)
 _ROW = re.compile(r"^\| ([\w-]+) \| `(.*)` \| ([\d.]+) \| (.+) \|$", re.MULTILINE)
+_CALL = re.compile(r"(\w+)\((\{.*?\})\)")
 _PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
@@ -45,12 +46,18 @@ def said(text: str) -> Completion:
     return Completion(text=text, finish_reason="stop")
 
 
+def calling(text: str) -> Completion:
+    """An answer that calls tools, spelled `look_up({"city": "Rome"})`; any other text calls none."""
+    calls = [ToolCall(name=name, arguments=arguments) for name, arguments in _CALL.findall(text)]
+    return Completion(text="" if calls else text, tool_calls=tuple(calls), finish_reason="stop")
+
+
 def scored(scorer: AnyScorer, case: Case, cells: list[str]) -> Score:
     """What an answer scores; after it stand the reference's, for a scorer that compares, and the judge's
     replies, `–` where it is not asked."""
     answer, *others = cells
     if isinstance(scorer, Scorer):
-        return scorer.score(case, said(answer))
+        return scorer.score(case, calling(answer) if isinstance(scorer, ToolCalls) else said(answer))
     if isinstance(scorer, PairedScorer):
         pair = (said(answer), said(others.pop(0)))
         asked = scorer.comparisons(case, *pair)

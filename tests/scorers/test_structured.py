@@ -13,14 +13,14 @@ GOOD = '{"from": {"city": "Berlin", "country": "DE"}, "date": "2026-05-01", "sea
 )
 def test_all_fields_right(text: str) -> None:
     score = judge(JsonFields(), text, TRIP)
-    assert (score.value, score.measures) == (1, {"json_valid": 1.0, "all_fields": 1.0})
+    assert (score.value, score.measures) == (1, {"json_valid": 1.0, "all_fields": 1.0, "field_f1": 1.0})
     assert score.reason == "5 of 5 fields right"
 
 
 def test_value_is_the_share_of_right_fields() -> None:
     score = judge(JsonFields(), '{"from": {"city": "berlin."}, "seats": "2", "refundable": 0}', TRIP)
     assert score.value == pytest.approx(1 / 5)
-    assert score.measures == {"json_valid": 1.0, "all_fields": 0.0}
+    assert score.measures == {"json_valid": 1.0, "all_fields": 0.0, "field_f1": pytest.approx(2 / 8)}
     assert score.reason == (
         "1 of 5 fields right; from.country: missing; date: missing; seats: expected 2, read '2'; "
         "refundable: expected False, read 0"
@@ -58,6 +58,25 @@ def test_extra_fields_count_only_when_forbidden() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "f1"),
+    [
+        ('{"a": 1, "b": {"c": 2}}', 1),
+        ('{"a": 1}', 2 / 3),
+        ('{"a": 1, "b": {"c": 2}, "d": 3, "e": {}}', 4 / 6),
+        ('{"a": 2, "b": "c"}', 0),
+        ("{}", 0),
+    ],
+)
+def test_pairs_of_field_and_value_have_an_f1(text: str, f1: float) -> None:
+    assert judge(JsonFields(), text, {"a": 1, "b": {"c": 2}}).measures["field_f1"] == pytest.approx(f1)
+
+
+def test_an_answer_nested_deeper_than_python_recurs_is_counted() -> None:
+    text = '{"a": 1, "b": ' + '{"b": ' * 900 + "2" + "}" * 901
+    assert judge(JsonFields(), text, {"a": 1}).measures["field_f1"] == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
     ("text", "why"),
     [
         ("", "expecting value"),
@@ -74,7 +93,7 @@ def test_extra_fields_count_only_when_forbidden() -> None:
 )
 def test_what_is_not_a_json_object_is_zero_and_says_why(text: str, why: str) -> None:
     score = judge(JsonFields(), text, {"a": 1})
-    assert (score.value, score.measures) == (0, {"json_valid": 0.0, "all_fields": 0.0})
+    assert (score.value, score.measures) == (0, {"json_valid": 0.0, "all_fields": 0.0, "field_f1": 0.0})
     assert why in score.reason
 
 
