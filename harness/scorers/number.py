@@ -9,7 +9,7 @@ from harness.records import Case, Completion, Json, Score, record
 from harness.serial import shown
 from harness.texts.final_answer import MAX_SEARCHED_CHARACTERS, after_marker, boxed
 from harness.texts.normalisation import expected_texts, storable
-from harness.texts.numerals import Numeral, numerals, plain_numerals, whole_numeral
+from harness.texts.numerals import Numeral, plain_numerals, read_numerals, whole_numeral
 
 
 @record
@@ -105,7 +105,7 @@ class Number:
 
 def _numerals(text: str, *, mixed: bool = False) -> list[tuple[str, Numeral]]:
     plain = plain_numerals(text)
-    return [(plain[numeral.start : numeral.end].strip(), numeral) for numeral in numerals(plain, mixed=mixed)]
+    return [(plain[numeral.start : numeral.end].strip(), numeral) for numeral in read_numerals(plain, mixed=mixed)]
 
 
 def _exact(value: float) -> Fraction:

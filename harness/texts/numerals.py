@@ -73,7 +73,7 @@ _SUPERSCRIPT = regex.compile(r"[⁺⁻]?[⁰¹²³⁴-⁹]+")
 
 
 def plain_numerals(text: str) -> str:
-    """The text in the notation that `numerals` reads: ASCII digits and signs, powers as `^`, no LaTeX spacing."""
+    """The text in the notation that `read_numerals` reads: ASCII digits and signs, powers as `^`, no LaTeX spacing."""
     if not text.isascii():
         text = _THIN_SPACE.sub(",", text)
         text = _SUPERSCRIPT.sub(lambda found: "^" + unicodedata.normalize("NFKC", found.group()), text)
@@ -81,7 +81,7 @@ def plain_numerals(text: str) -> str:
     return str(_LATEX_SPACE.sub(lambda found: "," if found.group().startswith("{") else "", text))
 
 
-def numerals(text: str, *, mixed: bool = False) -> Iterator[Numeral]:
+def read_numerals(text: str, *, mixed: bool = False) -> Iterator[Numeral]:
     """The numbers of a text in the form of `plain_numerals`, in order.
 
     Chinese numerals count only where the text has no Arabic ones, because 一 and 两 are parts of many
@@ -110,7 +110,7 @@ def whole_numeral(text: str) -> Numeral | None:
     plain = plain_numerals(text).strip()
     if len(plain) > MAX_DIGITS:
         return None
-    found = list(numerals(plain))
+    found = list(read_numerals(plain))
     return found[0] if len(found) == 1 and plain[found[0].start : found[0].end].strip() == plain else None
 
 

@@ -2,11 +2,11 @@ from fractions import Fraction
 
 import pytest
 
-from harness.texts.numerals import chinese_number, numerals, plain_numerals, whole_numeral
+from harness.texts.numerals import chinese_number, plain_numerals, read_numerals, whole_numeral
 
 
 def read(text: str) -> list[str]:
-    return [str(item.share) for item in numerals(plain_numerals(text))]
+    return [str(item.share) for item in read_numerals(plain_numerals(text))]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_what_is_no_number_is_not_read(text: str) -> None:
 
 
 def test_values_are_exact() -> None:
-    (tenth, fifth) = numerals("0.1 and 0.2")
+    (tenth, fifth) = read_numerals("0.1 and 0.2")
     assert tenth.value + fifth.value == Fraction("0.3")
 
 
