@@ -1,14 +1,15 @@
-"""A checked training file in a terminal: what is wrong and what to do, how long rows are, what they cost, and the answer last."""
+"""A checked training file in a terminal: the answer first and last, between them what is wrong, how long rows are and what they cost."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from textwrap import wrap
 
 from harness.dataset import DatasetReport, Finding, price_of
 from harness.dataset.findings import Level
 from harness.dataset.histograms import Histogram
 from harness.dataset.official import MAX_TOKENS, Distribution, OfficialReport
-from harness.report.notation import counted
+from harness.dataset.shapes import conversion_of
+from harness.report.cells import wrapped
+from harness.report.checked_file import answer_of_check, findings_of, next_step, told_lines, usd_digits
 from harness.report.text import Colour, Line, printable
 
 # Mistakes shown of each category; the count says how many there are.
@@ -17,114 +18,114 @@ SHOWN_ERRORS = 3
 SHOWN_LABELS = 6
 # Lines a person is shown of a finding; `--json` and the page have more.
 SHOWN_LINES = 12
+# Columns where nobody knows how many there are; more are hard to read, and in fewer the figures have no room.
 WIDTH = 100
-_LEVELS: tuple[Level, ...] = ("error", "warning", "note")
+_LEAST_WIDTH, _MOST_WIDTH = 60, 120
 _MARKS: Mapping[Level, str] = {"error": "ERROR", "warning": "warning", "note": "note"}
 _COLOURS: Mapping[Level, Colour | None] = {"error": "red", "warning": "yellow", "note": None}
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _SPARK_WIDTH = 16
 # A name in the first column, under which what follows is aligned.
 _NAME_WIDTH = 15
-# From this amount in USD on, two decimals tell it from others.
-_CENTS_ENOUGH = 0.1
 _LEAST_SHOWN = 0.0001
+_LEAST_WHOLE_PERCENT = 0.01
 
 
-def dataset_text(report: DatasetReport, *, page: Path | None = None, plain: bool = False) -> Iterator[Line]:
+def dataset_text(
+    report: DatasetReport, *, page: Path | None = None, plain: bool = False, width: int = WIDTH
+) -> Iterator[Line]:
     """The report of a file, and of its validation file, line by line.
 
     Args:
         report: What was found.
         page: The page that was written of it, to be told.
         plain: Without characters beyond ASCII of our own, for terminals that cannot show them.
+        width: The terminal's columns.
     """
-    yield from _file(report, plain=plain)
-    yield Line(text="")
-    yield from _money(report)
+    width = max(_LEAST_WIDTH, min(width, _MOST_WIDTH))
+    yield from _head(report)
+    yield _answer(report)
+    yield from _body(report, plain=plain, width=width)
+    if report.examples:
+        yield Line(text="")
+        yield from _money(report)
     if report.valid:
         yield Line(text="")
-        yield from _file(report.valid, plain=plain)
+        yield from _head(report.valid)
+        yield from _body(report.valid, plain=plain, width=width)
     yield Line(text="")
     if page:
         yield Line(text=f"page: {printable(str(page))}")
+    # Not wrapped: it may be a command to be copied.
+    yield Line(text=f"next: {printable(next_step(report).replace('`', ''))}")
     yield _answer(report)
 
 
 def _answer(report: DatasetReport) -> Line:
-    """The last line: whether a job would take the file, and how much there is to look at."""
-    files = [report, *([report.valid] if report.valid else [])]
-    mistakes = sum(sum(file.error_counts.values()) for file in files)
-    levels = [finding.level for file in files for finding in (*file.warnings, *file.findings)]
-    told = [counted(mistakes, "mistake")] if mistakes else []
-    told += [counted(levels.count(level), level) for level in _LEVELS if level in levels]
-    before = f"{', '.join(told)}: " if told else ""
-    if report.is_fit:
-        return Line(text=f"{before}fit for a job", colour="green", bold=True)
-    return Line(
-        text=f"{before}not fit for a job, mend the mistakes and errors first", colour="red", bold=True
-    )
+    """Whether a job would take the file, and how much there is to look at."""
+    return Line(text=answer_of_check(report), colour="green" if report.is_fit else "red", bold=True)
 
 
-def _file(report: DatasetReport, *, plain: bool) -> Iterator[Line]:
+def _head(report: DatasetReport) -> Iterator[Line]:
     form = f"as {report.form} rows" if report.form else "no form recognised"
     told = f"{report.examples:,} of {report.rows:,} rows can be trained on, {form}"
     yield Line(text=f"{printable(str(report.path))}: {told}", bold=True)
-    yield from _errors(report)
-    found = (*report.warnings, *report.findings)
-    for finding in sorted(found, key=lambda finding: _LEVELS.index(finding.level)):
+
+
+def _body(report: DatasetReport, *, plain: bool, width: int) -> Iterator[Line]:
+    yield from _errors(report, width)
+    for finding in findings_of(report):
         yield Line(text="")
-        yield from _finding(finding)
+        yield from _finding(finding, width)
     if report.tokens:
         yield Line(text="")
         yield from _lengths(report, plain=plain)
-        yield from _answers(report)
+        yield from _answers(report, width)
 
 
-def _errors(report: DatasetReport) -> Iterator[Line]:
+def _errors(report: DatasetReport, width: int) -> Iterator[Line]:
     for category, count in sorted(report.error_counts.items(), key=lambda item: -item[1]):
         yield Line(text="")
         yield Line(text=f"ERROR {category}: {count:,}", colour="red")
         shown = [error for error in report.errors if error.category == category][:SHOWN_ERRORS]
         remedies = {error.remedy for error in shown}
+        commands = {conversion_of(report.path, error.source) for error in shown if error.source}
         for error in shown:
             # The form that editors and terminals turn into links; so it is not wrapped.
             yield Line(text=f"  {printable(f'{report.path}:{error.line}: {error.what}')}")
             if len(remedies) > 1:
-                yield from _entry("do", error.remedy)
+                yield from _entry("do", error.remedy, width=width)
         if count > len(shown) > 0:
             yield Line(text=f"  ... and {count - len(shown):,} more")
         if len(remedies) == 1:
-            yield from _entry("do", *remedies)
+            yield from _entry("do", *remedies, width=width)
+        # Not wrapped, to be copied as they stand.
+        yield from (Line(text=f"  {'run':<7}{printable(command)}") for command in sorted(commands))
 
 
-def _finding(finding: Finding) -> Iterator[Line]:
+def _finding(finding: Finding, width: int) -> Iterator[Line]:
     mark = f"{_MARKS[finding.level]} {finding.name}: {printable(finding.what)}"
-    for text in wrap(mark, WIDTH, subsequent_indent="  ", break_on_hyphens=False):
+    for text in wrapped(mark, width=width, later="  "):
         yield Line(text=text, colour=_COLOURS[finding.level])
-    yield from _entry("why", finding.why)
-    yield from _entry("do", finding.remedy)
+    yield from _entry("why", finding.why, width=width)
+    yield from _entry("do", finding.remedy, width=width)
     if finding.lines:
-        lines = ", ".join(map(str, finding.lines[:SHOWN_LINES]))
-        shown = min(len(finding.lines), SHOWN_LINES)
-        yield from _entry("lines", f"{lines} ... of {finding.count:,}" if finding.count > shown else lines)
+        yield from _entry("lines", told_lines(finding, SHOWN_LINES), width=width)
 
 
-def _entry(name: str, text: str) -> Iterator[Line]:
+def _entry(name: str, text: str, *, width: int) -> Iterator[Line]:
     """`  why    ...`, its later lines under the first."""
-    indent = f"  {name:<7}"
-    lines = wrap(
-        printable(text),
-        WIDTH,
-        initial_indent=indent,
-        subsequent_indent=" " * len(indent),
-        break_on_hyphens=False,
+    first = f"  {name:<7}"
+    yield from (
+        Line(text=line) for line in wrapped(printable(text), width=width, first=first, later=" " * len(first))
     )
-    yield from (Line(text=line) for line in lines)
 
 
 def _lengths(report: DatasetReport, *, plain: bool) -> Iterator[Line]:
     yield Line(text=f"{'a row has':<{_NAME_WIDTH}}{'fewest':>9}{'median':>9}{'mean':>9}{'most':>9}")
     for name, values in report.tokens.items():
+        if not values.max:
+            continue  # graded prompts have no answers
         figures = (values.min, values.median, values.mean, values.max)
         cells = "".join(f"{_figure(figure):>9}" for figure in figures)
         bars = "" if plain else f"  {_spark(report.histograms[name])}"
@@ -151,7 +152,7 @@ def _spark(bars: Histogram) -> str:
     return f"{drawn} {block(bars.beyond)}" if bars.beyond else drawn
 
 
-def _answers(report: DatasetReport) -> Iterator[Line]:
+def _answers(report: DatasetReport, width: int) -> Iterator[Line]:
     """What the answers are, where there is something to say of them as a whole."""
     share = report.refusals
     if share and (share.refusals or share.expected is not None):
@@ -162,9 +163,19 @@ def _answers(report: DatasetReport) -> Iterator[Line]:
     if report.labels:
         total = sum(report.labels.values())
         named = list(report.labels.items())[:SHOWN_LABELS]
-        told = ", ".join(f"{printable(label)} {count / total:.0%}" for label, count in named)
+        told = ", ".join(f"{printable(label)} {_share(count / total)}" for label, count in named)
         more = len(report.labels) - len(named)
-        yield _fact("labels", f"{len(report.labels)}: {told}{f' and {more} more' if more else ''}")
+        text = f"{len(report.labels)}: {told}{f' and {more} more' if more else ''}"
+        indent = " " * _NAME_WIDTH
+        yield from (
+            Line(text=line)
+            for line in wrapped(text, width=width, first=f"{'labels':<{_NAME_WIDTH}}", later=indent)
+        )
+
+
+def _share(share: float) -> str:
+    """A share in percent, with a decimal where it would be none without."""
+    return f"{share:.0%}" if share >= _LEAST_WHOLE_PERCENT else f"{share:.1%}"
 
 
 def _money(report: DatasetReport) -> Iterator[Line]:
@@ -186,25 +197,26 @@ def _costs(report: DatasetReport) -> Iterator[Line]:
     if cost.training_usd is None:
         yield _fact("training", f"no price of {printable(report.model)} is known")
     else:
-        total = report.billed_tokens * report.epochs
+        tokens, epoch = report.billed_tokens * report.epochs, cost.training_usd / report.epochs
+        digits = usd_digits([cost.training_usd, epoch])
         yield _fact(
             "training",
-            f"{_usd(cost.training_usd)} for {total:,} tokens, {_usd(cost.training_usd / report.epochs)} "
-            f"an epoch (prices of {cost.as_of})",
+            f"{_usd(cost.training_usd, digits)} for {tokens:,} tokens, {_usd(epoch, digits)} an epoch (prices of {cost.as_of})",
         )
     thousand = (
         ("of the base", cost.per_1000_cases_base_usd),
         ("of the fine-tune", cost.per_1000_cases_tuned_usd),
     )
-    asked = [f"{_usd(value)} {whom}" for whom, value in thousand if value is not None]
+    digits = usd_digits([value for _, value in thousand])
+    asked = [f"{_usd(value, digits)} {whom}" for whom, value in thousand if value is not None]
     if asked:
         yield _fact("asking", f"1,000 such prompts: {', '.join(asked)}")
 
 
-def _usd(amount: float) -> str:
+def _usd(amount: float, digits: int) -> str:
     if 0 < amount < _LEAST_SHOWN:
         return f"less than {_LEAST_SHOWN:.4f} USD"
-    return f"{amount:,.{2 if amount == 0 or amount >= _CENTS_ENOUGH else 4}f} USD"
+    return f"{amount:,.{digits}f} USD"
 
 
 def _fact(name: str, text: str) -> Line:
@@ -248,6 +260,6 @@ def official_text(report: OfficialReport) -> Iterator[Line]:
 
 def _distribution(name: str, values: Distribution) -> Iterator[Line]:
     yield Line(text=f"#### Distribution of {name}:")
-    yield Line(text=f"min / max: {values.min:g}, {values.max:g}")
+    yield Line(text=f"min / max: {values.min:.0f}, {values.max:.0f}")
     yield Line(text=f"mean / median: {values.mean}, {values.median}")
     yield Line(text=f"p5 / p95*: {values.p5}, {values.p95}")

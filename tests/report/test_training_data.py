@@ -3,10 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from training_samples import HOSTILE, chat, hostile_rows, labelled, write
 
 from harness.dataset import DatasetReport, check_file
 from harness.dataset.histograms import histogram
+from harness.report.cells import cells
 from harness.report.text import Line
 from harness.report.training_data import WIDTH, _spark, dataset_text
 
@@ -22,15 +24,13 @@ def test_mistakes_come_first_figures_after_and_the_answer_last(tmp_path: Path) -
     lines = list(dataset_text(check_file(write(tmp_path / "train.jsonl", rows), model=MODEL)))
     text = "\n".join(line.text for line in lines)
     places = [
-        text.index(part) for part in ("ERROR", "warning base_retires", "a row has", "an epoch", "not fit")
+        text.index(part) for part in ("ERROR", "warning base_retires", "a row has", "an epoch", "next:")
     ]
     assert places == sorted(places)
     assert f"{tmp_path}/train.jsonl:31: messages is []" in text
-    assert lines[-1] == Line(
-        text="2 mistakes, 1 warning: not fit for a job, mend the mistakes and errors first",
-        colour="red",
-        bold=True,
-    )
+    answer = Line(text="2 mistakes, 1 warning: not fit for a job", colour="red", bold=True)
+    assert lines[1] == lines[-1] == answer
+    assert lines[-2].text == "next: mend train.jsonl from line 31 on, and check it again"
 
 
 def test_frequent_mistakes_come_first_and_only_some_are_shown(tmp_path: Path) -> None:
@@ -56,10 +56,45 @@ def test_columns_stand_under_each_other(tmp_path: Path) -> None:
 
 def test_lines_of_sentences_are_no_wider_than_the_page(tmp_path: Path) -> None:
     report = check_file(write(tmp_path / "train.jsonl", labelled(40, "a", "b")), model=MODEL)
-    wide = replace(report.warnings[0], why="because " * 60, lines=tuple(range(1, 21)), count=90)
+    wide = replace(report.warnings[0], why="because " * 60, lines=tuple(range(1, 41, 2)), count=90)
     text = text_of(replace(report, warnings=(wide,)))
     assert max(len(line) for line in text.splitlines() if str(tmp_path) not in line) <= WIDTH
-    assert "12 ... of 90" in text
+    assert "23 ... of 90" in text
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_sentences_fit_the_terminal_in_any_writing(tmp_path: Path, width: int) -> None:
+    rows = [chat(f"{'很长的问题' * 9}{number}", "答" * 300) for number in range(12)]
+    rows += [chat("مرحبا " * 20 + str(number), "שלום " * 20) for number in range(12)]
+    report = check_file(write(tmp_path / "train.jsonl", rows), model=MODEL)
+    told = replace(report.warnings[0], what=f"{'你好，世界' * 40} and words {'x' * 200}", remedy="做 " * 90)
+    lines = [line.text for line in dataset_text(replace(report, warnings=(told,)), width=width)]
+    sentences = [line for line in lines if line.startswith(("warning", "note", "  "))]
+    assert len(sentences) > 12
+    assert width - 4 <= max(map(cells, sentences)) <= width
+
+
+def test_findings_that_concern_most_rows_come_first_and_those_that_concern_none_last(tmp_path: Path) -> None:
+    rows = [*labelled(20, "Certainly, here it is."), *[chat("Why?", "Because.")] * 3, chat("Why?", "No.")]
+    text = text_of(check_file(write(tmp_path / "train.jsonl", rows), model=MODEL))
+    places = [
+        text.index(f"warning {name}") for name in ("conflicting_answers", "exact_duplicates", "base_retires")
+    ]
+    assert places == sorted(places)
+    assert "next: settle what costs quality, conflicting_answers first (from line 21 on)" in text
+
+
+def test_a_file_without_examples_costs_nothing_to_tell(tmp_path: Path) -> None:
+    text = text_of(check_file(write(tmp_path / "train.jsonl", [{"messages": []}] * 3), model=MODEL))
+    assert "USD" not in text
+    assert "epochs" not in text
+
+
+def test_graded_prompts_have_no_answers_to_measure(tmp_path: Path) -> None:
+    rows = [{"messages": [{"role": "user", "content": f"q{n}"}], "reference": str(n)} for n in range(12)]
+    text = text_of(check_file(write(tmp_path / "train.jsonl", rows), model=MODEL))
+    assert "tokens" in text
+    assert "answer tokens" not in text
 
 
 def test_refusals_are_told_against_what_is_expected(tmp_path: Path) -> None:
