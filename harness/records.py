@@ -186,7 +186,8 @@ class Completion:
 
     `refusal` is the API's own refusal field; `latency_s` covers retries; `cached` says that the
     answer was paid for by an earlier run. `top_logprobs` has, for each generated token, the natural
-    log-probabilities of the likeliest tokens; it is empty where none were asked for or given.
+    log-probabilities of the likeliest tokens, the generated one first; it is empty where none were asked
+    for or given.
     """
 
     text: str

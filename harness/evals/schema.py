@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import sys
 import textwrap
 from collections.abc import Mapping
 
@@ -88,6 +89,7 @@ def suite_schema() -> dict[str, Json]:
     definitions["Gate"]["anyOf"] = _one_of_keys(*(key for key in _GATE if key != "metric"))
     scorers = {f"scorer_{kind}": _scorer(kind, cls) for kind, cls in BUILT_IN.items()}
     scorers[OWN] = _own_scorer()
+    parts = {name: part for cls in BUILT_IN.values() for name, part in _parts(cls).items()}
     schema["properties"]["scorers"]["items"] = {
         "type": "object",
         "required": ["type"],
@@ -99,7 +101,7 @@ def suite_schema() -> dict[str, Json]:
         "$schema": DIALECT,
         "title": "Suite of cases",
         **schema,
-        "$defs": {**definitions, **scorers},
+        "$defs": {**definitions, **parts, **scorers},
     }
 
 
@@ -131,10 +133,20 @@ def _head(kind: Mapping[str, Json]) -> dict[str, Json]:
 
 def _scorer(kind: str, cls: type) -> dict[str, Json]:
     schema = json_schema(cls)
+    schema.pop("$defs", None)  # they stand beside the scorers: see `_parts`
     _describe(schema, _field_words(cls), {})
     schema["properties"] = {**_head({"const": kind}), **schema["properties"]}
     schema["required"] = ["type", *schema.get("required", [])]
     return schema
+
+
+def _parts(cls: type) -> dict[str, Json]:
+    """The records that a scorer's settings are made of; they stand in the scorer's own module."""
+    parts: dict[str, Json] = json_schema(cls).get("$defs", {})
+    for name, part in parts.items():
+        assert isinstance(part, dict), "a record's schema"
+        _describe(part, _field_words(getattr(sys.modules[cls.__module__], name)), {})
+    return parts
 
 
 def _own_scorer() -> dict[str, Json]:

@@ -73,6 +73,17 @@ def failure_of(error: OpenAIError, *, model: str, endpoint: Endpoint, key: str |
     )
 
 
+def refuses_logprobs(error: OpenAIError) -> bool:
+    """Whether a request was rejected because of the log-probabilities it asked for.
+
+    Servers that have none, or fewer than were asked for, say so in words of their own; the setting is named
+    by all of them.
+    """
+    if not isinstance(error, APIStatusError) or error.status_code not in {400, 422}:
+        return False
+    return "logprob" in f"{error.param or ''} {error.message}".lower()
+
+
 def short(words: str, key: str | None = None) -> str:
     """Words from outside as a message may carry them: redacted, on one line, cut, unable to steer a terminal."""
     shown = "".join(letter if letter.isprintable() else " " for letter in redact(words, key))

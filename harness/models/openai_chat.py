@@ -5,6 +5,7 @@ and 5xx, with back-off and Retry-After.
 """
 
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,13 +14,15 @@ from functools import partial
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient, OpenAIError, Timeout
 
 from harness.errors import EndpointError
-from harness.models.failures import failure_of, short
+from harness.models.failures import failure_of, refuses_logprobs, short
 from harness.records import Completion, Endpoint, Failure, Json, Message, Sampling, ToolCall, Usage
 
 # A host that does not answer the handshake will not answer the question; the client's default is 5.
 CONNECT_TIMEOUT_S = 10.0
 # What a server without authentication is sent; the client refuses to start with no key at all.
 KEYLESS = "none"
+# Tokens less likely than 1 in 10,000 decide nothing, and 20 of them for each token of a reply fill the cache.
+LEAST_LOGPROB = math.log(1e-4)
 
 
 class ChatClient:
@@ -31,6 +34,8 @@ class ChatClient:
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
         self._client: AsyncOpenAI | None = None
+        # Models that were found to refuse log-probabilities; asked once is enough.
+        self.without_logprobs: set[str] = set()
 
     def __repr__(self) -> str:
         return f"ChatClient({self.endpoint.label!r})"
@@ -105,16 +110,22 @@ class OpenAIChat:
         """One answer, or why there is none.
 
         Trial n is sent the seed `sampling.seed + n`: with the seed alone, an endpoint that honours
-        it would give the same answer to every repeat.
+        it would give the same answer to every repeat. A model that refuses to tell log-probabilities is
+        asked without them.
         """
-        endpoint = self._client.endpoint
+        endpoint, unseeded = self._client.endpoint, sampling
         if sampling.seed is not None:
             sampling = replace(sampling, seed=sampling.seed + trial)
+        if self._model in self._client.without_logprobs:
+            sampling = replace(sampling, top_logprobs=None)
         body = request_body(self._model, messages, sampling, max_tokens_field=endpoint.max_tokens_field)
         started = time.perf_counter()
         try:
             text = await self._client.post(body)
         except OpenAIError as error:
+            if sampling.top_logprobs is not None and refuses_logprobs(error):
+                self._client.without_logprobs.add(self._model)
+                return await self.complete(messages, unseeded, trial=trial)
             return failure_of(error, model=self._model, endpoint=endpoint, key=self._client.key)
         except EndpointError as error:
             message = f"{self._model} at {endpoint.label}: {error}"
@@ -191,6 +202,7 @@ def read_completion(
         model=_text(answer.get("model")) or "",
         system_fingerprint=_text(answer.get("system_fingerprint")),
         latency_s=latency_s,
+        top_logprobs=_top_logprobs(_mapping(_mapping(choices[0]).get("logprobs")).get("content")),
     )
 
 
@@ -241,6 +253,24 @@ def _usage(usage: Mapping[str, object]) -> Usage:
         completion_tokens=_count(usage.get("completion_tokens")),
         cached_tokens=_count(_mapping(usage.get("prompt_tokens_details")).get("cached_tokens")),
     )
+
+
+def _top_logprobs(content: object) -> tuple[Mapping[str, float], ...]:
+    """For each generated token, itself first, the likely ones; nothing when any of it is no such thing."""
+    if not isinstance(content, list):
+        return ()
+    places: list[dict[str, float]] = []
+    for place in map(_mapping, content):
+        listed = place.get("top_logprobs")
+        found: dict[str, float] = {}
+        for entry in (place, *map(_mapping, listed if isinstance(listed, list) else [])):
+            token, logprob = _text(entry.get("token")), entry.get("logprob")
+            if token is None or isinstance(logprob, bool) or not isinstance(logprob, (int, float)):
+                return ()
+            if logprob >= LEAST_LOGPROB or not found:
+                found.setdefault(token, round(float(logprob), 4))
+        places.append(found)
+    return tuple(places)
 
 
 def _count(value: object) -> int | None:
