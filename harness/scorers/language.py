@@ -63,12 +63,13 @@ class Language:
         languages = languages_of(_question(case)) if wanted == OF_THE_PROMPT else (_base(wanted),)
         name = " or ".join(LANGUAGES[language] for language in languages)
         found = tuple(passages(completion.text))
+        told = [_is_in(passage, languages, found) for passage in found]
         letters = sum(passage.letters for passage in found)
-        foreign = [passage for passage in found if _is_in(passage, languages, found) is False]
+        foreign = [passage for passage, is_own in zip(found, told, strict=True) if is_own is False]
         share = sum(passage.letters for passage in foreign) / letters if letters else 0.0
         if share > self.at_most_foreign:
             return _foreign(name, foreign, share)
-        if not any(_is_in(passage, languages, found) for passage in found):
+        if True not in told:
             return Score(value=None, reason=f"too little text to tell whether it is {name}")
         return Score(
             value=1.0,

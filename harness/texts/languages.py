@@ -54,6 +54,8 @@ _LEAST_SHARE = 0.1
 _MOST_TERMS_AMONG_OTHERS = 4
 _MOST_TERMS_ALONE = 2
 _ASKED_LANGUAGES = 20
+# What the model is shown of a passage: a sentence or two is enough, a word of a megabyte too much.
+_TOLD_CHARACTERS = 500
 
 _ALIKE = tuple(
     map(frozenset, (("da", "no", "sv"), ("hr", "sr", "sl"), ("id", "ms"), ("cs", "sk"), ("es", "pt", "ca")))
@@ -94,7 +96,7 @@ _KANA = regex.compile(r"[\p{Hiragana}\p{Katakana}]")
 _SENTENCE_END = regex.compile(r"(?<=[.!?…؟।])\s+|\n+")
 # What is written alike in every language: code, formulas, addresses, markup.
 _WITHOUT_LANGUAGE = regex.compile(
-    r"```.*?(?:```|\Z)|`[^`\n]{1,200}+`|\$\$.{1,2000}?\$\$|https?://\S++|[\w.+-]++@[\w.-]++|<[^<>]{1,200}+>|\\[a-zA-Z]++",
+    r"```.*?(?:```|\Z)|`[^`\n]{1,200}+`|\$\$.{1,2000}?\$\$|https?://\S++|(?<![\w.+-])[\w.+-]++@[\w.-]++|<[^<>]{1,200}+>|\\[a-zA-Z]++",
     regex.DOTALL,
 )
 
@@ -187,7 +189,9 @@ def _probabilities(passage: Passage) -> dict[str, float]:
     if len(known) == 1:
         return dict.fromkeys(known, 1.0)
     # All capitals look like another language to the model, and a line feed ends what it reads.
-    line = " ".join(passage.text.split()).lower().encode("utf-8", "replace").decode("utf-8")
+    line = (
+        " ".join(passage.text[:_TOLD_CHARACTERS].split()).lower().encode("utf-8", "replace").decode("utf-8")
+    )
     labels, beliefs = _model().predict(line, k=_ASKED_LANGUAGES, on_unicode_error="replace")
     told: dict[str, float] = {}
     for label, belief in zip(labels, beliefs, strict=True):
