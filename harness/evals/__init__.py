@@ -11,6 +11,7 @@ from harness.evals.estimates import (
     exact_tokens,
     most_tokens,
 )
+from harness.evals.labels import LABELS, write_labels
 from harness.evals.manifests import Plan, continued, new_manifest
 from harness.evals.prefetch import OpenEmbedder, OpenModels, Prefetcher, opened
 from harness.evals.requests import Requests
@@ -29,6 +30,7 @@ from harness.evals.suites import SUFFIX, find_suites, load_suite, messages_for
 
 __all__ = [
     "CURVE",
+    "LABELS",
     "PAGE",
     "SUFFIX",
     "VERDICT",
@@ -62,4 +64,5 @@ __all__ = [
     "opened",
     "reference_of",
     "resumable",
+    "write_labels",
 ]

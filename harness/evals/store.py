@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from harness.errors import StorageError
 from harness.evals.bills import total_bill
+from harness.evals.labels import read_labels
 from harness.records import Bill, Completion, Failure, Json, Manifest, Result, Run, RunStatus
 from harness.serial import ParseError, from_json, to_json, write_atomic
 
@@ -118,7 +119,8 @@ def open_run(path: Path | str) -> Run:
         key = _key(row)
         if key not in rows or _answered(row) or not _answered(rows[key]):
             rows[key] = row
-    return Run(manifest=manifest, results=tuple(rows.values()), path=folder)
+    labels = read_labels(folder, run=manifest.id)
+    return Run(manifest=manifest, results=tuple(rows.values()), path=folder, labels=labels)
 
 
 def list_runs(reports: Path) -> list[Path]:

@@ -12,7 +12,7 @@ from harness.verdict.comparison import case_score, change_of, is_good, mean_scor
 from harness.verdict.corrections import FEWEST_LABELS, Corrected, Readings, correct, strata_of
 from harness.verdict.gates import describe_gate, judge_gate
 from harness.verdict.intervals import t_interval, wilson
-from harness.verdict.labelled import PeopleScores
+from harness.verdict.labelled import PREFERENCE, PeopleScores
 from harness.verdict.pairing import compare
 from harness.verdict.pooled import POOLED_MARGIN
 from harness.verdict.promotion import decide, judge_suite, reference_of, verdict_of
@@ -27,6 +27,7 @@ __all__ = [
     "GUARD_MARGIN",
     "HUMAN_KAPPA",
     "POOLED_MARGIN",
+    "PREFERENCE",
     "USELESS_KAPPA",
     "Calibration",
     "Corrected",

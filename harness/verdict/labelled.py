@@ -9,9 +9,12 @@ from statistics import fmean
 import numpy as np
 import numpy.typing as npt
 
-from harness.records import Label, Result, Role, Suite, record
+from harness.records import Completion, Failure, Label, Result, Role, Suite, record
 from harness.verdict.comparison import case_score
 from harness.verdict.pairedtests import Floats, Ints
+
+PREFERENCE = "which answer is better"
+"""The question of labels that compare two answers; of two that are the same there is nothing to ask."""
 
 AnswerKey = tuple[str, Role, int]
 """A case's id, a role, a trial: one answer of a suite."""
@@ -80,7 +83,10 @@ def people_scores(
     if not scorers:
         return None
     sides = [_sides(suite, results.get(role, ()), scorers=tuple(scorers), values=values) for role in roles]
-    scored = [_scored(results.get(role, ()), tuple(scorers)) for role in roles]
+    scored = frozenset.intersection(*(_scored(results.get(role, ()), tuple(scorers)) for role in roles))
+    asked = {label.question for label in labels if label.suite == suite.name and label.scorer in scorers}
+    if asked == {PREFERENCE}:
+        scored -= _same_answers(results, roles)
     table = np.full((len(cases), 4), np.nan)
     pairs: list[tuple[float, float]] = []
     pair_cases: list[int] = []
@@ -96,7 +102,7 @@ def people_scores(
         reference=table[:, 1],
         candidate_seen=table[:, 2],
         reference_seen=table[:, 3],
-        judged=np.array([case in scored[0] and case in scored[1] for case in cases], dtype=np.bool_),
+        judged=np.array([case in scored for case in cases], dtype=np.bool_),
         pairs=np.array(pairs, dtype=np.float64).reshape(-1, 2),
         pair_cases=np.array(pair_cases, dtype=np.int64),
         reach=math.fsum(scorers.values()) / math.fsum(spec.weight for spec in suite.scorers),
@@ -172,6 +178,27 @@ def _side(suite: Suite, result: Result, people: Mapping[str, float]) -> Side | N
 def _scored(results: Sequence[Result], scorers: Sequence[str]) -> frozenset[str]:
     """The cases of which the judge scored some answer."""
     return frozenset(result.case for result in results if all(_has_value(result, scorers)))
+
+
+def _same_answers(
+    results: Mapping[Role, Sequence[Result]], roles: tuple[Role, Role]
+) -> frozenset[str]:
+    """The cases that both roles answered alike, in all trials: a tie whoever looks."""
+    said: list[dict[str, list[Completion | Failure]]] = [{}, {}]
+    for by_case, role in zip(said, roles, strict=True):
+        for row in sorted(results.get(role, ()), key=lambda row: row.trial):
+            by_case.setdefault(row.case, []).append(row.outcome)
+    return frozenset(
+        case for case, outcomes in said[0].items() if _texts(outcomes) == _texts(said[1].get(case, []))
+    )
+
+
+def _texts(outcomes: Sequence[Completion | Failure]) -> list[tuple[object, ...]]:
+    return [
+        (outcome.text.strip(), outcome.refusal, outcome.tool_calls)
+        for outcome in outcomes
+        if isinstance(outcome, Completion)
+    ]
 
 
 def _has_value(result: Result, scorers: Sequence[str]) -> Iterator[bool]:

@@ -39,15 +39,21 @@ class PairedScores:
     """A suite's cases that both models have a score for, trials averaged: one row per case.
 
     `binary` says that each case is one yes/no outcome per model, independent of the others.
-    `families` is None when no two cases share one. `people` has the same rows.
+    `families` is None when no two cases share one. `known` says which of all the suite's cases are here.
+    `people` has the same rows.
     """
 
     candidate: Floats
     reference: Floats
     families: Ints | None
     binary: bool
-    left_out: int
+    known: npt.NDArray[np.bool_]
     people: PeopleScores | None = None
+
+    @property
+    def left_out(self) -> int:
+        """Cases that a side has no score for."""
+        return int(np.sum(~self.known))
 
     @property
     def differences(self) -> Floats:
@@ -83,7 +89,7 @@ def pair_scores(scores: SuiteScores) -> PairedScores:
         reference=reference,
         families=families,
         binary=single and yes_or_no and families is None,
-        left_out=int(np.sum(~known)),
+        known=known,
         people=None if scores.people is None else people_on(scores.people, known),
     )
 
