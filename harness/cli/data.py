@@ -1,6 +1,7 @@
 """`harness data`: training data looked at before money is spent on it."""
 
 import argparse
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
 
 # The model a file is judged for when neither a flag nor the configuration names one: of those that can still be tuned, the cheap one.
 DEFAULT_MODEL = "gpt-4.1-mini-2025-04-14"
+# Columns of a report that no terminal shows.
+KEPT_COLUMNS = 100
 # Rows left out of a conversion that are told one by one.
 SHOWN_PROBLEMS = 10
 # What `--from` takes; a copy of harness.dataset.convert.SOURCES, since building a parser must import nothing heavy.
-SOURCES = ("alpaca", "chatlaw", "gemini", "prompt-completion", "sharegpt", "csv")
+SOURCES = ("alpaca", "chat", "chatlaw", "csv", "gemini", "prompt-completion", "sharegpt")
 # The encoding the official script counts with, whatever the model.
 OFFICIAL_ENCODING = "cl100k_base"
 
@@ -149,7 +152,7 @@ def check_command(options: argparse.Namespace) -> int:
         # Only now: the page's libraries take more memory than a check.
         from harness.report.training_data import dataset_text
 
-        _write(dataset_text(report, page=page, plain=not _shows_all(sys.stdout.encoding)))
+        _write(dataset_text(report, page=page, plain=not _shows_all(sys.stdout.encoding), width=_columns()))
     return 0 if report.is_fit else 1
 
 
@@ -184,19 +187,21 @@ def convert_command(options: argparse.Namespace) -> int:
     """Write the chat rows, and say what has no place in them and what was left out."""
     from harness.cli import printable
     from harness.dataset.convert import convert_file
+    from harness.dataset.findings import counted
     from harness.serial import to_json
 
     done = convert_file(options.file, options.out, source=options.source, progress=bytes_done("converting"))
     if options.json:
         print(to_json(done, indent=1))
     else:
-        print(f"{options.out}: {done.written:,} of {done.rows:,} rows written")
+        print(f"{options.out}: {done.written:,} of {counted(done.rows, 'row')} written")
         for key, count in done.dropped.items():
-            print(printable(f"no place in a chat row: {key} ({count:,} rows)"))
+            print(printable(f"no place in a chat row: {key} ({counted(count, 'row')})"))
         for problem in done.problems[:SHOWN_PROBLEMS]:
             print(printable(f"left out: {options.file}:{problem.line}: {problem.what}"))
         if done.left_out > SHOWN_PROBLEMS:
-            print(f"... and {done.left_out - SHOWN_PROBLEMS:,} more rows left out")
+            more = counted(done.left_out - SHOWN_PROBLEMS, "more row", "more rows")
+            print(f"... and {more} left out")
     return 1 if done.left_out else 0
 
 
@@ -239,13 +244,14 @@ def _beside(file: Path, part: str) -> Path:
 
 
 def _tell_parts(done: "Partition", options: argparse.Namespace) -> int:
+    from harness.dataset.findings import counted
     from harness.serial import to_json
 
     if options.json:
         print(to_json(done, indent=1))
         return 0
     for part in done.parts:
-        print(f"{part.path}: {part.rows:,} of {done.rows:,} rows, sha256 {part.digest[:16]}")
+        print(f"{part.path}: {part.rows:,} of {counted(done.rows, 'row')}, sha256 {part.digest[:16]}")
     if done.together:
         print(f"{done.together:,} rows ask nearly what another asks, and stayed with it")
     return 0
@@ -257,6 +263,11 @@ def _configured_model() -> str:
 
     settings = read_settings(project_root(Path.cwd()))
     return settings.base or (EMBEDDED_MODEL if settings.train else DEFAULT_MODEL)
+
+
+def _columns() -> int:
+    """A terminal's columns; elsewhere always as many, so that a report that is kept is the same everywhere."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else KEPT_COLUMNS
 
 
 def _shows_all(encoding: str | None) -> bool:

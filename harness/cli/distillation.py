@@ -158,25 +158,27 @@ def _beside(prompts: Path) -> Path:
 
 
 def _told(done: "Distillation") -> Iterator[str]:
+    from harness.dataset.findings import counted
+
     if done.out is None:
         yield "no rows: nothing was written"
     else:
-        yield f"{done.out}: {done.rows:,} rows from {done.prompts:,} prompts, sha256 {(done.digest or '')[:16]}"
+        yield f"{done.out}: {counted(done.rows, 'row')} from {counted(done.prompts, 'prompt')}, sha256 {(done.digest or '')[:16]}"
     money = "price unknown" if done.cost_usd is None else f"{done.cost_usd:,.4f} USD"
     yield (
-        f"{done.teacher}: {done.from_cache:,} from the cache; paid for {done.prompt_tokens:,} prompt and "
-        f"{done.completion_tokens:,} answer tokens, {money}"
+        f"{done.teacher}: {done.from_cache:,} from the cache; paid for {counted(done.prompt_tokens, 'prompt token')} and "
+        f"{counted(done.completion_tokens, 'answer token')}, {money}"
     )
     if done.repeated:
-        yield f"left out: {done.repeated:,} lines that ask what an earlier line asks"
+        yield f"left out: {counted(done.repeated, 'line that asks', 'lines that ask')} what an earlier line asks"
     for key, count in done.dropped.items():
-        yield f"no place in a training row: {key} ({count:,} lines)"
+        yield f"no place in a training row: {key} ({counted(count, 'line')})"
     for why, count in done.reasons.items():
         lines = [str(one.line) for one in done.left_out if one.why == why]
         more = ", ..." if count > SHOWN else ""
-        yield f"left out: {count:,}, {_WHY[why]}: lines {', '.join(lines[:SHOWN])}{more}"
+        yield f"left out: {count:,}, {_WHY[why]}: {'line' if count == 1 else 'lines'} {', '.join(lines[:SHOWN])}{more}"
     if done.unanswered:
-        yield f"no answer: {len(done.unanswered):,} prompts; the same command asks for what is missing"
+        yield f"no answer: {counted(len(done.unanswered), 'prompt')}; the same command asks for what is missing"
         for failed in done.unanswered[:SHOWN]:
             yield f"  {done.source}:{failed.line}: {failed.why}"
         if len(done.unanswered) > SHOWN:

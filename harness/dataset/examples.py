@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness.dataset.lines import read_lines
+from harness.dataset.lines import Line, read_lines
 from harness.dataset.rows import row_problems
-from harness.dataset.shapes import PREFERRED, Form, form_of
+from harness.dataset.shapes import PREFERRED, Form, Source, conversion_of, form_of
 from harness.errors import DatasetError, Mistake
 from harness.records import Json, Message, record
 from harness.serial import file_digest
@@ -51,18 +51,26 @@ def read_dataset(path: Path) -> Dataset:
     examples: list[Example] = []
     mistakes: list[Mistake] = []
     for line in read_lines(path):
-        if line.fault:
-            mistakes.append(Mistake(line.number, line.fault.what, line.fault.remedy))
-            continue
-        problems = [Mistake(line.number, found.sentence(), found.remedy) for found in row_problems(line.row)]
-        mistakes.extend(problems)
-        if not problems:
+        found = line_mistakes(path, line)
+        mistakes += found
+        if not found:
             examples.append(example_of(line.number, line.row))
     if not examples and not mistakes:
         mistakes.append(Mistake(1, "no examples", "write one JSON object a line"))
     if mistakes:
         raise DatasetError(str(path), mistakes)
     return Dataset(path=path, examples=tuple(examples), digest=file_digest(path))
+
+
+def line_mistakes(path: Path, line: Line) -> list[Mistake]:
+    """Everything that keeps a line of a file from being trained on; the remedy is a command where one mends it."""
+
+    def mistake(what: str, remedy: str, source: Source | None) -> Mistake:
+        return Mistake(line.number, what, f"{remedy}: {conversion_of(path, source)}" if source else remedy)
+
+    if line.fault:
+        return [mistake(line.fault.what, line.fault.remedy, line.fault.source)]
+    return [mistake(found.sentence(), found.remedy, found.source) for found in row_problems(line.row)]
 
 
 def example_of(line: int, row: Json) -> Example:

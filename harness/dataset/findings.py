@@ -30,6 +30,11 @@ class Finding:
     figures: Mapping[str, Json] = field(default_factory=dict)
 
 
+def counted(count: int, one: str, several: str = "") -> str:
+    """`1 row asks`, `1,200 rows ask`; without `several`, an `s` is added."""
+    return f"{count:,} {one if count == 1 else several or one + 's'}"
+
+
 def first_lines(lines: Iterable[int]) -> tuple[int, ...]:
     """The lines a finding shows."""
     return tuple(sorted(lines)[:SHOWN_LINES])

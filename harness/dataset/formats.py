@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from harness.dataset.findings import Finding
-from harness.dataset.rows import Category
-from harness.dataset.shapes import Form
+from harness.dataset.findings import Finding, counted
+from harness.dataset.mistakes import Category
+from harness.dataset.shapes import Form, Source
 from harness.dataset.tallies import SeenRow, Setting
 from harness.records import record
 
@@ -15,13 +15,17 @@ KEPT_ERRORS = 1000
 
 @record
 class FormatError:
-    """One mistake of one row; `message` counts from 1, None when the row as a whole is meant."""
+    """One mistake of one row; `message` counts from 1, None when the row as a whole is meant.
+
+    `source` is what `harness data convert --from` takes, where that mends it.
+    """
 
     category: Category
     line: int
     message: int | None
     what: str
     remedy: str
+    source: Source | None = None
 
 
 class FormatTally:
@@ -46,6 +50,7 @@ class FormatTally:
                 message=problem.message,
                 what=problem.sentence(),
                 remedy=problem.remedy,
+                source=problem.source,
             )
             for problem in row.problems
         ]
@@ -58,6 +63,7 @@ class FormatTally:
                     message=None,
                     what=fault.what,
                     remedy=fault.remedy,
+                    source=fault.source,
                 )
             )
         self.counts.update(error.category for error in found)
@@ -88,7 +94,7 @@ class FormatTally:
             yield Finding(
                 name="too_few_examples",
                 level="error",
-                what=f"{examples} examples can be trained on",
+                what=f"{counted(examples, 'row')} can be trained on",
                 count=examples,
                 lines=(),
                 why=f"a job refuses files with fewer than {setting.fewest_examples}",

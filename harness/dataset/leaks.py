@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.dataset.findings import Finding, first_lines
+from harness.dataset.findings import Finding, counted, first_lines
 from harness.dataset.lines import Rereader
 from harness.dataset.near_duplicates import Sketches
 from harness.dataset.quality.repeats import RepeatsTally, key_of
@@ -48,11 +48,14 @@ def validation_leaks(
     rows = {*exact, *near}
     if rows:
         share = len(rows) / len(valid.lines)
+        asking = counted(
+            len(rows), f"validation row ({share:.1%}) asks", f"validation rows ({share:.1%}) ask"
+        )
         nearly = f", {len(rows) - len(exact):,} of them nearly" if len(rows) > len(exact) else ""
         yield Finding(
             name="validation_leak",
             level="warning",
-            what=f"{len(rows):,} validation rows ({share:.1%}) ask what a training row asks{nearly}",
+            what=f"{asking} what a training row asks{nearly}",
             count=len(rows),
             lines=first_lines(valid.lines[index] for index in rows),
             why="the validation loss then falls with what is learned by heart, and hides over-fitting",
@@ -79,7 +82,7 @@ def suite_leaks(train: RepeatsTally, prompts: Sequence[SuitePrompt], *, path: Pa
         yield Finding(
             name="suite_leak",
             level="error",
-            what=f"{len(exact):,} training rows ask what the suites ask: {_told(exact, asked)}",
+            what=f"{_asking(exact)} what the suites ask: {_told(exact, asked)}",
             count=len(exact),
             lines=first_lines(train.lines[index] for index in exact),
             why="the suites would judge what was learned by heart",
@@ -90,13 +93,17 @@ def suite_leaks(train: RepeatsTally, prompts: Sequence[SuitePrompt], *, path: Pa
         yield Finding(
             name="suite_near_leak",
             level="warning",
-            what=f"{len(near):,} training rows ask nearly what the suites ask: {_told(near, asked)}",
+            what=f"{_asking(near)} nearly what the suites ask: {_told(near, asked)}",
             count=len(near),
             lines=first_lines(train.lines[index] for index in near),
             why="if they give the case's answer away, the suite judges what was learned by heart",
             remedy="read both; remove one where only the wording differs",
             figures={"cases": _cases(near, asked)},
         )
+
+
+def _asking(found: Mapping[int, int]) -> str:
+    return counted(len(found), "training row asks", "training rows ask")
 
 
 def _cases(found: Mapping[int, int], asked: Sequence[SuitePrompt]) -> list[list[str]]:

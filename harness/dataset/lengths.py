@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from harness.dataset.columns import Column
-from harness.dataset.findings import SHOWN_LINES, Finding
+from harness.dataset.findings import SHOWN_LINES, Finding, counted
 from harness.dataset.histograms import Histogram, histogram
 from harness.dataset.official import Distribution, distribution
 from harness.dataset.tallies import SeenRow, Setting
@@ -64,14 +64,15 @@ class LengthTally:
         billed = self.billed.table()
         long = np.flatnonzero(billed > limit)
         if len(long):
+            rows = counted(len(long), "row is", "rows are")
             lost = int(billed[long].sum()) - limit * len(long)
             yield Finding(
                 name="too_long",
                 level="warning",
-                what=f"{len(long)} rows are longer than {limit:,} tokens, the limit of {setting.model}",
+                what=f"{rows} longer than {limit:,} tokens, the limit of {setting.model}",
                 count=len(long),
                 lines=tuple(self.lines[index] for index in long[:SHOWN_LINES].tolist()),
-                why=f"a job cuts them at the end, where the answer is: {lost:,} tokens are lost",
+                why=f"a job cuts rows at the end, where the answer is; lost: {counted(lost, 'token')}",
                 remedy="shorten the context or split the conversations",
                 figures={"limit": limit, "longest": int(billed[long].max()), "lost": lost},
             )

@@ -15,6 +15,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
+from harness.dataset.faults import BYTE_ORDER_MARK, Fault, file_fault, line_fault
 from harness.errors import UsageError
 from harness.records import Json, record
 
@@ -22,18 +23,8 @@ from harness.records import Json, record
 MAX_LINE_BYTES = 64 * 2**20
 
 _GZIP_MARK = b"\x1f\x8b"
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 # Lines between two calls of `progress`.
 _PROGRESS_LINES = 256
-
-
-@record
-class Fault:
-    """Why a line, or the file as a whole, holds no row: what, and the remedy."""
-
-    what: str
-    remedy: str
 
 
 @record
@@ -41,7 +32,7 @@ class Line:
     """A line that is not blank: its number from 1, its bytes, and its row or the fault that hides it.
 
     `start` is where it begins, in bytes of the unpacked file; `whole_file` marks a fault that makes every further line
-    pointless.
+    pointless. A line with a fault has a row only where Python's own reader takes what JSON does not know: NaN, Infinity.
     """
 
     number: int
@@ -64,6 +55,16 @@ class Span:
 _WHOLE = Span(start=0, stop=None, first_line=1)
 
 
+class _NotFiniteError(ValueError):
+    """NaN, Infinity or -Infinity stands where JSON has numbers."""
+
+
+def _refuse(constant: str) -> Json:
+    raise _NotFiniteError(constant)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
+
 Progress = Callable[[int, int], None]
 """Told the bytes read so far and the bytes in all, both of the file as it lies on disk."""
 
@@ -83,12 +84,17 @@ def lines_of(data: bytes, span: Span) -> Iterator[Line]:
 
 
 def _lines(raw_lines: Iterable["RawLine"]) -> Iterator[Line]:
-    for raw in raw_lines:
-        if raw.number == 1 and (fault := _whole_file_fault(raw.text)):
-            yield Line(number=1, size=len(raw.text), fault=fault, whole_file=True)
+    remaining = iter(raw_lines)
+    is_beginning = False
+    for raw in remaining:
+        is_beginning = is_beginning or raw.number == 1
+        if not raw.text:
+            continue
+        if is_beginning and (fault := file_fault(raw.text, (line.text for line in remaining))):
+            yield Line(number=raw.number, size=len(raw.text), fault=fault, whole_file=True)
             return
-        if raw.text:
-            yield parsed(raw)
+        is_beginning = False
+        yield parsed(raw)
 
 
 def is_wrong_as_a_whole(path: Path) -> bool:
@@ -134,22 +140,27 @@ def reading(path: Path) -> Iterator[BinaryIO]:
     """A file's bytes as they lie on disk; whatever goes wrong with them is told as one kind of error.
 
     Raises:
-        UsageError: The file is not there, cannot be read, or its gzip is broken.
+        UsageError: The file is not there, cannot be read, is a pipe, or its gzip is broken.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        # Opening a pipe would wait for a writer, and a check reads some rows twice.
+        raise UsageError(f"{path}: not a regular file", remedy="write the rows to a file first")
     try:
         with path.open("rb") as file:
             yield file
-    except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or error
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        remedy = "it is cut or damaged: pack it again, or fetch it again"
+        raise UsageError(f"{path}: broken gzip: {error}", remedy=remedy) from error
+    except OSError as error:
         remedy = "give the path of a JSONL file, plain or gzipped"
-        raise UsageError(f"{path}: {reason}", remedy=remedy) from error
+        raise UsageError(f"{path}: {error.strerror or error}", remedy=remedy) from error
 
 
 def _numbered(file: BinaryIO, span: Span) -> Iterator[RawLine]:
     """The lines of a span, from a file that stands at its beginning."""
     start, number = span.start, span.first_line
     for line, size in _bounded(file):
-        text = line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
+        text = line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line
         yield RawLine(number=number, start=start, text=text.strip())
         start += size
         number += 1
@@ -174,35 +185,26 @@ def _bounded(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
         yield line, size
 
 
-def _whole_file_fault(first_line: bytes) -> Fault | None:
-    """A file that is wrong as a whole gets one fault, not one a line."""
-    if first_line.startswith(_UTF_16_MARKS):
-        return Fault(what="the file is UTF-16", remedy="save it as UTF-8")
-    # An array over several lines, and not a row that happens to be one.
-    if first_line.startswith(b"[") and parsed(RawLine(number=1, start=0, text=first_line)).fault:
-        return Fault(
-            what="the file is one JSON array", remedy="write one JSON object a line, without the brackets"
-        )
-    return None
-
-
 def parsed(raw: RawLine) -> Line:
     """A line that is not blank, read as JSON."""
-    fault, row = None, None
+    row, fault = None, None
     if len(raw.text) > MAX_LINE_BYTES:
         what = f"longer than {MAX_LINE_BYTES // 2**20} MB"
         fault = Fault(what=what, remedy="put one example on each line")
     else:
-        try:
-            row = json.loads(raw.text.decode("utf-8"))
-        except UnicodeDecodeError as error:
-            fault = Fault(what=f"not UTF-8 at byte {error.start + 1}", remedy="save the file as UTF-8")
-        except json.JSONDecodeError as error:
-            what = f"not valid JSON: {error.msg} at column {error.colno}"
-            fault = Fault(what=what, remedy="each line must be one whole JSON object")
-        except (RecursionError, ValueError) as error:
-            fault = Fault(what=f"not readable JSON: {error}", remedy="make the line a plain chat example")
+        row, fault = json_of(raw.text)
     return Line(number=raw.number, start=raw.start, size=len(raw.text), row=row, fault=fault)
+
+
+def json_of(text: bytes) -> tuple[Json, Fault | None]:
+    """What a text of JSON holds, and why it holds nothing, or something that JSON does not know."""
+    try:
+        return _DECODER.decode(text.decode("utf-8")), None
+    except _NotFiniteError as constant:
+        remedy = "write null, or leave the key out: a job's reader knows no such number"
+        return json.loads(text), Fault(what=f"not valid JSON: {constant}", remedy=remedy)
+    except (ValueError, RecursionError) as error:
+        return None, line_fault(text, error)
 
 
 class Rereader:
@@ -218,7 +220,7 @@ class Rereader:
             self._file = _seekable(self._path)
         self._file.seek(start)
         text = self._file.readline(MAX_LINE_BYTES + 1)
-        return parsed(RawLine(number=0, start=start, text=text.removeprefix(_BYTE_ORDER_MARK).strip()))
+        return parsed(RawLine(number=0, start=start, text=text.removeprefix(BYTE_ORDER_MARK).strip()))
 
     def close(self) -> None:
         """Let go of the file."""

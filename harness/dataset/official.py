@@ -88,8 +88,8 @@ def format_errors(row: Json, *, edition: Edition) -> Counter[str]:
 
 
 def _read(line: Line) -> Json:
-    """The row, or the kind of exception the script's reading of the file ends with."""
-    if line.fault:
+    """The row, or the kind of exception the script's reading of the file ends with; it takes NaN for a number."""
+    if line.fault and line.row is None:
         raise ValueError(line.fault.what)
     return line.row
 

@@ -4,17 +4,15 @@ Rows that ask nearly the same stay on one side, so that validation asks nothing 
 on both sides. A kind is the system prompt and the answer, where answers are labels, else the answer's length.
 """
 
-import os
-import tempfile
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 
-from harness.dataset.examples import Example, answer_of, example_of, prompt_of, system_of
-from harness.dataset.lines import Line, Progress, Rereader, raw_lines, read_lines
+from harness.dataset.examples import answer_of, example_of, line_mistakes, prompt_of, system_of
+from harness.dataset.lines import Progress, Rereader, raw_lines, read_lines
 from harness.dataset.near_duplicates import Sketches
-from harness.dataset.rows import row_problems
 from harness.dataset.splitting import Placed, share_of
+from harness.dataset.writing import written_files
 from harness.errors import DatasetError, Mistake, StorageError, UsageError
 from harness.records import record
 from harness.serial import file_digest
@@ -87,9 +85,10 @@ def _placed(path: Path, fraction: float, progress: Progress | None) -> tuple[lis
     answers: list[str] = []
     mistakes: list[Mistake] = []
     for line in read_lines(path, progress=progress):
-        example = _example(line, mistakes)
-        if example is None:
+        if found := line_mistakes(path, line):
+            mistakes += found
             continue
+        example = example_of(line.number, line.row)
         sketches.add(prompt_of(example))
         starts.append(line.start)
         systems.append(hash(system_of(example)))
@@ -103,15 +102,6 @@ def _placed(path: Path, fraction: float, progress: Progress | None) -> tuple[lis
         for index in range(len(starts))
     ]
     return placed, len(group_of)
-
-
-def _example(line: Line, mistakes: list[Mistake]) -> Example | None:
-    if line.fault:
-        mistakes.append(Mistake(line.number, line.fault.what, line.fault.remedy))
-        return None
-    problems = [Mistake(line.number, found.sentence(), found.remedy) for found in row_problems(line.row)]
-    mistakes.extend(problems)
-    return None if problems else example_of(line.number, line.row)
 
 
 def _kept(answer: str) -> str:
@@ -143,20 +133,14 @@ def _written(
 ) -> Partition:
     if path.resolve() in [target.resolve() for target in targets]:
         raise UsageError(f"{path} would be written over", remedy="give the part another name")
-    parts: dict[Path, Path] = {}
     try:
-        for target in targets:
-            handle, name = tempfile.mkstemp(dir=target.parent, prefix=target.name)
-            os.close(handle)
-            parts[target] = Path(name)
-        _copy(path, sides, parts)
-        for target, part in parts.items():
-            part.replace(target)
+        with written_files(targets) as files:
+            lines = (raw.text for raw in raw_lines(path) if raw.text)
+            for text, side in zip(lines, sides, strict=True):
+                if side is not None:
+                    files[side].write(text + b"\n")
     except OSError as error:
         raise StorageError(f"{error.filename}: {error.strerror}", remedy="choose another place") from error
-    finally:
-        for part in parts.values():
-            part.unlink(missing_ok=True)
     return Partition(
         source=path,
         digest=file_digest(path),
@@ -168,15 +152,3 @@ def _written(
             for target in targets
         ),
     )
-
-
-def _copy(path: Path, sides: Iterable[Path | None], parts: dict[Path, Path]) -> None:
-    files = {target: part.open("wb") for target, part in parts.items()}
-    try:
-        lines = (raw.text for raw in raw_lines(path) if raw.text)
-        for text, side in zip(lines, sides, strict=True):
-            if side is not None:
-                files[side].write(text + b"\n")
-    finally:
-        for file in files.values():
-            file.close()

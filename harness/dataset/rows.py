@@ -4,37 +4,22 @@ The rules are those of OpenAI's API reference and of the errors its jobs were se
 check script's own, older rules are in `official`.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
 
-from harness.dataset.shapes import PREFERRED, ROLES, Form, extra_keys, foreign_source, form_of
-from harness.records import Json, record
+from harness.dataset.calls import call_problems, tool_id_problems, tool_problems
+from harness.dataset.mistakes import Category, RowProblem, Told
+from harness.dataset.shapes import (
+    PREFERRED,
+    ROLES,
+    Form,
+    Source,
+    extra_keys,
+    foreign_source,
+    form_of,
+    source_of_item,
+)
+from harness.records import Json
 from harness.serial import nearest, shown
-
-Category = Literal[
-    # the official script's
-    "data_type",
-    "missing_messages_list",
-    "message_missing_key",
-    "message_unrecognized_key",
-    "unrecognized_role",
-    "missing_content",
-    "example_missing_assistant_message",
-    # what it does not look for
-    "unreadable_line",
-    "foreign_shape",
-    "extra_key",
-    "wrong_type",
-    "wrong_weight",
-    "no_trained_message",
-    "wrong_part",
-    "wrong_tool_call",
-    "unmatched_tool_id",
-    "wrong_tools",
-    "wrong_preference",
-    "wrong_turn",
-]
 
 MESSAGE_KEYS = (
     "role",
@@ -47,32 +32,14 @@ MESSAGE_KEYS = (
     "refusal",
 )
 PART_TYPES = ("text", "image_url")
-
-
-@record
-class RowProblem:
-    """One mistake of a row; `message` counts from 1, as OpenAI's errors do, and is None when the row is meant.
-
-    `place` is the list it stands in: `messages`, `input.messages`, `preferred_output` ...
-    """
-
-    category: Category
-    what: str
-    remedy: str
-    message: int | None = None
-    place: str = "messages"
-
-    def sentence(self) -> str:
-        """What is wrong, with its place in the row before it."""
-        return f"{self.place}[{self.message - 1}]: {self.what}" if self.message else self.what
+# Of a row, by OpenAI's guide to fine-tuning with images.
+MOST_IMAGES = 10
 
 
 def row_problems(row: Json) -> Iterator[RowProblem]:
     """Everything wrong with a row of JSON, in the form its own keys say."""
     if not isinstance(row, Mapping):
-        yield RowProblem(
-            category="data_type", what=f"not a JSON object: {shown(row)}", remedy='write {"messages": [...]}'
-        )
+        yield _no_object(row)
         return
     form = form_of(row)
     if form is None:
@@ -82,7 +49,11 @@ def row_problems(row: Json) -> Iterator[RowProblem]:
         yield RowProblem(
             category="extra_key",
             what=f"contains an extra {shown(key)}",
-            remedy="remove it: a job refuses keys it does not know",
+            remedy="remove it, a job refuses keys it does not know; only prompts to be graded, which end before "
+            "the answer, may have others"
+            if form == "chat"
+            else "remove it, a job refuses keys it does not know",
+            source="chat" if form == "chat" else None,
         )
     if form == "completion":
         yield from _completion_problems(row)
@@ -92,13 +63,23 @@ def row_problems(row: Json) -> Iterator[RowProblem]:
         yield from _chat_problems(row, form)
 
 
+def _no_object(row: Json) -> RowProblem:
+    if isinstance(row, list) and row and (source := source_of_item(row[0])):
+        what, remedy = f"a JSON array of {len(row):,} rows, not one row", "write one JSON object a line"
+        return RowProblem(category="data_type", what=what, remedy=remedy, source=source)
+    return RowProblem(
+        category="data_type", what=f"not a JSON object: {shown(row)}", remedy='write {"messages": [...]}'
+    )
+
+
 def _formless(row: Mapping[str, Json]) -> RowProblem:
     source = foreign_source(row)
     if source:
         return RowProblem(
             category="foreign_shape",
             what=f"no messages: this is the shape of {_SHAPES[source]}",
-            remedy=f"convert the file: harness data convert IN OUT --from {source}",
+            remedy="convert the file",
+            source=source,
         )
     known = ("messages", "prompt", "completion", "input", *PREFERRED)
     near = [nearest(key, known) for key in row]
@@ -106,7 +87,7 @@ def _formless(row: Mapping[str, Json]) -> RowProblem:
     return RowProblem(category="missing_messages_list", what="no messages", remedy=guess)
 
 
-_SHAPES = {
+_SHAPES: Mapping[Source, str] = {
     "alpaca": "Alpaca or Dolly rows",
     "chatlaw": "ChatLaw consultations",
     "gemini": "Gemini contents",
@@ -160,19 +141,13 @@ def _preference_problems(row: Mapping[str, Json]) -> Iterator[RowProblem]:
 
 def _chat_problems(row: Mapping[str, Json], form: Form) -> Iterator[RowProblem]:
     messages = row["messages"]
-    yield from message_list_problems(messages, place="messages")
+    yield from message_list_problems(messages, place="messages", source="chat" if form == "chat" else None)
     if not isinstance(messages, list) or not messages:
         return
     if form == "chat":
         yield from _answer_problems(messages)
-    yield from _tool_id_problems(messages)
-    tools = row.get("tools")
-    if tools is not None and not _are_tools(tools):
-        yield RowProblem(
-            category="wrong_tools",
-            what=f"tools is {shown(tools)}",
-            remedy='it must be a list of {"type": "function", "function": {"name": ..., "parameters": ...}}',
-        )
+    yield from tool_id_problems(messages)
+    yield from tool_problems(row)
 
 
 def _answer_problems(messages: Sequence[Json]) -> Iterator[RowProblem]:
@@ -191,19 +166,13 @@ def _answer_problems(messages: Sequence[Json]) -> Iterator[RowProblem]:
         )
 
 
-def _are_tools(tools: Json) -> bool:
-    def named(tool: Json) -> bool:
-        function = tool.get("function") if isinstance(tool, Mapping) else None
-        return isinstance(function, Mapping) and isinstance(function.get("name"), str)
-
-    return isinstance(tools, list) and all(named(tool) for tool in tools)
-
-
 # --- messages -------------------------------------------------------------------------------------------------
 
 
-def message_list_problems(messages: Json, *, place: str) -> Iterator[RowProblem]:
-    """What is wrong with a list of messages, each message by itself."""
+def message_list_problems(
+    messages: Json, *, place: str, source: Source | None = None
+) -> Iterator[RowProblem]:
+    """What is wrong with a list of messages, each message by itself; `source` is what leaves keys out that no message has."""
     if not isinstance(messages, list) or not messages:
         yield RowProblem(
             category="missing_messages_list",
@@ -214,13 +183,19 @@ def message_list_problems(messages: Json, *, place: str) -> Iterator[RowProblem]
         return
     for number, message in enumerate(messages, start=1):
         for category, what, remedy in _message_problems(message):
-            yield RowProblem(category=category, what=what, remedy=remedy, message=number, place=place)
+            # A key that was only misspelt is meant.
+            mends = category == "message_unrecognized_key" and not remedy.startswith("did you mean")
+            yield RowProblem(
+                category=category,
+                what=what,
+                remedy=remedy,
+                message=number,
+                place=place,
+                source=source if mends else None,
+            )
 
 
-_Problem = tuple[Category, str, str]
-
-
-def _message_problems(message: Json) -> Iterator[_Problem]:
+def _message_problems(message: Json) -> Iterator[Told]:
     if not isinstance(message, Mapping):
         yield "data_type", f"{shown(message)} is not a message", 'write {"role": ..., "content": ...}'
         return
@@ -235,12 +210,15 @@ def _message_problems(message: Json) -> Iterator[_Problem]:
     yield from _content_problems(message, role)
     if "weight" in message:
         yield from _weight_problems(message["weight"], role)
-    if (name := message.get("name")) is not None and not isinstance(name, str):
-        yield "wrong_type", f"name is {shown(name)}", "it must be text"
-    yield from _call_problems(message, role)
+    for key in ("name", "refusal"):
+        if (value := message.get(key)) is not None and not isinstance(value, str):
+            yield "wrong_type", f"{key} is {shown(value)}", "it must be text"
+    if role == "function" and not message.get("name"):
+        yield "message_missing_key", "no name", "give the result the name of the function it is of"
+    yield from call_problems(message, role)
 
 
-def _content_problems(message: Mapping[str, Json], role: Json) -> Iterator[_Problem]:
+def _content_problems(message: Mapping[str, Json], role: Json) -> Iterator[Told]:
     content = message.get("content")
     replaced = role == "assistant" and any(
         message.get(key) for key in ("tool_calls", "function_call", "refusal")
@@ -256,11 +234,14 @@ def _content_problems(message: Mapping[str, Json], role: Json) -> Iterator[_Prob
             yield "missing_content", "content is an empty list", "add the text"
         for part in content:
             yield from _part_problems(part, role)
+        images = sum(isinstance(part, Mapping) and part.get("type") == "image_url" for part in content)
+        if images > MOST_IMAGES:
+            yield "wrong_part", f"{images} images", f"a row may have {MOST_IMAGES}"
     elif not isinstance(content, str):
         yield "missing_content", f"content is {shown(content)}", "it must be text or a list of parts"
 
 
-def _part_problems(part: Json, role: Json) -> Iterator[_Problem]:
+def _part_problems(part: Json, role: Json) -> Iterator[Told]:
     kind = part.get("type") if isinstance(part, Mapping) else None
     if not isinstance(part, Mapping) or kind not in PART_TYPES:
         yield "wrong_part", f"content has the part {shown(part)}", f"known types: {', '.join(PART_TYPES)}"
@@ -278,7 +259,7 @@ def _part_problems(part: Json, role: Json) -> Iterator[_Problem]:
             yield "wrong_part", "an assistant message has an image", "models are not taught to make images"
 
 
-def _weight_problems(weight: Json, role: Json) -> Iterator[_Problem]:
+def _weight_problems(weight: Json, role: Json) -> Iterator[Told]:
     if isinstance(weight, bool) or weight not in (0, 1):
         yield "wrong_weight", f"weight is {shown(weight)}", "it must be 0 or 1"
     elif role != "assistant":
@@ -287,72 +268,6 @@ def _weight_problems(weight: Json, role: Json) -> Iterator[_Problem]:
             f"weight on a message by {shown(role)}",
             "only an assistant's message is learned",
         )
-
-
-def _call_problems(message: Mapping[str, Json], role: Json) -> Iterator[_Problem]:
-    calls, function = message.get("tool_calls"), message.get("function_call")
-    if (calls or function) and role != "assistant":
-        yield "wrong_tool_call", f"a call in a message by {shown(role)}", "only an assistant calls tools"
-    if calls is not None and not isinstance(calls, list):
-        yield "wrong_tool_call", f"tool_calls is {shown(calls)}", "it must be a list of calls"
-        calls = None
-    for call in calls or ():
-        called = call.get("function") if isinstance(call, Mapping) else None
-        if isinstance(call, Mapping) and not isinstance(call.get("id"), str):
-            yield (
-                "wrong_tool_call",
-                "a tool call has no id",
-                "give each call an id, and its result the same one",
-            )
-        yield from _function_problems(called, "a tool call's function")
-    if function is not None:
-        yield from _function_problems(function, "function_call")
-
-
-def _function_problems(called: Json, place: str) -> Iterator[_Problem]:
-    if not isinstance(called, Mapping) or not isinstance(called.get("name"), str):
-        yield "wrong_tool_call", f"{place} has no name", 'write {"name": ..., "arguments": "{...}"}'
-        return
-    arguments = called.get("arguments")
-    if not isinstance(arguments, str):
-        yield (
-            "wrong_tool_call",
-            f"the arguments of {shown(called['name'])} are {shown(arguments)}",
-            "arguments are a string of JSON, not JSON itself",
-        )
-        return
-    try:
-        json.loads(arguments)
-    except (ValueError, RecursionError) as error:
-        what = f"the arguments of {shown(called['name'])} are not JSON: {error}"
-        yield "wrong_tool_call", what, "write what the model is to write: one JSON object as a string"
-
-
-def _tool_id_problems(messages: Sequence[Json]) -> Iterator[RowProblem]:
-    """Results of tools without the call they answer; only whole messages are looked at here."""
-    open_ids: set[str] = set()
-    for number, message in enumerate(messages, start=1):
-        if not isinstance(message, Mapping):
-            continue
-        calls = message.get("tool_calls")
-        for call in calls if isinstance(calls, list) else ():
-            if isinstance(call, Mapping) and isinstance(call.get("id"), str):
-                open_ids.add(call["id"])
-        if message.get("role") != "tool":
-            continue
-        answered = message.get("tool_call_id")
-        if not isinstance(answered, str) or answered not in open_ids:
-            yield RowProblem(
-                category="unmatched_tool_id",
-                what=f"tool_call_id {shown(answered)} is of no earlier call",
-                remedy="give it the id of the call it answers"
-                + (f": {_listed(open_ids)}" if open_ids else ""),
-                message=number,
-            )
-
-
-def _listed(ids: set[str]) -> str:
-    return ", ".join(shown(name) for name in sorted(ids)[:3])
 
 
 def _role(message: Json) -> Json:

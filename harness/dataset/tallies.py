@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 from harness.dataset.examples import Example
 from harness.dataset.findings import Finding
 from harness.dataset.lines import Line
-from harness.dataset.rows import RowProblem
+from harness.dataset.mistakes import RowProblem
 from harness.records import record
 
 _Own = TypeVar("_Own")

@@ -4,7 +4,6 @@ The teacher is asked as suites are: the same endpoints, answer cache, concurrenc
 once is in the cache before anybody sees it, so a distillation that was killed pays only for what is missing.
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Literal
 
 from harness.dataset import cost_usd
 from harness.dataset.examples import SYSTEM_ROLES
+from harness.dataset.writing import row_text
 from harness.errors import BudgetError, StorageError, UsageError
 from harness.evals import (
     Cell,
@@ -267,18 +267,7 @@ def _row(asked: Sequence[Message], answer: Completion, recipe: Recipe) -> str:
         turns = [turn for turn in turns if turn.get("role") not in SYSTEM_ROLES]
     told: list[Message] = [{"role": "system", "content": system}] if system else []
     reply: Message = {"role": "assistant", "content": answer.text or answer.refusal}
-    row = {"messages": [*told, *turns, reply]}
-    text = json.dumps(row, ensure_ascii=False)
-    # Half a character has no UTF-8: such a row is written in escapes.
-    return text if text.isascii() or _is_whole(text) else json.dumps(row)
-
-
-def _is_whole(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
+    return row_text({"messages": [*told, *turns, reply]})
 
 
 def _write(out: Path, rows: Sequence[str]) -> None:

@@ -1,4 +1,6 @@
+import gzip
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -40,7 +42,8 @@ def test_a_bad_row_is_told_with_its_place_and_remedy_and_exits_1(
     assert status == 1
     assert "ERROR foreign_shape: 1" in out
     assert f"{file}:13: no messages" in out
-    assert "harness data convert IN OUT --from sharegpt" in out
+    target = file.with_name("train.chat.jsonl")
+    assert f"\n  run    harness data convert {file} {target} --from sharegpt\n" in out
     assert "\x1b" not in out
 
 
@@ -80,6 +83,73 @@ def test_missing_file_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> No
 # --- convert, split, subset --------------------------------------------------------------------------
 
 
+ASKED, ANSWERED = "What is %d plus one?", "It is %d."
+CHAT = [
+    {"role": "system", "content": "Count."},
+    {"role": "user", "content": ASKED},
+    {"role": "assistant", "content": ANSWERED},
+]
+FOREIGN: dict[str, object] = {
+    "sharegpt": {"conversations": [{"from": "human", "value": ASKED}, {"from": "gpt", "value": ANSWERED}]},
+    "huggingface": {"conversations": CHAT},
+    "conversation": {"conversation": CHAT, "conversation_id": "x"},
+    "alpaca": {"instruction": ASKED, "input": "", "output": ANSWERED},
+    "dolly": {"instruction": ASKED, "context": "c", "response": ANSWERED, "category": "qa"},
+    "gemini": {
+        "systemInstruction": {"parts": [{"text": "Count."}]},
+        "contents": [
+            {"role": "user", "parts": [{"text": ASKED}]},
+            {"role": "model", "parts": [{"text": ANSWERED}]},
+        ],
+    },
+    "gemini pair": {"text_input": ASKED, "output": ANSWERED},
+    "chatlaw": {"meta_instruction": "Count.", "chat": [{"person": ASKED, "ChatLAW": ANSWERED}]},
+    "pair": {"question": ASKED, "answer": ANSWERED},
+    "prompt and response": {"prompt": ASKED, "response": ANSWERED},
+    "extra keys": {"messages": CHAT, "id": 7, "source": "forum"},
+    "extra keys of messages": {"messages": [{**message, "tag": 1, "name": None} for message in CHAT]},
+}
+
+
+def lines_of(row: object) -> list[str]:
+    return [json.dumps(row).replace("%d", str(number)) for number in range(12)]
+
+
+def packed(text: str) -> bytes:
+    return gzip.compress(text.encode())
+
+
+FILES: dict[str, tuple[str, bytes]] = {
+    **{name: ("the rows.jsonl", "\n".join(lines_of(row)).encode()) for name, row in FOREIGN.items()},
+    "crlf, mark": ("rows.jsonl", ("\ufeff" + "\r\n".join(lines_of(FOREIGN["dolly"]))).encode()),
+    "packed": ("rows.jsonl.gz", packed("\n".join(lines_of(FOREIGN["alpaca"])))),
+    "array": ("rows.json", f"[{','.join(lines_of(FOREIGN['alpaca']))}]".encode()),
+    "array of lines": ("rows.json", ("[" + ",\n".join(lines_of(FOREIGN["sharegpt"])) + "]").encode()),
+    "packed array": ("rows.json.gz", packed("[\n" + ",\n".join(lines_of({"messages": CHAT})) + "\n]")),
+    "array of pairs": ("rows.json", ("[" + ",\n".join(lines_of({"prompt": ASKED, "completion": ANSWERED})) + "]").encode()),
+    "table": ("rows.csv", ("\ufeffquestion,answer\r\n" + "".join(f'"What, is {n}?",{n}\r\n' for n in range(12))).encode()),
+    "semicolons": ("rows.csv", ("prompt;completion\n" + "".join(f"What is {n}?;{n}\n" for n in range(12))).encode()),
+    "tabs": ("rows.tsv", ("user\tassistant\n" + "".join(f"What is {n}?\t{n}\n" for n in range(12))).encode()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_command_that_is_printed_makes_a_file_that_passes(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file, data = FILES[name]
+    Path(file).write_bytes(data)
+    status, out, _ = said(capsys, "data", "check", file, "--model", "gpt-4o-mini")
+    assert status == 1
+    (command,) = (line.split(maxsplit=1)[1] for line in out.splitlines() if line.startswith("  run "))
+    program, *arguments = shlex.split(command)
+    assert program == "harness"
+    status, told, _ = said(capsys, *arguments)
+    assert (status, "12 of 12 rows written" in told) == (0, True)
+    assert main(["data", "check", arguments[3], "--model", "gpt-4o-mini"]) == 0
+
+
 def test_conversion_tells_what_was_left_out_and_what_has_no_place(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -91,7 +161,7 @@ def test_conversion_tells_what_was_left_out_and_what_has_no_place(
     )
     assert status == 1
     assert "1 of 2 rows written" in out
-    assert "no place in a chat row: tag (1 rows)" in out
+    assert "no place in a chat row: tag (1 row)" in out
     assert "in.jsonl:2: neither output nor response" in out
     assert main(["data", "check", str(tmp_path / "out.jsonl"), "--json"]) == 1  # one row is too few
 

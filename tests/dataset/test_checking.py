@@ -60,7 +60,7 @@ def test_every_mistake_has_its_line_and_category(tmp_path: Path) -> None:
         (2, "data_type"),
         (3, "foreign_shape"),
     ]
-    assert "--from alpaca" in report.errors[2].remedy
+    assert report.errors[2].source == "alpaca"
     assert not report.is_fit
     assert [warning.name for warning in report.warnings] == ["too_few_examples", "base_retires"]
 

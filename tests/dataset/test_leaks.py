@@ -51,7 +51,7 @@ def test_suite_prompts_in_the_training_data_are_an_error_that_names_the_cases(tm
     ]
     leak, near = suite_leaks(taught, prompts, path=tmp_path / "train")
     assert (leak.name, leak.level, leak.count, leak.lines) == ("suite_leak", "error", 1, (4,))
-    assert leak.what.endswith("ask what the suites ask: routing: a")
+    assert leak.what.endswith("1 training row asks what the suites ask: routing: a")
     assert (near.name, near.level, near.lines) == ("suite_near_leak", "warning", (10,))
     assert near.figures == {"cases": [["style", "c"]]}
     assert list(suite_leaks(taught, prompts[1:2], path=tmp_path / "train")) == []

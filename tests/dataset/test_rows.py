@@ -5,6 +5,7 @@ from harness.dataset.shapes import foreign_source, form_of
 
 USER = {"role": "user", "content": "hi"}
 ANSWER = {"role": "assistant", "content": "ho"}
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,x"}}
 CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"x": 1}'}}
 
 
@@ -46,6 +47,16 @@ def found(row: object) -> list[tuple[str, int | None]]:
             ]
         },
         {"messages": [USER], "reference": 5},
+        {"messages": [USER, ANSWER, USER], "reference": {"any": ["thing"]}},
+        {
+            "messages": [
+                USER,
+                {"role": "assistant", "tool_calls": [CALL, {**CALL, "id": "c2"}]},
+                {"role": "tool", "tool_call_id": "c2", "content": "2"},
+                {"role": "tool", "tool_call_id": "c1", "content": "1"},
+                ANSWER,
+            ]
+        },
         {"prompt": "", "completion": " x"},
         {"input": {"messages": [USER]}, "preferred_output": [ANSWER], "non_preferred_output": [ANSWER]},
     ],
@@ -70,6 +81,19 @@ def test_rows_a_job_takes_have_no_problem(row: dict[str, object]) -> None:
         ({"messages": [USER, {"role": "assistant", "tool_calls": [{**CALL, "function": {"name": "f", "arguments": "{x"}}]}]}, [("wrong_tool_call", 2)]),
         ({"messages": [USER, {"role": "tool", "tool_call_id": "c1", "content": "1"}, ANSWER]}, [("unmatched_tool_id", 2)]),
         ({"messages": [USER, ANSWER], "tools": {}}, [("wrong_tools", None)]),
+        ({"messages": [USER, ANSWER], "tools": [{"function": {"name": "f", "parameters": 5}}]}, [("wrong_tools", None)]),
+        ({"messages": [USER, ANSWER], "functions": 5}, [("wrong_tools", None)]),
+        ({"messages": [USER, ANSWER], "parallel_tool_calls": "yes"}, [("wrong_type", None)]),
+        ({"messages": [USER, {"role": "assistant", "refusal": 5}]}, [("wrong_type", 2)]),
+        ({"messages": [USER, {**ANSWER, "tool_calls": []}]}, [("wrong_tool_call", 2)]),
+        ({"messages": [USER, {**ANSWER, "tool_calls": [None]}]}, [("wrong_tool_call", 2)]),
+        ({"messages": [USER, {"role": "assistant", "tool_calls": [{**CALL, "type": "web"}]}]}, [("wrong_tool_call", 2)]),
+        ({"messages": [USER, {"role": "assistant", "tool_calls": [CALL]}, USER, ANSWER]}, [("unmatched_tool_id", 2)]),
+        ({"messages": [{"role": "function", "content": "1"}, ANSWER]}, [("message_missing_key", 1)]),
+        ({"messages": [{"role": "user", "content": [IMAGE] * 11}, ANSWER]}, [("wrong_part", 1)]),
+        ({"messages": [USER, {"role": "user", "content": 5}], "answer": "4"}, [("missing_content", 2)]),
+        ({"messages": [USER, ANSWER], "answer": "4"}, [("extra_key", None)]),
+        ([{"messages": [USER, ANSWER]}], [("data_type", None)]),
         ({"messages": [{**USER, "name": 5}, ANSWER]}, [("wrong_type", 1)]),
         ({"prompt": "x", "completion": ""}, [("missing_content", None)]),
         ({"prompt": "x"}, [("wrong_type", None)]),
@@ -105,4 +129,4 @@ def test_foreign_shapes_are_recognised_and_their_conversion_named(
     assert form_of(row) is None
     assert foreign_source(row) == source
     (problem,) = row_problems(row)
-    assert ("--from" in problem.remedy) == (source is not None)
+    assert problem.source == source

@@ -330,8 +330,8 @@ def test_command_writes_rows_beside_the_prompts_and_tells_the_cost(
     assert endpoint.bodies[0]["max_tokens"] == 9
     assert [len(row) for row in written(project / "prompts.distilled.jsonl")] == [2, 2, 2]
     assert "prompts.distilled.jsonl: 3 rows from 3 prompts, sha256 " in out
-    assert "paid for 3 prompt and 9 answer tokens, 0.0021 USD" in out
-    assert "left out: 1 lines that ask what an earlier line asks" in out
+    assert "paid for 3 prompt tokens and 9 answer tokens, 0.0021 USD" in out
+    assert "left out: 1 line that asks what an earlier line asks" in out
     assert (told["rows"], told["from_cache"], told["cost_usd"]) == (3, 3, 0)
 
 
@@ -352,7 +352,7 @@ def test_command_tells_failures_and_exits_3(project: Path, capsys: pytest.Captur
         configured(project, endpoint)
         assert main(COMMAND) == 3
     out = capsys.readouterr().out
-    assert "no answer: 1 prompts; the same command asks for what is missing" in out
+    assert "no answer: 1 prompt; the same command asks for what is missing" in out
     assert "prompts.txt:2: big at" in out
     assert len(written(project / "prompts.distilled.jsonl")) == 2
 

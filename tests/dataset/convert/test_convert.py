@@ -4,15 +4,14 @@ from pathlib import Path
 import pytest
 
 from harness.dataset.checking import check_file
-from harness.dataset.convert import FileSource, convert_file
+from harness.dataset.convert import convert_file
+from harness.dataset.shapes import Source
 from harness.errors import StorageError, UsageError
 
 TRAINING = Path(__file__).parents[4] / "shared" / "data" / "training"
 
 
-def converted(
-    tmp_path: Path, row: object, source: FileSource
-) -> tuple[list[dict[str, object]], dict[str, int]]:
+def converted(tmp_path: Path, row: object, source: Source) -> tuple[list[dict[str, object]], dict[str, int]]:
     (tmp_path / "in.jsonl").write_text(json.dumps(row) + "\n")
     done = convert_file(tmp_path / "in.jsonl", tmp_path / "out.jsonl", source=source)
     assert done.problems == ()
@@ -24,7 +23,7 @@ def turns(*pairs: tuple[str, str]) -> list[dict[str, str]]:
     return [{"role": role, "content": text} for role, text in pairs]
 
 
-CASES: list[tuple[FileSource, object, list[dict[str, str]], list[str]]] = [
+CASES: list[tuple[Source, object, list[dict[str, str]], list[str]]] = [
     (
         "alpaca",
         {"instruction": "Add", "input": "2 and 2", "output": "4", "id": 7},
@@ -78,7 +77,7 @@ CASES: list[tuple[FileSource, object, list[dict[str, str]], list[str]]] = [
 
 @pytest.mark.parametrize(("source", "row", "messages", "dropped"), CASES)
 def test_each_shape_becomes_chat_and_what_has_no_place_is_named(
-    tmp_path: Path, source: FileSource, row: object, messages: list[dict[str, str]], dropped: list[str]
+    tmp_path: Path, source: Source, row: object, messages: list[dict[str, str]], dropped: list[str]
 ) -> None:
     found, lost = converted(tmp_path, row, source)
     assert found == messages
@@ -100,7 +99,7 @@ def test_each_shape_becomes_chat_and_what_has_no_place_is_named(
     ],
 )
 def test_a_row_that_cannot_be_read_is_left_out_and_told(
-    tmp_path: Path, source: FileSource, row: object, words: str
+    tmp_path: Path, source: Source, row: object, words: str
 ) -> None:
     good = {"prompt-completion": {"prompt": "a", "completion": "b"}}.get(source)
     rows = [row, good] if good else [row]
@@ -149,7 +148,7 @@ def test_a_file_that_cannot_be_written_or_read_changes_nothing(tmp_path: Path) -
     ("name", "source", "rows"),
     [("dolly_crlf_other_shape.jsonl", "alpaca", 387), ("chatlaw_demo_consult_source.jsonl", "chatlaw", 20)],
 )
-def test_real_files_convert_whole(tmp_path: Path, name: str, source: FileSource, rows: int) -> None:
+def test_real_files_convert_whole(tmp_path: Path, name: str, source: Source, rows: int) -> None:
     if not (TRAINING / name).exists():
         pytest.skip("the shared training files are not beside the checkout")
     done = convert_file(TRAINING / name, tmp_path / "out.jsonl", source=source)
