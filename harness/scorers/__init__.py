@@ -7,12 +7,21 @@ from types import MappingProxyType
 
 from harness.protocols import AnyScorer, MeasuringScorer
 from harness.records import ScorerSpec
+from harness.scorers.graders import (
+    NO_PYTHON,
+    LabelModel,
+    MultiGrader,
+    ScoreModel,
+    StringCheck,
+    TextSimilarity,
+)
 from harness.scorers.label import Label
 from harness.scorers.language import Language
 from harness.scorers.length import Emoji, Length
 from harness.scorers.match import Contains, ExactMatch, Regex
 from harness.scorers.number import Number
 from harness.scorers.pairwise import Pairwise
+from harness.scorers.pii import Pii
 from harness.scorers.refusal import Refusal
 from harness.scorers.rubric import Criterion, Rubric
 from harness.scorers.schema import JsonSchema
@@ -29,13 +38,19 @@ __all__ = [
     "JsonFields",
     "JsonSchema",
     "Label",
+    "LabelModel",
     "Language",
     "Length",
+    "MultiGrader",
     "Number",
     "Pairwise",
+    "Pii",
     "Refusal",
     "Regex",
     "Rubric",
+    "ScoreModel",
+    "StringCheck",
+    "TextSimilarity",
     "ToolCalls",
     "build",
     "metric_names",
@@ -54,9 +69,15 @@ BUILT_IN: Mapping[str, type[AnyScorer]] = MappingProxyType(
         "length": Length,
         "emoji": Emoji,
         "language": Language,
+        "pii": Pii,
         "refusal": Refusal,
         "rubric": Rubric,
         "pairwise": Pairwise,
+        "string_check": StringCheck,
+        "text_similarity": TextSimilarity,
+        "score_model": ScoreModel,
+        "label_model": LabelModel,
+        "multi": MultiGrader,
     }
 )
 """Every scorer a suite can name without a module, by its `type`."""
@@ -93,6 +114,8 @@ def metric_names(spec: ScorerSpec) -> tuple[str, ...]:
 def _class_of(kind: str) -> type:
     if kind in BUILT_IN:
         return BUILT_IN[kind]
+    if kind == "python":
+        raise ParseError([Problem(("type",), *NO_PYTHON)])
     module_name, colon, class_name = kind.partition(":")
     if not colon:
         remedy = nearest(kind, BUILT_IN) + "; a class of your own is named module:Class"
