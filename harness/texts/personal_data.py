@@ -71,7 +71,21 @@ _CHINESE_ID = re.compile(r"(?<![0-9A-Za-z])[1-9]\d{16}[0-9Xx](?![0-9A-Za-z])", r
 _CHINESE_ID_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CHINESE_ID_CHECKS = "10X98765432"
 _CHINESE_PROVINCES = frozenset(
-    "11 12 13 14 15 21 22 23 31 32 33 34 35 36 37 41 42 43 44 45 46 50 51 52 53 54 61 62 63 64 65 71 81 82 83".split()
+    map(
+        str,
+        (
+            *range(11, 16),
+            *range(21, 24),
+            *range(31, 38),
+            *range(41, 47),
+            *range(50, 55),
+            *range(61, 66),
+            71,
+            81,
+            82,
+            83,
+        ),
+    )
 )
 
 # Characters of an IBAN by country, from the SWIFT registry.
@@ -207,7 +221,7 @@ def _phones(text: str) -> _Found:
             len(digits) >= min(_INTERNATIONAL_DIGITS)
             and not _TOLL_FREE.fullmatch(number)
             and len(set(digits)) > 2
-        ):  # noqa: PLR2004
+        ):
             yield (*match.span(), number)
 
 
