@@ -13,9 +13,12 @@ from markupsafe import Markup
 from harness.dataset import DatasetReport, Finding, price_of
 from harness.dataset.formats import FormatError
 from harness.dataset.histograms import Histogram, widened
+from harness.dataset.shapes import conversion_of
 from harness.records import record
 from harness.report.charts import Chart, Spread, draw_spread
+from harness.report.checked_file import findings_of, level_counts, next_step, told_lines, usd_digits
 from harness.report.document import asset, policy, templates
+from harness.report.finding_lists import list_of
 from harness.report.notation import MISSING, count, counted
 from harness.serial import write_atomic
 
@@ -30,9 +33,7 @@ TITLES: Mapping[str, str] = {
 _AROUND = 2
 """Epochs around the provider's choice: its guide says to add or take one or two where the first job disappoints."""
 _MOST_EPOCHS = 50
-_CENTS_ENOUGH = 0.1
-"""From this amount in USD on, two decimals tell it from others."""
-_LEVELS = ("error", "warning", "note")
+_SHOWN_LINES = 20
 
 
 @record
@@ -42,6 +43,18 @@ class ErrorGroup:
     category: str
     count: int
     shown: tuple[FormatError, ...]
+    commands: tuple[str, ...] = ()
+
+    @property
+    def places(self) -> tuple[tuple[str, str, str], ...]:
+        """The lines, what is wrong there, and the remedy: once for those that are wrong in the same way."""
+        alike: dict[tuple[str, str], list[str]] = {}
+        for error in self.shown:
+            alike.setdefault((error.what, error.remedy), []).append(str(error.line))
+        return tuple(
+            (f"line{'s' if len(lines) > 1 else ''} {', '.join(lines)}", what, remedy)
+            for (what, remedy), lines in alike.items()
+        )
 
     @property
     def remedy(self) -> str | None:
@@ -107,19 +120,23 @@ def render_data(report: DatasetReport, *, to: Path) -> Path:
         .render(
             report=report,
             parts=parts,
-            charts=list(_charts(parts)),
+            charts=_charts(parts),
             equal=list(_equal(parts)),
             rows=list(_rows(parts)),
             epochs=epoch_choices(report),
             train_price=_train_price(report),
             shutdown=shutdown_of(report),
-            level_counts=_level_counts(parts),
+            level_counts=level_counts(report),
+            next_step=next_step(report),
+            lines_of=_lines_of,
+            list_of=list_of,
             style=Markup(style),  # noqa: S704 - ours
             policy=policy(style=style),
             icon=_icon(is_fit=report.is_fit),
             count=count,
             counted=counted,
-            dollars=_money(report),
+            dollars=_dollars([choice.cost_usd for choice in epoch_choices(report)]),
+            asking=_dollars([report.cost.per_1000_cases_base_usd, report.cost.per_1000_cases_tuned_usd]),
         )
     )
     write_atomic(to, html)
@@ -142,17 +159,18 @@ def epoch_choices(report: DatasetReport) -> list[EpochChoice]:
     ]
 
 
-def _money(report: DatasetReport) -> Callable[[float | None], str]:
-    """Money of one page with the same digits throughout: those that the smallest amount needs."""
-    amounts = [choice.cost_usd for choice in epoch_choices(report)]
-    amounts += [report.cost.per_1000_cases_base_usd, report.cost.per_1000_cases_tuned_usd]
-    known = [amount for amount in amounts if amount]
-    digits = 2 if not known or min(known) >= _CENTS_ENOUGH else 4
+def _dollars(together: Sequence[float | None]) -> Callable[[float | None], str]:
+    """How amounts that stand together are written: with the same digits."""
+    digits = usd_digits(together)
 
     def shown(amount: float | None) -> str:
         return MISSING if amount is None else f"${amount:,.{digits}f}"
 
     return shown
+
+
+def _lines_of(finding: Finding) -> str:
+    return told_lines(finding, _SHOWN_LINES).replace(" ...", ", …")
 
 
 def shutdown_of(report: DatasetReport) -> str | None:
@@ -164,21 +182,13 @@ def shutdown_of(report: DatasetReport) -> str | None:
 def error_groups(report: DatasetReport, *, shown: int = SHOWN_PLACES) -> tuple[ErrorGroup, ...]:
     """The errors by category, the most frequent first."""
     by_count = sorted(report.error_counts.items(), key=lambda item: -item[1])
-    return tuple(
-        ErrorGroup(
-            category=category,
-            count=number,
-            shown=tuple(error for error in report.errors if error.category == category)[:shown],
-        )
-        for category, number in by_count
-    )
+    return tuple(_group(report, category, number, shown=shown) for category, number in by_count)
 
 
-def findings_of(report: DatasetReport) -> tuple[Finding, ...]:
-    """Warnings and findings in one list, the gravest first."""
-    return tuple(
-        sorted((*report.warnings, *report.findings), key=lambda finding: _LEVELS.index(finding.level))
-    )
+def _group(report: DatasetReport, category: str, number: int, *, shown: int) -> ErrorGroup:
+    errors = tuple(error for error in report.errors if error.category == category)[:shown]
+    commands = {conversion_of(report.path, error.source) for error in errors if error.source}
+    return ErrorGroup(category=category, count=number, shown=errors, commands=tuple(sorted(commands)))
 
 
 def _part(report: DatasetReport, key: str, title: str) -> FilePart:
@@ -203,7 +213,13 @@ def _label_bars(labels: Mapping[str, int]) -> tuple[LabelBar, ...]:
     )
 
 
-def _charts(parts: Sequence[FilePart]) -> Iterator[list[tuple[FilePart, Chart]]]:
+def _charts(parts: Sequence[FilePart]) -> list[list[tuple[FilePart, Chart]]]:
+    """The drawings that stand together: of several files those of one measure, of one file all."""
+    drawn = [*_drawn(parts)]
+    return drawn if len(parts) > 1 or not drawn else [[chart for measure in drawn for chart in measure]]
+
+
+def _drawn(parts: Sequence[FilePart]) -> Iterator[list[tuple[FilePart, Chart]]]:
     """For each measure a drawing of every file, on one scale."""
     for name, title in TITLES.items():
         held = [(part, part.report.histograms[name]) for part in parts if name in part.report.histograms]
@@ -238,7 +254,8 @@ def _equal(parts: Sequence[FilePart]) -> Iterator[str]:
     """`3 messages`, where every row has as many."""
     for name, noun in (("messages", "message"), ("tokens", "token"), ("answer_tokens", "answer token")):
         held = [part.report.histograms[name] for part in parts if name in part.report.histograms]
-        if held and _are_equal(held):
+        # Graded prompts have no answers.
+        if held and _are_equal(held) and held[0].greatest:
             yield counted(held[0].start, noun)
 
 
@@ -274,11 +291,6 @@ def _refusals(report: DatasetReport) -> str:
         return MISSING
     expected = "" if share.expected is None else f", {share.expected:.1%} expected"
     return f"{share.refusals / share.answers:.1%}{expected}"
-
-
-def _level_counts(parts: Sequence[FilePart]) -> dict[str, int]:
-    levels = [finding.level for part in parts for finding in part.findings]
-    return {level: levels.count(level) for level in _LEVELS if level in levels}
 
 
 def _train_price(report: DatasetReport) -> float | None:

@@ -14,7 +14,9 @@ from harness.cli import main
 from harness.dataset import DatasetReport, check_file
 from harness.dataset.histograms import Histogram, histogram
 from harness.report.charts import Spread, draw_spread
+from harness.report.checked_file import next_step, told_lines
 from harness.report.data_page import epoch_choices, error_groups, render_data
+from harness.report.training_data import dataset_text
 
 MODEL = "gpt-4o-mini-2024-07-18"
 
@@ -75,7 +77,7 @@ def test_every_error_and_finding_is_there_with_place_and_remedy(both: DatasetRep
             what, why = " ".join(finding.what.split()), " ".join(finding.why.split())
             assert f"{finding.level} {finding.name} {what} Why {why} Do " in text
             if finding.lines:
-                assert f"Lines {', '.join(map(str, finding.lines))}" in text
+                assert f"Lines {told_lines(finding, 20)}" in text
 
 
 def test_errors_are_grouped_the_most_frequent_first_and_a_few_of_each_are_told(tmp_path: Path) -> None:
@@ -206,3 +208,27 @@ def test_rows_far_beyond_stand_apart_and_off_the_scale() -> None:
     assert summary == (
         "Tokens a row: 201 rows, most often 100 to 104, at most 8,000; 1 row of 200 and more, apart at the right."
     )
+
+
+def test_rows_wrong_in_the_same_way_are_told_once_with_the_command_that_mends_them(tmp_path: Path) -> None:
+    file = write(tmp_path / "train.jsonl", [{"instruction": "a", "output": "b"}] * 12)
+    page = Page(html_of(check_file(file, model=MODEL), tmp_path))
+    assert "lines 1, 2, 3, 4, 5 " in page.text
+    assert page.text.count(f"harness data convert {file}") == 2
+    assert "money" not in {attrs.get("id") for _, attrs in page.elements}
+
+
+def test_a_finding_opens_the_list_behind_it(tmp_path: Path) -> None:
+    rows = [*labelled(20, "Yes, of course."), chat(HOSTILE, "one"), chat(HOSTILE, "two")]
+    page = Page(html_of(check_file(write(tmp_path / "train.jsonl", rows), model=MODEL), tmp_path))
+    assert "details" in page.tags()
+    assert "Lines Question Answers 21, 22" in page.text
+    assert "script" not in page.tags()
+
+
+def test_the_page_says_what_the_terminal_says(both: DatasetReport, tmp_path: Path) -> None:
+    text = Page(html_of(both, tmp_path)).text
+    for line in dataset_text(both, width=120):
+        for figure in re.findall(r"\d[\d,.]*\d(?= (?:tokens|rows|USD))", line.text):
+            assert figure in text, line.text
+    assert next_step(both) in text

@@ -101,12 +101,13 @@ class LabelsTally:
         return Finding(
             name="label_errors",
             level="warning" if share > USUAL_SHARE else "note",
-            what=f"{len(found):,} labels{sampled} ({share:.1%}) may be wrong: rows with such words have others ({told})",
+            what=f"{len(found):,} label{'' if len(found) == 1 else 's'}{sampled} ({share:.1%}) may be wrong: rows with such words have others "
+            f"({told})",
             count=len(found),
             lines=first_lines(row.line for row, _ in doubted[:SHOWN_LINES]),
             why="what is labelled wrongly is learned wrongly, and judged wrongly where it is held back",
-            remedy="read them, the most doubtful first (the JSON report lists them), and correct those that are wrong: about half were "
-            "where this was tried",
+            remedy="read them, the most doubtful first (the page and the JSON report list them), and correct those that are wrong: about "
+            "half were where this was tried",
             figures={"share": share, "judged": len(judged), "suspects": listed},
         )
 

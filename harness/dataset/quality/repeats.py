@@ -166,7 +166,10 @@ class RepeatsTally:
 
     def _told_conflict(self, conflict: Conflict, group: Sequence[int]) -> str:
         lines = ", ".join(str(self.lines[index]) for index in group[:_TOLD_LINES])
-        answers = ", ".join(f"{_cut(text)!r} {count}" for text, count in conflict.answers[:_TOLD_LINES])
+        answers = ", ".join(
+            f"{_cut(text)!r}{f' ({count})' if count > 1 else ''}"
+            for text, count in conflict.answers[:_TOLD_LINES]
+        )
         return f"lines {lines}{'…' if len(group) > _TOLD_LINES else ''} say {answers}"
 
     def _listed_conflict(self, conflict: Conflict, group: Sequence[int], rereader: Rereader) -> Json:

@@ -60,7 +60,7 @@ def test_labels_that_conflict_bound_what_can_be_learned(tmp_path: Path) -> None:
     assert found.figures["agreement_ceiling"] == pytest.approx(5 / 6)
     assert found.figures["agreement_ceiling_of_all_rows"] == pytest.approx(5 / 6)
     assert "1 question is answered" in found.what
-    assert "lines 1, 2, 3… say 'billing' 3, 'bug' 1" in found.what
+    assert "lines 1, 2, 3… say 'billing' (3), 'bug'" in found.what
     (listed,) = found.figures["conflicts"]
     assert (listed["lines"], listed["answers"]) == ([1, 2, 3, 4], [["billing", 3], ["bug", 1]])
     assert listed["entropy_bits"] == pytest.approx(0.811, abs=0.001)
