@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.report.cells import cells, wrapped
+from harness.report.wrapping import cells, wrapped
 
 
 @pytest.mark.parametrize(
