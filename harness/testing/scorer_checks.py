@@ -21,6 +21,7 @@ from harness.serial import ParseError, from_json, parse, read_yaml, shown, to_js
 from harness.testing.requirement import require
 
 LONG_TEXT_CHARACTERS = 1_000_000
+LONG_ANSWER_CHARACTERS = 1000
 # Processor time, so that a busy machine does not fail a good scorer.
 LONG_TEXT_LIMIT_S = 1.0
 
@@ -124,7 +125,7 @@ def _is_frozen(scorer: object) -> bool:
 # --- judging --------------------------------------------------------------------------------------
 
 
-def _check_score(scorer: AnyScorer, judge: Callable[[], Score], case: Case, completion: Completion) -> None:
+def _check_score(scorer: AnyScorer, judge: Callable[[], Score], case: Case, completion: Completion) -> Score:
     where = f"{_name(scorer)} on {shown(completion.text)} with expected {shown(case.expected)}"
     case_before, completion_before = copy.deepcopy(case), copy.deepcopy(completion)
     try:
@@ -145,6 +146,7 @@ def _check_score(scorer: AnyScorer, judge: Callable[[], Score], case: Case, comp
     require(from_json(Score, to_json(score)) == score, f"{where}: the Score does not survive JSON")
     if _complaint(scorer, case) is not None:
         require(score.value is None, f"{where}: scored, though check_case objects")
+    return score
 
 
 def _check_asking(
@@ -211,11 +213,12 @@ def _check_questions(
     if not questions:
         _check_score(scorer, lambda: read({}), case, completion)
         return
+    # Every garbled reply to short answers, one of them to long ones, which take their time.
+    garbled = _GARBLED if len(completion.text) < LONG_ANSWER_CHARACTERS else _GARBLED[-1:]
     lost: tuple[Completion | Failure, ...] = (Failure(kind="timeout", message="no reply"),)
-    for reply in (*map(_completion, _GARBLED), *lost):
+    for reply in (*map(_completion, garbled), *lost):
         replies = {question.name: (reply,) * question.repeats for question in questions}
-        _check_score(scorer, lambda: read(replies), case, completion)  # noqa: B023 - called at once
-        value = read(replies).value
+        value = _check_score(scorer, lambda: read(replies), case, completion).value  # noqa: B023 - called at once
         said = "missing reply" if isinstance(reply, Failure) else f"garbled reply {shown(reply.text)}"
         require(value is None, f"{where}: the {said} was scored {value}")
 

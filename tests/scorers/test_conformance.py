@@ -9,17 +9,25 @@ from harness.scorers import (
     JsonFields,
     JsonSchema,
     Label,
+    LabelModel,
     Language,
-    Pii,
     Length,
+    MultiGrader,
     Number,
     Pairwise,
+    Pii,
     Refusal,
     Regex,
+    ScoreModel,
+    StringCheck,
+    TextSimilarity,
     ToolCalls,
 )
+from harness.scorers.graders.messages import GraderMessage
 from harness.testing import check_scorer
 
+ANSWER = "{{ sample.output_text }}"
+ASKED = (GraderMessage(role="user", content=f"Grade this: {ANSWER}"),)
 SCORERS: list[AnyScorer] = [
     ExactMatch(aliases={"NYC": "New York"}, ignore_articles=True, ignore_answer_prefix=True),
     Contains(),
@@ -49,6 +57,14 @@ SCORERS: list[AnyScorer] = [
     Refusal(expect="comply", cannot_is_refusal=True),
     Pairwise(),
     Pairwise(criteria="{0} %s", repeats=2),
+    StringCheck(input=ANSWER, reference="billing", operation="ilike"),
+    TextSimilarity(input=ANSWER, reference="billing", evaluation_metric="fuzzy_match"),
+    ScoreModel(input=ASKED, range=(1.0, 5.0)),
+    LabelModel(input=ASKED, labels=("good", "bad"), passing_labels=("good",)),
+    MultiGrader(
+        graders={"a": {"type": "string_check", "input": ANSWER, "reference": "北京", "operation": "eq"}},
+        calculate_output="1 - a",
+    ),
 ]
 
 
