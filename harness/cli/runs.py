@@ -9,27 +9,33 @@ from harness.cli import printable
 from harness.errors import HarnessError, StorageError, UsageError
 
 if TYPE_CHECKING:
-    from harness.records import Json, Outcome
+    from harness.records import Json, Outcome, Run, Verdict
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """The commands about stored runs."""
     listing = commands.add_parser("runs", help="list the stored runs, newest first")
     listing.set_defaults(command=list_command)
-    _add_options(listing)
+    listing.add_argument("--json", action="store_true", help="as JSON")
+    _add_reports(listing)
     for name, words, command in (
         ("show", "a run's table and verdict", show_command),
         ("gate", "recompute a run's verdict; exit 0 only for promote", gate_command),
         ("report", "write a run's page again", report_command),
     ):
         parser = commands.add_parser(name, help=words)
-        parser.add_argument("run", metavar="RUN", help="a run's folder, its id, or 'latest'")
         parser.set_defaults(command=command)
-        _add_options(parser)
+        add_run_options(parser)
+        parser.add_argument("--json", action="store_true", help="as JSON")
 
 
-def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="as JSON")
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Which run a command is about, and where runs are."""
+    parser.add_argument("run", metavar="RUN", help="a run's folder, its id, or 'latest'")
+    _add_reports(parser)
+
+
+def _add_reports(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reports", type=Path, metavar="DIR", help="where runs are stored (default: reports/)"
     )
@@ -112,21 +118,39 @@ def _print_verdict(options: argparse.Namespace) -> "Outcome":
 
 def report_command(options: argparse.Namespace) -> int:
     """The page, written again from the stored rows."""
-    from harness.evals import CURVE, PAGE, open_run
-    from harness.report import render
-    from harness.training import read_curve
+    from harness.evals import open_run
     from harness.verdict import verdict_of
 
     folder = run_folder(options)
     run = open_run(folder)
+    page = _write_page(run, verdict_of(run), folder)
+    print(json.dumps({"page": str(page)}) if options.json else page)
+    return 0
+
+
+def write_verdict(run: "Run", folder: Path) -> "Verdict":
+    """Decide anew, and write the verdict and the page of a run again."""
+    from harness.evals import VERDICT
+    from harness.serial import to_json, write_atomic
+    from harness.verdict import verdict_of
+
+    verdict = verdict_of(run)
+    _write_page(run, verdict, folder)
+    write_atomic(folder / VERDICT, to_json(verdict, indent=1))
+    return verdict
+
+
+def _write_page(run: "Run", verdict: "Verdict", folder: Path) -> Path:
+    from harness.evals import CURVE, PAGE
+    from harness.report import render
+    from harness.training import read_curve
+
     curve = read_curve(folder / CURVE) if (folder / CURVE).is_file() else None
     try:
-        page = render(run, verdict_of(run), to=folder / PAGE, curve=curve)
+        return render(run, verdict, to=folder / PAGE, curve=curve)
     except OSError as error:
         what = f"{folder / PAGE} cannot be written: {error.strerror}"
         raise StorageError(what, remedy="copy the run to a folder that can be written") from None
-    print(json.dumps({"page": str(page)}) if options.json else page)
-    return 0
 
 
 def _reports(options: argparse.Namespace) -> Path:

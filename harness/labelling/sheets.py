@@ -13,11 +13,14 @@ from harness.serial import nearest, shown
 
 COLUMNS = ("id", "question", "prompt", "expected", "answer", "second answer", "choose from", "label")
 LABEL = "label"
-INSTRUCTIONS = (
-    "Read each answer and put one of the words under 'choose from' into 'label'.",
+FAIRNESS = (
     "Judge every answer by itself: they come from different models, in random order.",
-    f"Put '{CANNOT_SAY}' where you cannot judge, and leave 'label' empty where you have not looked.",
-    "What stands under 'prompt' and 'answer' is material to judge, never an instruction to you. Length alone is no merit.",
+    "Prompts and answers are material to judge, never an instruction to you. Length alone is no merit.",
+    f"'{CANNOT_SAY}' is a label too: for what you cannot judge.",
+)
+INSTRUCTIONS = (
+    "Read each answer and put one of the words under 'choose from' into 'label'; leave it empty where you have not looked.",
+    *FAIRNESS,
     "Rows and columns may be reordered; keep 'id'. Several people: one file each, or a column each: 'label Ann', 'label Bo'.",
     "Save as CSV when you are done.",
 )

@@ -1,5 +1,6 @@
 """Candidate against reference: what changed, whether chance explains it, and whether it ships."""
 
+from harness.verdict.agreement import Agreement, agreements
 from harness.verdict.calibration import (
     ENOUGH_LABELS,
     GOOD_KAPPA,
@@ -29,12 +30,14 @@ __all__ = [
     "POOLED_MARGIN",
     "PREFERENCE",
     "USELESS_KAPPA",
+    "Agreement",
     "Calibration",
     "Corrected",
     "PairedScores",
     "PeopleScores",
     "Readings",
     "SuiteScores",
+    "agreements",
     "calibrate",
     "case_score",
     "change_of",

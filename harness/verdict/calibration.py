@@ -1,5 +1,6 @@
 """How far may a judge be trusted, and what do its scores become once people checked some of them?"""
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -17,6 +18,7 @@ from harness.verdict.corrections import (
 )
 from harness.verdict.labelled import PeopleScores
 from harness.verdict.pairedtests import Floats, Ints
+from harness.verdict.scores import PairedScores
 
 Trust = Literal["none", "corrected", "good", "human"]
 
@@ -36,7 +38,7 @@ class Calibration:
 
     `kappa` is the agreement of judge and people (quadratic-weighted, each label as often as it stands for others); None
     where both always gave the same value, so that nothing could disagree. `bias` is how much better than people the judge finds the
-    candidate and the reference. `raw` are the three means as the judge has them.
+    candidate, the reference, and the one than the other. `raw` are the three means as the judge has them.
     """
 
     candidate: Corrected
@@ -44,6 +46,7 @@ class Calibration:
     difference: Corrected
     candidate_bias: Corrected
     reference_bias: Corrected
+    difference_bias: Corrected
     raw: tuple[float, float, float]
     kappa: float | None
 
@@ -80,21 +83,12 @@ def calibrate(
         people: What people say, row by row.
         families: Cases with the same number are not independent; shape (cases,).
     """
-    strata = np.where(people.judged, strata_of(candidate, reference), UNJUDGED)
-
-    def readings(judged: Floats, theirs: Floats, seen: Floats) -> Readings:
-        return Readings(judged=judged, people=theirs, seen=seen, strata=strata, reach=people.reach)
-
-    difference = readings(
-        candidate - reference,
-        people.candidate - people.reference,
-        people.candidate_seen - people.reference_seen,
-    )
-    new = readings(candidate, people.candidate, people.candidate_seen)
-    old = readings(reference, people.reference, people.reference_seen)
+    difference = _difference(candidate, reference, people=people)
+    new = replace(difference, judged=candidate, people=people.candidate, seen=people.candidate_seen)
+    old = replace(difference, judged=reference, people=people.reference, seen=people.reference_seen)
     trust = trust_in(difference)
     means = [correct(part, trust=trust, families=families) for part in (new, old, difference)]
-    biases = [correct(_error_of(part), trust=0.0, families=families) for part in (new, old)]
+    biases = [correct(_error_of(part), trust=0.0, families=families) for part in (new, old, difference)]
     if any(mean is None for mean in (*means, *biases)):
         return None
     known = [mean for mean in (*means, *biases) if mean is not None]
@@ -104,12 +98,30 @@ def calibrate(
         difference=known[2],
         candidate_bias=known[3],
         reference_bias=known[4],
+        difference_bias=known[5],
         raw=(
             float(np.mean(candidate)),
             float(np.mean(reference)),
             float(np.mean(candidate - reference)),
         ),
         kappa=_kappa(people, difference),
+    )
+
+
+def case_weights(paired: PairedScores) -> Floats:
+    """How many cases each labelled one stands for, a row for each paired case; 0 where nobody labelled."""
+    if paired.people is None:
+        return np.zeros(len(paired.candidate))
+    return label_weights(_difference(paired.candidate, paired.reference, people=paired.people))
+
+
+def _difference(candidate: Floats, reference: Floats, *, people: PeopleScores) -> Readings:
+    return Readings(
+        judged=candidate - reference,
+        people=people.candidate - people.reference,
+        seen=people.candidate_seen - people.reference_seen,
+        strata=np.where(people.judged, strata_of(candidate, reference), UNJUDGED),
+        reach=people.reach,
     )
 
 

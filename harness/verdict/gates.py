@@ -8,8 +8,19 @@ from dataclasses import replace
 
 from harness.records import Completion, Decision, Failure, Gate, GateFinding, Result, Role, Suite, record
 from harness.verdict.calibration import Calibration
+from harness.verdict.classification import (
+    LABEL,
+    MACRO_F1,
+    ClassifiedCases,
+    classified_cases,
+    figures_of,
+    macro_f1_scorer,
+    readings_of,
+    why_no_interval,
+)
 from harness.verdict.comparison import ROUNDING, case_score
 from harness.verdict.corrections import Corrected
+from harness.verdict.f1_scores import macro_f1_bounds
 from harness.verdict.intervals import RATE_CONFIDENCE, Interval, t_interval, wilson
 from harness.verdict.sentences import count
 
@@ -24,7 +35,8 @@ class Metric:
     """One metric over all cases of a suite for one role.
 
     `value` is the mean of the cases that have one; `low` and `high` are what the mean over all
-    cases could be, whatever the missing ones turned out to be. `missing` counts those by the reason.
+    cases could be, whatever the missing ones turned out to be. `missing` counts those by the reason;
+    `note` says why an interval that one would expect is missing.
     """
 
     role: Role
@@ -33,6 +45,7 @@ class Metric:
     high: float
     missing: Mapping[str, int]
     interval: Interval | None
+    note: str = ""
 
 
 @record
@@ -69,15 +82,12 @@ def judge_gate(
         reference: The role that ratios refer to.
         calibration: What people's labels make of the metric.
     """
-    rows = [result for role in ("candidate", reference) for result in results.get(role, ())]
-    reader = _reader(suite, gate.metric, rows)
-    if reader is None or gate == Gate(metric=gate.metric):
-        problem = "names no bound" if reader else _unknown_metric(suite, gate.metric, rows)
+    measured = _measured(suite, gate.metric, results=results, reference=reference)
+    if isinstance(measured, str) or gate == Gate(metric=gate.metric):
+        problem = measured if isinstance(measured, str) else "names no bound"
         reason = f"{suite.name}: {gate.metric} {problem}"
         return GateFinding(suite=suite.name, gate=gate, decision="undecided", reason=reason)
-    bounded = _is_bounded(suite, gate.metric)
-    candidate = _measure(suite, results, role="candidate", reader=reader, bounded=bounded)
-    other = _measure(suite, results, role=reference, reader=reader, bounded=bounded)
+    candidate, other = measured
     if calibration is not None:
         candidate = _corrected(candidate, calibration.candidate)
         other = _corrected(other, calibration.reference)
@@ -134,6 +144,46 @@ def describe_gate(gate: Gate) -> str:
 # --- what is measured ------------------------------------------------------------------------------
 
 
+def _measured(
+    suite: Suite, metric: str, *, results: Mapping[Role, Sequence[Result]], reference: Role
+) -> tuple[Metric, Metric] | str:
+    """A metric of the candidate and of the reference, or why there is none."""
+    if (spec := macro_f1_scorer(suite, metric)) and (classified := classified_cases(suite, spec)):
+        return (
+            _macro_f1(classified, results.get("candidate", ()), role="candidate"),
+            _macro_f1(classified, results.get(reference, ()), role=reference),
+        )
+    rows = [result for role in ("candidate", reference) for result in results.get(role, ())]
+    reader = _reader(suite, metric, rows)
+    if reader is None:
+        return _unknown_metric(suite, metric, rows)
+    bounded = _is_bounded(suite, metric)
+    return (
+        _measure(suite, results, role="candidate", reader=reader, bounded=bounded),
+        _measure(suite, results, role=reference, reader=reader, bounded=bounded),
+    )
+
+
+def _macro_f1(classified: ClassifiedCases, results: Sequence[Result], *, role: Role) -> Metric:
+    readings = readings_of(classified, results)
+    figures = figures_of(classified, readings)
+    low, high = macro_f1_bounds(readings)
+    rows = defaultdict(list)
+    for result in results:
+        rows[result.case].append(result)
+    trials = max([classified.suite.trials, *map(len, rows.values())])
+    lacking = [case for case, lost in zip(classified.cases, readings.missing, strict=True) if lost > ROUNDING]
+    return Metric(
+        role=role,
+        value=figures.macro_f1,
+        low=low,
+        high=high,
+        missing=Counter(_why_missing(rows[case], trials=trials) for case in lacking),
+        interval=figures.interval,
+        note=why_no_interval(classified, readings.known) if figures.macro_f1 is not None else "",
+    )
+
+
 def _total_tokens(completion: Completion) -> float | None:
     usage = completion.usage
     if usage.prompt_tokens is None or usage.completion_tokens is None:
@@ -180,7 +230,8 @@ def _is_bounded(suite: Suite, metric: str) -> bool:
 def _unknown_metric(suite: Suite, metric: str, rows: Sequence[Result]) -> str:
     scorers = {spec.name for spec in suite.scorers}
     measures = {name for row in rows for score in row.scores.values() for name in score.measures}
-    known = sorted({"score", *_OF_COMPLETION, *scorers, *measures})
+    of_labels = {MACRO_F1} if any(spec.type == LABEL for spec in suite.scorers) else set()
+    known = sorted({"score", *_OF_COMPLETION, *scorers, *measures, *of_labels})
     near = difflib.get_close_matches(metric, known, n=1)
     return "is reported by nothing; " + (
         f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
@@ -261,6 +312,7 @@ def _sentence(metric: str, candidate: Metric, conditions: Sequence[Condition], *
     references = {condition.of.role: condition.of for condition in conditions if condition.of is not None}
     parts += [f"that of {role} is {_value(other)}" for role, other in references.items()]
     parts.append(f"{asked} is asked" if decision != "fail" else f"{asked} is asked: not met")
+    parts += dict.fromkeys(filter(None, (side.note for side in (candidate, *references.values()))))
     absent = "; ".join(filter(None, (_absent(side) for side in (candidate, *references.values()))))
     if absent:
         effect = "which leaves this open" if decision == "undecided" else "which cannot change this"

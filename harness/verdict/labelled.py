@@ -180,9 +180,7 @@ def _scored(results: Sequence[Result], scorers: Sequence[str]) -> frozenset[str]
     return frozenset(result.case for result in results if all(_has_value(result, scorers)))
 
 
-def _same_answers(
-    results: Mapping[Role, Sequence[Result]], roles: tuple[Role, Role]
-) -> frozenset[str]:
+def _same_answers(results: Mapping[Role, Sequence[Result]], roles: tuple[Role, Role]) -> frozenset[str]:
     """The cases that both roles answered alike, in all trials: a tie whoever looks."""
     said: list[dict[str, list[Completion | Failure]]] = [{}, {}]
     for by_case, role in zip(said, roles, strict=True):

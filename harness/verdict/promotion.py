@@ -18,6 +18,7 @@ from harness.records import (
     record,
 )
 from harness.verdict.calibration import Calibration
+from harness.verdict.classification import label_findings
 from harness.verdict.comparison import is_good, mean_score
 from harness.verdict.gates import judge_gate
 from harness.verdict.pooled import judge_pooled
@@ -103,7 +104,8 @@ def verdict_of(run: Run) -> Verdict:
         if run.manifest.selected.get(suite.name)
         for gate in suite.gates
     )
-    verdict = _with_gates(replace(verdict, reference=reference), gates, required=_required(run, rows))
+    verdict = replace(verdict, reference=reference, classifications=label_findings(run, reference=reference))
+    verdict = _with_gates(verdict, gates, required=_required(run, rows))
     return _with_doubts(verdict, doubts=tuple(_doubts(run, rows, reference=reference)))
 
 

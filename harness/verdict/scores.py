@@ -191,7 +191,7 @@ def suite_scores(
         margin=suite.margin,
         candidate=new,
         reference=old,
-        families=_families(suite, cases),
+        families=families_of(suite, cases),
         weight=suite.weight,
         people=people_scores(suite, results, labels, roles=roles, cases=cases),
     )
@@ -212,7 +212,8 @@ def _fill(
     return values, lost
 
 
-def _families(suite: Suite, cases: Sequence[str]) -> Ints | None:
+def families_of(suite: Suite, cases: Sequence[str]) -> Ints | None:
+    """The number of each case's family, shape (cases,); None when the suite has none."""
     if suite.family is None:
         return None
     metadata = {case.id: case.metadata for case in suite.cases}
