@@ -114,6 +114,11 @@ def _add_subset(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def _add_part_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="JSONL, plain or gzipped")
+    parser.add_argument(
+        "--family",
+        metavar="KEY",
+        help="rows with one value of this key stay together; it is left out of what is written (a.b: b within a)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the choice (default %(default)s)")
     parser.add_argument("--json", action="store_true", help="what was written, with digests, as JSON")
 
@@ -207,7 +212,7 @@ def convert_command(options: argparse.Namespace) -> int:
 
 def split_command(options: argparse.Namespace) -> int:
     """Write both parts."""
-    from harness.dataset.partition import split_file
+    from harness.dataset.partition import Choice, split_file
 
     train = options.train_out or _beside(options.file, "train")
     valid = options.valid_out or _beside(options.file, "valid")
@@ -215,8 +220,7 @@ def split_command(options: argparse.Namespace) -> int:
         options.file,
         train=train,
         valid=valid,
-        fraction=options.valid,
-        seed=options.seed,
+        choice=Choice(fraction=options.valid, seed=options.seed, family=options.family),
         progress=bytes_done("reading"),
     )
     return _tell_parts(done, options)
@@ -224,14 +228,13 @@ def split_command(options: argparse.Namespace) -> int:
 
 def subset_command(options: argparse.Namespace) -> int:
     """Write the share."""
-    from harness.dataset.partition import subset_file
+    from harness.dataset.partition import Choice, subset_file
 
     target = options.out or _beside(options.file, f"{options.fraction:g}")
     done = subset_file(
         options.file,
         target=target,
-        fraction=options.fraction,
-        seed=options.seed,
+        choice=Choice(fraction=options.fraction, seed=options.seed, family=options.family),
         progress=bytes_done("reading"),
     )
     return _tell_parts(done, options)
@@ -253,7 +256,11 @@ def _tell_parts(done: "Partition", options: argparse.Namespace) -> int:
     for part in done.parts:
         print(f"{part.path}: {part.rows:,} of {counted(done.rows, 'row')}, sha256 {part.digest[:16]}")
     if done.together:
-        print(f"{done.together:,} rows ask nearly what another asks, and stayed with it")
+        staying = counted(done.together, "row stays", "rows stay")
+        print(f"{staying} with another: nearly the same question, one conversation or one family")
+    if done.lone:
+        lacking = counted(done.lone, "row has", "rows have")
+        print(f"{lacking} no {done.family}: each is a family of its own")
     return 0
 
 

@@ -1,15 +1,17 @@
 """Into which parts is a file cut, so that several readers have one each?"""
 
-import shutil
+import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from harness.dataset.lines import MAX_LINE_BYTES, Span, is_wrong_as_a_whole, reading, unpacked
+from harness.dataset.lines import MAX_LINE_BYTES, Progress, Span, is_wrong_as_a_whole, reading, unpacked
 
 # A part is a second's work or two: enough to hide the cost of handing it out, little enough to hold in memory.
 PART_BYTES = 8 * 2**20
+# Unpacked between two words on how far it has come.
+_BLOCK_BYTES = 2**20
 
 
 def spans_of(path: Path, *, size: int = PART_BYTES) -> Iterator[Span]:
@@ -41,18 +43,27 @@ def bytes_of(path: Path, span: Span, *, size: int = PART_BYTES) -> bytes:
 
 
 @contextmanager
-def plain(path: Path) -> Iterator[Path]:
+def plain(path: Path, *, progress: Progress | None = None) -> Iterator[Path]:
     """The file itself, or a temporary one with what its gzip holds, in which every reader can begin anywhere.
+
+    `progress` is told of the unpacking, in bytes of the packed file.
 
     Raises:
         UsageError: The file is not there, cannot be read, or its gzip is broken.
     """
-    with reading(path) as file:
-        opened = unpacked(file)
-        if opened is not file:
-            with tempfile.NamedTemporaryFile(prefix=f"{path.name}-") as copy:
-                shutil.copyfileobj(opened, copy)
-                copy.flush()
-                yield Path(copy.name)
-            return
-    yield path
+    with ExitStack() as kept:
+        with reading(path) as file:
+            opened = unpacked(file)
+            copy = (
+                None
+                if opened is file
+                else kept.enter_context(tempfile.NamedTemporaryFile(prefix=f"{path.name}-"))
+            )
+            total = os.fstat(file.fileno()).st_size
+            while copy and (block := opened.read(_BLOCK_BYTES)):
+                copy.write(block)
+                if progress:
+                    progress(file.tell(), total)
+        if copy:
+            copy.flush()
+        yield Path(copy.name) if copy else path
