@@ -497,4 +497,4 @@ class Verdict:
     next_steps: tuple[str, ...] = ()
     reference: str = "base"
     pooled: SuiteVerdict | None = None
-    labels: tuple[LabelFinding, ...] = ()
+    classifications: tuple[LabelFinding, ...] = ()

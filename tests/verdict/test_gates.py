@@ -124,7 +124,7 @@ def test_an_unknown_metric_is_undecided_and_names_the_nearest() -> None:
     assert finding.reason == "routing: lable is reported by nothing; did you mean 'label'?"
     far = judge(Gate(metric="zzz", at_least=0.5), suite, *answers(suite, [1.0]))
     assert far.reason.endswith(
-        "known here: completion_tokens, label, latency_s, prompt_tokens, score, tokens"
+        "known here: completion_tokens, label, latency_s, macro_f1, prompt_tokens, score, tokens"
     )
 
 
