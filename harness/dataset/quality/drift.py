@@ -6,6 +6,7 @@ it never met, are new to it. What validation and suites ask with stands for what
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from os.path import commonprefix
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -32,6 +33,8 @@ _MOST_SYSTEMS = 10_000
 # The key all system prompts share then; each one's own is larger, and 0 is none.
 _ANY_SYSTEM = 1
 _SHOWN_CHARACTERS = 60
+# Of a beginning that system prompts share these are shown before the difference.
+_KEPT_CHARACTERS = 12
 _TOLD_FORMS = 3
 
 _Place = TypeVar("_Place")
@@ -105,12 +108,12 @@ class DriftTally:
         """Nothing: drift is between a file and what is asked."""
         yield from ()
 
-    def told_system(self, key: int, rereader: Rereader) -> str:
-        """Words for the system prompt that has this key."""
+    def system(self, key: int, rereader: Rereader) -> str:
+        """The system prompt that has this key; none where all of them have one."""
         if key == _ANY_SYSTEM:
-            return "any"
+            return ""
         line, start = self.systems_places[key][0]
-        return _told_system(system_of(example_of(line, rereader.at(start).row)))
+        return system_of(example_of(line, rereader.at(start).row))
 
 
 def roles_asked(messages: Iterable[Message]) -> str:
@@ -128,9 +131,9 @@ def validation_drift(train: DriftTally, valid: DriftTally, *, paths: tuple[Path,
     try:
         for drift in _drifts(train.systems, valid.systems, kind=_SYSTEM_PROMPTS, whose="validation rows"):
             lines = [line for key in drift.unfamiliar for line, _ in valid.systems_places[key]]
-            told = {key: valid.told_system(key, readers[1]) for key in drift.unfamiliar[:_TOLD_FORMS]}
-            told |= {key: train.told_system(key, readers[0]) for key in drift.unmet}
-            yield drift.finding(told, lines=lines)
+            told = {key: valid.system(key, readers[1]) for key in drift.unfamiliar[:_TOLD_FORMS]}
+            told |= {key: train.system(key, readers[0]) for key in drift.unmet}
+            yield drift.finding(_told_apart(told), lines=lines)
         for met in _drifts(train.roles, valid.roles, kind=_ROLES, whose="validation rows"):
             lines = [line for roles in met.unfamiliar for line in valid.roles_lines[roles]]
             yield met.finding({roles: roles for roles in (*met.unfamiliar, *met.unmet)}, lines=lines)
@@ -145,14 +148,14 @@ def suite_drift(train: DriftTally, prompts: Iterable[SuitePrompt], *, path: Path
     keys = [_system_key(prompt.system or "") for prompt in told]
     if train.differs_by_row:
         keys = [min(key, _ANY_SYSTEM) for key in keys]
-    words = {key: _told_system(prompt.system or "") for key, prompt in zip(keys, told, strict=True)}
+    words = {key: prompt.system or "" for key, prompt in zip(keys, told, strict=True)}
     reader = Rereader(path)
     try:
         for drift in _drifts(train.systems, Counter(keys), kind=_SYSTEM_PROMPTS, whose="cases of the suites"):
             cases = [prompt for key, prompt in zip(keys, told, strict=True) if key in drift.unfamiliar]
-            yield drift.finding(
-                words | {key: train.told_system(key, reader) for key in drift.unmet}, cases=cases
-            )
+            shown = {key: words[key] for key in drift.unfamiliar[:_TOLD_FORMS]}
+            shown |= {key: train.system(key, reader) for key in drift.unmet}
+            yield drift.finding(_told_apart(shown), cases=cases)
     finally:
         reader.close()
     roles_of = [roles_asked([{"role": role} for role in prompt.roles]) for prompt in told]
@@ -255,8 +258,23 @@ def _append(kept: list[_Place], places: Sequence[_Place]) -> None:
     kept += places[: SHOWN_LINES - len(kept)]
 
 
-def _told_system(system: str) -> str:
-    if not system.strip():
+def _told_apart(systems: Mapping[int, str]) -> dict[int, str]:
+    """Words for system prompts that tell them apart: long ones that begin alike are shown from where they differ."""
+    plain = {key: " ".join(system.split()) for key, system in systems.items()}
+    long = [system for system in plain.values() if len(system) > _SHOWN_CHARACTERS]
+    alike = len(commonprefix(long)) if len(long) > 1 else 0  # noqa: RUF071 - characters are meant
+    skipped = max(0, alike - _KEPT_CHARACTERS) if alike > _SHOWN_CHARACTERS // 2 else 0
+    return {
+        key: "any"
+        if key == _ANY_SYSTEM
+        else _told_system(system, skipped if len(system) > _SHOWN_CHARACTERS else 0)
+        for key, system in plain.items()
+    }
+
+
+def _told_system(system: str, skipped: int) -> str:
+    if not system:
         return "none at all"
-    shown = " ".join(system.split())
-    return repr(shown if len(shown) <= _SHOWN_CHARACTERS else f"{shown[:_SHOWN_CHARACTERS]}…")
+    shown = system[skipped : skipped + _SHOWN_CHARACTERS]
+    ends = skipped + _SHOWN_CHARACTERS >= len(system)
+    return repr(f"{'…' if skipped else ''}{shown}{'' if ends else '…'}")

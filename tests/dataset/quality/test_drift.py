@@ -83,6 +83,15 @@ def test_a_system_prompt_left_out_or_shortened_is_new_to_the_model(tmp_path: Pat
     assert found["role_drift"].lines == (1, 3)
 
 
+def test_long_system_prompts_that_begin_alike_are_shown_from_where_they_differ(tmp_path: Path) -> None:
+    alike = "You are the assistant of a parcel service and answer its customers by letter. "
+    train = tallied(tmp_path / "train", [(f"{alike}Be brief and kind, always.", ("user",))] * 40)
+    valid = tallied(tmp_path / "valid", [(f"{alike}Take all the time you need.", ("user",))] * 10)
+    (found,) = validation_drift(train, valid, paths=(tmp_path / "train", tmp_path / "valid"))
+    assert "'… by letter. Take all the time you need.' 10" in found.what
+    assert "'… by letter. Be brief and kind, always.'" in found.what
+
+
 def test_what_dominates_training_and_is_not_asked_is_told_too(tmp_path: Path) -> None:
     rows: list[tuple[str, Turns]] = [(LONG, ("user",))] * 70 + [("Be brief.", ("user",))] * 30
     (found,) = drift_of(tmp_path, rows, [("Be brief.", ("user",))] * 9).values()
