@@ -25,6 +25,7 @@ from harness.scorers.pii import Pii
 from harness.scorers.refusal import Refusal
 from harness.scorers.rubric import Criterion, Rubric
 from harness.scorers.schema import JsonSchema
+from harness.scorers.similarity import EmbeddingSimilarity, Similarity
 from harness.scorers.structured import JsonFields
 from harness.scorers.tool_calls import ToolCalls
 from harness.serial import ParseError, Problem, nearest, parse, shown
@@ -49,6 +50,7 @@ __all__ = [
     "Regex",
     "Rubric",
     "ScoreModel",
+    "Similarity",
     "StringCheck",
     "TextSimilarity",
     "ToolCalls",
@@ -70,6 +72,7 @@ BUILT_IN: Mapping[str, type[AnyScorer]] = MappingProxyType(
         "emoji": Emoji,
         "language": Language,
         "pii": Pii,
+        "similarity": Similarity,
         "refusal": Refusal,
         "rubric": Rubric,
         "pairwise": Pairwise,
@@ -94,6 +97,8 @@ def build(spec: ScorerSpec) -> AnyScorer:
     if not isinstance(scorer, AnyScorer):
         what = f"{spec.type} is no scorer: it has neither `score` nor `question` and `read`"
         raise ParseError([Problem(("type",), what, "give it one of them")])
+    if isinstance(scorer, Similarity) and scorer.metric == "embedding":
+        return EmbeddingSimilarity(settings=scorer)
     return scorer
 
 
