@@ -1,10 +1,12 @@
 """Which cases fail because training hardly shows what they ask, and which in spite of rows that ask nearly the same?
 
 Nearness is the cosine of TF-IDF over character 3- to 5-grams. What counts as far is taken from the training rows themselves: a case is far
-when 19 of 20 rows have a nearer neighbour among the others than it has.
+when 19 of 20 rows have a nearer neighbour among the others than it has. One case in twenty is so by chance: where no more are, only those
+are far that are farther than every row.
 """
 
 from collections.abc import Iterator, Sequence
+from math import comb
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -19,6 +21,8 @@ from harness.records import Json, record
 NEAREST = 3
 FAR_QUANTILE = 0.05
 NEAR_QUANTILE = 0.5
+# As many cases below the quantile as are found by chance less often than this are more than chance.
+LEAST_CHANCE = 0.05
 # Texts less alike are not near, however scattered the training rows are: about half of their weighty parts are the same.
 LEAST_NEAR = 0.5
 # Fewer rows cannot say what is far.
@@ -78,7 +82,8 @@ def coverage_of(failing: Sequence[SuitePrompt], training: Sequence[TrainingPromp
     asked = [prompt.text for prompt in failing] + [training[index].text for index in own]
     indices, similarities = _nearest(_vectors(asked, weights), training, weights, own=own)
     usual = similarities[len(failing) :, 0]
-    far, near = np.quantile(usual, FAR_QUANTILE), max(LEAST_NEAR, np.quantile(usual, NEAR_QUANTILE))
+    far = _far(similarities[: len(failing), 0], usual)
+    near = max(LEAST_NEAR, float(np.quantile(usual, NEAR_QUANTILE)))
     return tuple(
         Coverage(
             prompt=prompt,
@@ -99,6 +104,17 @@ def coverage_of(failing: Sequence[SuitePrompt], training: Sequence[TrainingPromp
     )
 
 
+def _far(failing: _Floats, usual: _Floats) -> float:
+    """The similarity below which a failing case is far; `usual` are those of training rows to their nearest."""
+    far = float(np.quantile(usual, FAR_QUANTILE))
+    cases, below = len(failing), int((failing < far).sum())
+    chance = sum(
+        comb(cases, number) * FAR_QUANTILE**number * (1 - FAR_QUANTILE) ** (cases - number)
+        for number in range(below)
+    )
+    return far if 1 - chance <= LEAST_CHANCE else float(usual.min())
+
+
 def coverage_findings(
     failing: Sequence[SuitePrompt], training: Sequence[TrainingPrompt]
 ) -> Iterator[Finding]:
@@ -108,7 +124,7 @@ def coverage_findings(
         yield Finding(
             name="coverage_gap",
             level="warning",
-            what=f"{len(far):,} of {len(failing):,} failing cases are far from every training row: {_told(far)}",
+            what=f"{len(far):,} of {len(failing):,} failing cases {'is' if len(far) == 1 else 'are'} far from every training row: {_told(far)}",
             count=len(far),
             lines=(),
             why="the model was hardly shown what they ask",
@@ -119,7 +135,7 @@ def coverage_findings(
         yield Finding(
             name="failing_near_training",
             level="warning",
-            what=f"{len(near):,} of {len(failing):,} failing cases ask nearly what training rows do: {_told(near)}",
+            what=f"{len(near):,} of {len(failing):,} failing cases {'asks' if len(near) == 1 else 'ask'} nearly what training rows do: {_told(near)}",
             count=len(near),
             lines=first_lines({row.line for case in near for row in case.nearest[:1]}),
             why="the model was shown this and still fails: what it was shown may be wrong, contradict itself, or be too little",

@@ -43,7 +43,7 @@ def test_a_case_about_something_else_is_a_gap_and_one_like_a_row_is_not() -> Non
     ]
     gap, near = coverage_findings(failing, rows)
     assert (gap.name, gap.count, gap.lines) == ("coverage_gap", 1, ())
-    assert "1 of 2 failing cases are far" in gap.what
+    assert "1 of 2 failing cases is far" in gap.what
     assert "tone: pets" in gap.what
     assert (near.name, near.count, near.lines) == ("failing_near_training", 1, (41,))
     assert "tone: known (line 41, similarity" in near.what
@@ -83,7 +83,7 @@ def test_cases_like_the_training_rows_are_rarely_far() -> None:
         case(str(number), question([*TOPICS.values()][number % 2], 5000 + number)) for number in range(200)
     ]
     far = [covered for covered in coverage_of(failing, training(300)) if covered.word == "far"]
-    assert len(far) <= 0.12 * len(failing), "a twentieth is expected"
+    assert len(far) <= 1, "a twentieth is below the quantile, by chance"
 
 
 def test_a_template_that_all_rows_share_makes_nothing_near() -> None:
