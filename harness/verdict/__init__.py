@@ -14,6 +14,7 @@ from harness.verdict.corrections import FEWEST_LABELS, Corrected, Readings, corr
 from harness.verdict.gates import describe_gate, judge_gate
 from harness.verdict.intervals import t_interval, wilson
 from harness.verdict.labelled import PREFERENCE, PeopleScores
+from harness.verdict.leanings import Leaning, describe_leaning, leanings_of
 from harness.verdict.pairing import compare
 from harness.verdict.pooled import POOLED_MARGIN
 from harness.verdict.promotion import decide, judge_suite, reference_of, verdict_of
@@ -33,6 +34,7 @@ __all__ = [
     "Agreement",
     "Calibration",
     "Corrected",
+    "Leaning",
     "PairedScores",
     "PeopleScores",
     "Readings",
@@ -45,9 +47,11 @@ __all__ = [
     "correct",
     "decide",
     "describe_gate",
+    "describe_leaning",
     "is_good",
     "judge_gate",
     "judge_suite",
+    "leanings_of",
     "mean_score",
     "pair_scores",
     "reference_of",

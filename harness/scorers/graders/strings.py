@@ -1,26 +1,24 @@
 """OpenAI's graders that compare two texts: `string_check` and `text_similarity`."""
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar, Literal
-
-from rapidfuzz import fuzz
 
 from harness.records import Case, Completion, Score, record
 from harness.scorers.graders.grades import Grade, lacking, passing, refuse_templates, score_of
 from harness.scorers.graders.templates import filled, missing_from
 from harness.serial import shown
+from harness.texts.similarity import LIKENESSES, cosine
 
 Operation = Literal["eq", "ne", "like", "ilike"]
 Metric = Literal[
     "cosine", "fuzzy_match", "bleu", "gleu", "meteor", "rouge_1", "rouge_2", "rouge_3", "rouge_4", "rouge_5", "rouge_l"
 ]  # fmt: skip
 
-_SAID = {"eq": "is", "ne": "is not", "like": "contains", "ilike": "contains, in any case,"}
+# What is compared of each text: the time that some measures take grows with the product of both lengths.
+COMPARED_CHARACTERS = 20_000
 
-METRICS: Mapping[str, Callable[[str, str], float]] = {
-    "fuzzy_match": lambda text, reference: fuzz.ratio(text, reference) / 100,
-}
+_NAMED = {"fuzzy_match": "ratio"}
+_SAID = {"eq": "is", "ne": "is not", "like": "contains", "ilike": "contains, in any case,"}
 
 
 @record
@@ -120,19 +118,12 @@ class TextSimilarity:
         if not text.strip() or not reference.strip():
             likeness: float | None = float(text.strip() == reference.strip())
         elif self.evaluation_metric == "cosine":
-            likeness = _cosine(*vectors) if len(vectors) == len(pair) else None
+            likeness = cosine(*vectors) if len(vectors) == len(pair) else None
         else:
-            likeness = METRICS[self.evaluation_metric](text, reference)
+            likeness = LIKENESSES[_NAMED.get(self.evaluation_metric, self.evaluation_metric)](
+                text[:COMPARED_CHARACTERS], reference[:COMPARED_CHARACTERS]
+            )
         if likeness is None:
             return Grade(value=None, reason="no embeddings to compare")
         reason = f"{self.evaluation_metric} {likeness:.3g} of {shown(text)} and {shown(reference)}"
         return Grade(value=likeness, reason=reason)
-
-
-def _cosine(one: Sequence[float], other: Sequence[float]) -> float | None:
-    """The cosine of two vectors, at least 0; None where there is none."""
-    lengths = math.hypot(*one) * math.hypot(*other)
-    if len(one) != len(other) or not math.isfinite(lengths) or lengths == 0:
-        return None
-    cosine = math.fsum(a * b for a, b in zip(one, other, strict=True)) / lengths
-    return min(max(cosine, 0.0), 1.0) if math.isfinite(cosine) else None
