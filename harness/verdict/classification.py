@@ -38,6 +38,7 @@ MACRO_F1 = "macro_f1"
 FEWEST_CASES = 10
 """Below so many cases of a label, intervals of macro-F1 promise too much."""
 
+MOST_NAMED = 4
 SAME_EVERYWHERE = "every resample of the cases gives the same difference, which says nothing about chance"
 
 
@@ -129,7 +130,8 @@ def why_no_interval(classified: ClassifiedCases, known: Flags) -> str:
         if 0 < size < FEWEST_CASES
     ]
     if few:
-        return f"too few cases for an interval of macro-F1, below {FEWEST_CASES}: {', '.join(few)}"
+        named = ", ".join(few[:MOST_NAMED]) + (", …" if len(few) > MOST_NAMED else "")
+        return f"too few cases for an interval of macro-F1, below {FEWEST_CASES}: {named}"
     families = _part(classified.families, known)
     if families is not None and (number := len(np.unique(families))) < FEWEST_FAMILIES:
         return f"too few families for an interval of macro-F1, below {FEWEST_FAMILIES}: {number}"

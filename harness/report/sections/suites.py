@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import quote
 
@@ -20,7 +20,8 @@ from harness.report import bars
 from harness.report.bars import Bar, Scale, Tick
 from harness.report.material import ROLE_WORDS, Material
 from harness.report.notation import count, counted, fixed, interval, plain, points, signed_points
-from harness.verdict import describe_gate
+from harness.report.sections.confusion import LabelsView, show_labels
+from harness.verdict import describe_gate, describe_leaning, leanings_of
 
 GROUPS: tuple[tuple[tuple[SuiteRole, ...], str, str], ...] = (
     (("target",), "Targets", "what the training was for: the candidate must be better"),
@@ -69,6 +70,8 @@ class SuiteRow:
     description: str = ""
     changes: tuple[ChangeCount, ...] = ()
     gates: tuple[GateRow, ...] = ()
+    labels: tuple[LabelsView, ...] = ()
+    leanings: tuple[str, ...] = ()
 
 
 @record
@@ -150,6 +153,12 @@ def _suite_row(verdict: SuiteVerdict, material: Material, *, measure: Scale) -> 
         means={**_other_means(verdict, material), **row.means},
         changes=_changes(verdict.name, material),
         gates=tuple(_gate(finding) for finding in material.verdict.gates if finding.suite == verdict.name),
+        labels=tuple(
+            show_labels(finding, material.roles)
+            for finding in material.verdict.classifications
+            if finding.suite == verdict.name
+        ),
+        leanings=tuple(_leanings(verdict.name, material)),
     )
 
 
@@ -207,6 +216,14 @@ def _changes(name: str, material: Material) -> tuple[ChangeCount, ...]:
         strip.append(ChangeCount(change=change, count=counts[change], share=share, x=round(x, 2), href=href))
         x += share
     return tuple(strip)
+
+
+def _leanings(name: str, material: Material) -> Iterator[str]:
+    """What a reader should hold against a judge's scores."""
+    if material.reference is not None:
+        for leaning in leanings_of(material.run, reference=material.reference):
+            if leaning.suite == name:
+                yield from describe_leaning(leaning)
 
 
 def _gate(finding: GateFinding) -> GateRow:
