@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from harness.evals import load_suite
-from harness.protocols import AnyScorer, PairedScorer, PanelScorer, Scorer
+from harness.protocols import AnyScorer, PairedScorer, PanelScorer, Scorer, VectorScorer
 from harness.records import Case, Completion, Score, ToolCall
 from harness.scorers import BUILT_IN, ToolCalls, build
 
@@ -58,6 +58,9 @@ def scored(scorer: AnyScorer, case: Case, cells: list[str]) -> Score:
     answer, *others = cells
     if isinstance(scorer, Scorer):
         return scorer.score(case, calling(answer) if isinstance(scorer, ToolCalls) else said(answer))
+    if isinstance(scorer, VectorScorer):
+        assert scorer.texts(case, said(answer)) == ()
+        return scorer.read_vectors(case, said(answer), ())
     if isinstance(scorer, PairedScorer):
         pair = (said(answer), said(others.pop(0)))
         asked = scorer.comparisons(case, *pair)
