@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from harness.dataset.partition import Partition
     from harness.report.text import Line
 
-# The model a file is judged for when neither a flag nor the configuration names one: of those that can still be tuned, the cheap one.
-DEFAULT_MODEL = "gpt-4.1-mini-2025-04-14"
+# Columns of a report that no terminal shows.
+KEPT_COLUMNS = 100
 # Columns of a report that no terminal shows.
 KEPT_COLUMNS = 100
 # Rows left out of a conversion that are told one by one.
@@ -133,21 +133,25 @@ def _share(text: str) -> float:
 
 def check_command(options: argparse.Namespace) -> int:
     """Check a file; the exit status says whether a job would take it."""
+    from harness.cli.bases import chosen_base
     from harness.cli.runs import run_folder
+    from harness.dataset.pricing import with_prices
     from harness.evals import open_run
     from harness.serial import to_json
     from harness.vetting import check_dataset, with_coverage
 
     if options.official:
         return _official(options)
+    base = chosen_base(options.model)
     report = check_dataset(
         options.file,
-        model=options.model or _configured_model(),
+        model=base.model,
         valid=options.valid,
         suites=options.suites,
         expected_refusals=options.expect_refusals,
         engine=chosen_engine(options),
     )
+    report = with_prices(report, base=base.price, tuned=base.tuned_price)
     if options.run:
         report = with_coverage(report, open_run(run_folder(options)))
     page = _page(report, options.html) if options.html else None
@@ -262,14 +266,6 @@ def _tell_parts(done: "Partition", options: argparse.Namespace) -> int:
         lacking = counted(done.lone, "row has", "rows have")
         print(f"{lacking} no {done.family}: each is a family of its own")
     return 0
-
-
-def _configured_model() -> str:
-    """The configured base; the embedded model where training is configured and no base; else the default."""
-    from harness.config import EMBEDDED_MODEL, project_root, read_settings
-
-    settings = read_settings(project_root(Path.cwd()))
-    return settings.base or (EMBEDDED_MODEL if settings.train else DEFAULT_MODEL)
 
 
 def _columns() -> int:

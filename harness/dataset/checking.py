@@ -1,12 +1,13 @@
 """`check_file`: a training file read once, every tally fed, and what they say put together."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from harness.dataset.bases import unknown_tokenizer
 from harness.dataset.billing import (
-    TOKENS_PER_PRICE,
     count_rows,
     default_batch_size,
     default_epochs,
@@ -14,6 +15,7 @@ from harness.dataset.billing import (
 )
 from harness.dataset.cost import price_of, retirement
 from harness.dataset.engines import ONE_PROCESS, Engine
+from harness.dataset.engines.parts import plain
 from harness.dataset.examples import example_of
 from harness.dataset.findings import Finding
 from harness.dataset.formats import FormatTally
@@ -21,6 +23,7 @@ from harness.dataset.leaks import SuitePrompt, suite_leaks, validation_leaks
 from harness.dataset.lengths import LengthTally
 from harness.dataset.limits import example_limit
 from harness.dataset.lines import Line
+from harness.dataset.pricing import TokenUse, training_cost
 from harness.dataset.quality.agreement import AgreementTally
 from harness.dataset.quality.balance import BalanceTally
 from harness.dataset.quality.dirt import DirtTally
@@ -32,6 +35,7 @@ from harness.dataset.quality.refusals import RefusalsTally
 from harness.dataset.quality.repeats import RepeatsTally
 from harness.dataset.report import DatasetReport, RefusalShare, TrainingCost
 from harness.dataset.rows import row_problems
+from harness.dataset.shapes import Form
 from harness.dataset.tallies import SeenRow, Setting, Tally
 from harness.dataset.tokens import encoding_for
 from harness.serial import file_digest
@@ -105,21 +109,46 @@ def check_file(
         UsageError: A file is not there or cannot be read.
         StorageError: Who was to read a part of it is gone.
     """
-    setting = Setting(
-        path=path, model=model, example_limit=example_limit(model), expected_refusals=expected_refusals
+    with plain(path) as file, plain(valid) if valid else nullcontext() as held:
+        report = _checked(
+            Setting(
+                path=file,
+                model=model,
+                example_limit=example_limit(model),
+                expected_refusals=expected_refusals,
+            ),
+            valid=held,
+            suites=suites,
+            engine=engine,
+        )
+    other = report.valid
+    return replace(
+        _named(report, path), valid=None if other is None or valid is None else _named(other, valid)
     )
+
+
+def _named(report: DatasetReport, path: Path) -> DatasetReport:
+    """The report of a file that was unpacked to be read, under its own name."""
+    return report if report.path == path else replace(report, path=path, digest=file_digest(path))
+
+
+def _checked(
+    setting: Setting, *, valid: Path | None, suites: Sequence[SuitePrompt], engine: Engine
+) -> DatasetReport:
+    path, model = setting.path, setting.model
     tallies = tally_file(path, model=model, engine=engine)
-    leaks = list(suite_leaks(tallies.repeats, suites, path=path)) if suites else []
-    leaks += suite_drift(tallies.drift, suites, path=path)
+    more = [*retirement(model, price_of(model)), *unknown_tokenizer(model)]
+    more += suite_leaks(tallies.repeats, suites, path=path) if suites else []
+    more += suite_drift(tallies.drift, suites, path=path)
     if valid is None:
-        return _report(tallies, setting, more=[*retirement(model), *leaks], valid=None)
+        return _report(tallies, setting, more=more, valid=None)
     held = tally_file(valid, model=model, engine=engine)
-    leaks += validation_leaks(tallies.repeats, held.repeats, paths=(path, valid))
-    leaks += validation_drift(tallies.drift, held.drift, paths=(path, valid))
+    more += validation_leaks(tallies.repeats, held.repeats, paths=(path, valid))
+    more += validation_drift(tallies.drift, held.drift, paths=(path, valid))
     other = _report(
         held, replace(setting, path=valid, fewest_examples=1, expected_refusals=None), more=[], valid=None
     )
-    return _report(tallies, setting, more=[*retirement(model), *leaks], valid=other)
+    return _report(tallies, setting, more=more, valid=other)
 
 
 def tally_file(path: Path, *, model: str, engine: Engine = ONE_PROCESS) -> Tallies:
@@ -194,7 +223,7 @@ def _report(
         epochs=epochs,
         batch_size=default_batch_size(examples),
         learning_rate_multiplier=default_multiplier(setting.model),
-        cost=_cost(lengths, setting.model, billed=billed * epochs),
+        cost=_cost(lengths, setting, formats.form, billed=billed * epochs),
         valid=valid,
     )
 
@@ -219,20 +248,9 @@ def _refusals(tallies: Tallies, setting: Setting) -> RefusalShare | None:
     return refusals.share(setting.expected_refusals) if isinstance(refusals, RefusalsTally) else None
 
 
-def _cost(lengths: LengthTally, model: str, *, billed: int) -> TrainingCost:
-    base, tuned = price_of(model), price_of(f"ft:{model}:a::b")
+def _cost(lengths: LengthTally, setting: Setting, form: Form | None, *, billed: int) -> TrainingCost:
     rows = max(1, len(lengths.lines))
     answer = sum(lengths.answers) / rows
-    prompt = sum(lengths.billed) / rows - answer
-    thousand = [
-        None
-        if price is None or price.input is None or price.output is None
-        else 1000 * (prompt * price.input + answer * price.output) / TOKENS_PER_PRICE
-        for price in (base, tuned)
-    ]
-    return TrainingCost(
-        training_usd=None if base is None or base.train is None else billed * base.train / TOKENS_PER_PRICE,
-        per_1000_cases_base_usd=thousand[0],
-        per_1000_cases_tuned_usd=thousand[1],
-        as_of=base.as_of if base else None,
-    )
+    use = TokenUse(billed=billed, prompt=sum(lengths.billed) / rows - answer, answer=answer)
+    base, tuned = price_of(setting.model), price_of(f"ft:{setting.model}:a::b")
+    return training_cost(form, use, base=base, tuned=tuned)

@@ -22,7 +22,7 @@ class Price:
     """USD per 1M tokens; None where the provider has no such price.
 
     `train` is per token of the file and epoch, `as_of` the month the prices were read, `shutdown`
-    the day the provider stops serving the model.
+    the day the provider stops serving the model, `no_jobs_from` the day from which it takes no new job on it.
     """
 
     input: float | None = None
@@ -31,6 +31,7 @@ class Price:
     train: float | None = None
     as_of: str | None = None
     shutdown: str | None = None
+    no_jobs_from: str | None = None
 
 
 @record
@@ -48,6 +49,7 @@ class _Entry:
     base: _Tier
     tuned: _Tier
     shutdown: str | None = None
+    no_jobs_from: str | None = None
 
 
 @record
@@ -77,24 +79,26 @@ def price_of(model: str) -> Price | None:
         train=entry.tuned.train,
         as_of=table.as_of,
         shutdown=entry.shutdown,
+        no_jobs_from=entry.no_jobs_from,
     )
 
 
-def retirement(model: str) -> list[Finding]:
+def retirement(model: str, price: Price | None) -> list[Finding]:
     """What there is to say about the end of a base model: fine-tunes live no longer than it does."""
-    price = price_of(model)
     if price is None or price.shutdown is None:
         return []
+    jobs = f", new jobs on it are taken until {price.no_jobs_from}" if price.no_jobs_from else ""
+    dated = f" (as of {price.as_of})" if price.as_of else ""
     return [
         Finding(
             name="base_retires",
             level="warning",
-            what=f"{model} is shut down on {price.shutdown}, and its fine-tunes with it (as of {price.as_of})",
+            what=f"{model} is served until {price.shutdown}, and so are its fine-tunes{jobs}{dated}",
             count=0,
             lines=(),
             why="what is trained now can be used until that day",
             remedy="tune a model whose weights you can keep: `harness serve` speaks the same API",
-            figures={"shutdown": price.shutdown},
+            figures={"shutdown": price.shutdown, "no_jobs_from": price.no_jobs_from},
         )
     ]
 

@@ -1,8 +1,9 @@
 """The tally of formats: every mistake of every row, and what a job would refuse about the file as a whole."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from harness.dataset.bases import forms_taken
 from harness.dataset.findings import Finding, counted
 from harness.dataset.mistakes import Category
 from harness.dataset.shapes import Form, Source
@@ -100,6 +101,9 @@ class FormatTally:
                 why=f"a job refuses files with fewer than {setting.fewest_examples}",
                 remedy="add rows; improvements are usually seen from 50 to 100 on",
             )
+        taken = forms_taken(setting.model)
+        if taken and (wrong := [form for form in self.forms if form not in taken]):
+            yield self._wrong_form(setting.model, taken, wrong)
         if len(self.forms) > 1:
             rare = [form for form, _ in self.forms.most_common()[1:]]
             told = " and ".join(f"{count} {form}" for form, count in self.forms.most_common())
@@ -113,3 +117,18 @@ class FormatTally:
                 remedy="give each form a file and a job of its own",
                 figures={str(form): count for form, count in self.forms.items()},
             )
+
+    def _wrong_form(self, model: str, taken: Sequence[Form], wrong: Sequence[Form]) -> Finding:
+        count = sum(self.forms[form] for form in wrong)
+        remedy = f"give it {' or '.join(taken)} rows, or tune a model that takes these"
+        if "completion" in wrong and "chat" in taken:
+            remedy += "; `harness data convert --from prompt-completion` makes chat rows of pairs"
+        return Finding(
+            name="wrong_form",
+            level="error",
+            what=f"{counted(count, f'{wrong[0]} row')}, and {model} takes {' and '.join(taken)} rows",
+            count=count,
+            lines=tuple(sorted(self.first_of[form] for form in wrong)),
+            why="a job refuses rows of a form its model is not trained on",
+            remedy=remedy,
+        )

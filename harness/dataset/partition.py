@@ -130,7 +130,8 @@ def _read(path: Path, file: Path, choice: Choice, progress: Progress | None) -> 
     mistakes: list[Mistake] = []
     known: set[str] = set()
     lone = rows = 0
-    for rows, line in enumerate(read_lines(file, progress=progress), start=1):
+    for line in read_lines(file, progress=progress):
+        rows += 1
         family = _family(line, choice.family)
         lone += family is None
         known.update(line.row if isinstance(line.row, Mapping) else ())

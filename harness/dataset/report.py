@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from harness.dataset.billing import PROMPT_OVER_ROW
 from harness.dataset.findings import Finding
 from harness.dataset.formats import FormatError
 from harness.dataset.histograms import Histogram
@@ -15,14 +16,16 @@ from harness.records import record
 class TrainingCost:
     """What the job will bill and what its model will cost to ask, in USD; None where no price is known.
 
-    `per_1000_cases_*` are prompts and answers as long as this file's rows, asked of the base and of the fine-tune. `as_of` is the
-    month the prices were read.
+    `per_1000_cases_*` are prompts and answers as long as this file's rows, asked of the base and of the fine-tune. `train_price`
+    is for 1M tokens; `as_of` is the month the prices were read, or whose they are; `shutdown` the base's last day.
     """
 
     training_usd: float | None
     per_1000_cases_base_usd: float | None
     per_1000_cases_tuned_usd: float | None
     as_of: str | None
+    train_price: float | None = None
+    shutdown: str | None = None
 
 
 @record
@@ -80,6 +83,11 @@ class DatasetReport:
     learning_rate_multiplier: float | None
     cost: TrainingCost
     valid: "DatasetReport | None" = None
+
+    @property
+    def uncut_tokens(self) -> int:
+        """What one epoch would bill if no row were cut."""
+        return self.script_tokens - PROMPT_OVER_ROW * self.examples
 
     @property
     def is_fit(self) -> bool:

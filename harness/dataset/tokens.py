@@ -70,6 +70,14 @@ def count_tokens(text: str, *, encoding: str = DEFAULT_ENCODING) -> int:
     return sum(len(encoder.encode_ordinary(text[cut : cut + CHARACTERS_AT_ONCE])) for cut in cuts)
 
 
+def knows_encoding(model: str) -> bool:
+    """Whether a model's encoding is known by its name."""
+    try:
+        return encoding_name_for_model(base_of(model)) in ENCODINGS
+    except KeyError:
+        return False
+
+
 def encoding_for(model: str) -> str:
     """The encoding of a model by its name.
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from harness.dataset import DatasetReport, Finding, price_of
+from harness.dataset import DatasetReport, Finding
 from harness.dataset.formats import FormatError
 from harness.dataset.histograms import Histogram, widened
 from harness.dataset.shapes import conversion_of
@@ -124,7 +124,7 @@ def render_data(report: DatasetReport, *, to: Path) -> Path:
             equal=list(_equal(parts)),
             rows=list(_rows(parts)),
             epochs=epoch_choices(report),
-            train_price=_train_price(report),
+            train_price=report.cost.train_price,
             shutdown=shutdown_of(report),
             level_counts=level_counts(report),
             next_step=next_step(report),
@@ -175,8 +175,7 @@ def _lines_of(finding: Finding) -> str:
 
 def shutdown_of(report: DatasetReport) -> str | None:
     """The day the base model, and its fine-tunes with it, are shut down, where one is known."""
-    price = price_of(report.model)
-    return price.shutdown if price else None
+    return report.cost.shutdown
 
 
 def error_groups(report: DatasetReport, *, shown: int = SHOWN_PLACES) -> tuple[ErrorGroup, ...]:
@@ -291,11 +290,6 @@ def _refusals(report: DatasetReport) -> str:
         return MISSING
     expected = "" if share.expected is None else f", {share.expected:.1%} expected"
     return f"{share.refusals / share.answers:.1%}{expected}"
-
-
-def _train_price(report: DatasetReport) -> float | None:
-    price = price_of(report.model)
-    return price.train if price else None
 
 
 def _icon(*, is_fit: bool) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from harness.dataset import DatasetReport, Finding, price_of
+from harness.dataset import DatasetReport, Finding
 from harness.dataset.findings import Level
 from harness.dataset.histograms import Histogram
 from harness.dataset.official import MAX_TOKENS, Distribution, OfficialReport
@@ -187,14 +187,15 @@ def _money(report: DatasetReport) -> Iterator[Line]:
         chosen += f", learning-rate multiplier {report.learning_rate_multiplier:g}"
     yield _fact("if left open", chosen)
     yield from _costs(report)
-    price = price_of(report.model)
-    if price and price.shutdown:
-        yield _fact("served until", f"{price.shutdown}, and what is tuned from it")
+    if report.cost.shutdown:
+        yield _fact("served until", f"{report.cost.shutdown}, and what is tuned from it")
 
 
 def _costs(report: DatasetReport) -> Iterator[Line]:
     cost = report.cost
-    if cost.training_usd is None:
+    if report.form == "reinforcement":
+        yield _fact("training", "billed by the hour and by the graders' tokens, not by these tokens")
+    elif cost.training_usd is None:
         yield _fact("training", f"no price of {printable(report.model)} is known")
     else:
         tokens, epoch = report.billed_tokens * report.epochs, cost.training_usd / report.epochs

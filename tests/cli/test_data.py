@@ -61,6 +61,50 @@ def test_model_comes_from_the_configuration(file: Path, capsys: pytest.CaptureFi
     assert json.loads(said(capsys, "data", "check", str(file), "--json")[1])["model"] == "gpt-3.5-turbo"
 
 
+def test_prices_of_the_configuration_win_over_the_table(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.with_name("harness.toml").write_text(
+        """
+        base = "own"
+        candidate = "tuned"
+        [models.own]
+        model = "acme/llama-8b"
+        price = {input = 1.0, output = 2.0, train = 40.0, shutdown = "2030-01-01"}
+        [models.tuned]
+        model = "acme/llama-8b-tuned"
+        base_url = "http://127.0.0.1:9/v1"
+        price = {input = 3.0, output = 6.0}
+        [models.cheaper]
+        model = "gpt-4o-mini-2024-07-18"
+        price = {train = 1.5}
+        """
+    )
+    for name in ((), ("--model", "own"), ("--model", "acme/llama-8b")):
+        report = json.loads(said(capsys, "data", "check", str(file), "--json", *name)[1])
+        cost = report["cost"]
+        assert report["model"] == "acme/llama-8b"
+        assert cost["training_usd"] == pytest.approx(report["billed_tokens"] * report["epochs"] * 40 / 1e6)
+        assert (cost["as_of"], cost["shutdown"]) == ("your configuration", "2030-01-01")
+        assert "served until 2030-01-01" in report["warnings"][-1]["what"]
+    mine = json.loads(said(capsys, "data", "check", str(file), "--json")[1])["cost"]
+    assert mine["per_1000_cases_tuned_usd"] == pytest.approx(3 * mine["per_1000_cases_base_usd"])
+    out = said(capsys, "data", "check", str(file))[1]
+    assert "(prices of your configuration)" in out
+    half = json.loads(said(capsys, "data", "check", str(file), "--json", "--model", "cheaper")[1])
+    listed = half["cost"]
+    assert listed["training_usd"] == pytest.approx(half["billed_tokens"] * half["epochs"] * 1.5 / 1e6)
+    assert listed["per_1000_cases_tuned_usd"] == pytest.approx(2 * listed["per_1000_cases_base_usd"])
+
+
+def test_a_base_that_retires_is_told_with_its_last_jobs(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = " ".join(said(capsys, "data", "check", str(file), "--model", "gpt-4.1-mini")[1].split())
+    assert "gpt-4.1-mini is served until 2027-01-14, and so are its fine-tunes" in out
+    assert "new jobs on it are taken until 2027-01-06 (as of 2026-10)" in out
+
+
 def test_official_report_is_printed_with_its_footnote(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with file.open("a") as rows:
         rows.write('{"messages": [{"role": "assistant", "content": "x", "weight": 1}]}\n')

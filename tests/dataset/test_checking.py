@@ -1,4 +1,7 @@
+import gzip
+import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,8 +71,49 @@ def test_every_mistake_has_its_line_and_category(tmp_path: Path) -> None:
 def test_forms_do_not_mix(tmp_path: Path) -> None:
     rows = [chat("a", "b")] * 11 + [{"prompt": "a", "completion": "b"}]
     report = check_file(written(tmp_path / "train.jsonl", *rows), model="gpt-4o-mini")
-    mixed = report.warnings[0]
+    wrong, mixed = report.warnings[:2]
     assert (mixed.name, mixed.level, mixed.lines) == ("mixed_forms", "error", (12,))
+    assert (wrong.name, wrong.level, wrong.lines) == ("wrong_form", "error", (12,))
+    assert wrong.what == "1 completion row, and gpt-4o-mini takes chat and preference rows"
+
+
+@pytest.mark.parametrize(
+    ("model", "row", "fits"),
+    [
+        ("davinci-002", {"prompt": "a", "completion": "b"}, True),
+        ("davinci-002", chat("a", "b"), False),
+        ("o4-mini", {"messages": [{"role": "user", "content": "a"}], "answer": 1}, True),
+        ("o4-mini", chat("a", "b"), False),
+        ("gpt-4.1", {"messages": [{"role": "user", "content": "a"}], "answer": 1}, False),
+        ("acme/own", {"prompt": "a", "completion": "b"}, True),
+    ],
+)
+def test_a_base_takes_rows_of_its_own_forms(
+    tmp_path: Path, model: str, row: dict[str, object], fits: bool
+) -> None:
+    assert check_file(written(tmp_path / "train.jsonl", *[row] * 12), model=model).is_fit is fits
+
+
+def test_graded_prompts_are_not_billed_by_the_token(tmp_path: Path) -> None:
+    row = {"messages": [{"role": "user", "content": "a"}], "answer": 1}
+    cost = check_file(written(tmp_path / "train.jsonl", *[row] * 12), model="o4-mini").cost
+    assert (cost.training_usd, cost.shutdown) == (None, "2026-10-23")
+
+
+def test_a_packed_file_has_the_report_of_what_it_holds(tmp_path: Path) -> None:
+    rows = [chat(f"question {number % 7}", f"yes {number}") for number in range(20)]
+    plain = written(tmp_path / "train.jsonl", *rows, {"instruction": "a", "output": "b"})
+    packed = tmp_path / "train.jsonl.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    one = check_file(plain, model="gpt-4o-mini", valid=plain)
+    other = check_file(packed, model="gpt-4o-mini", valid=packed)
+    assert one.valid is not None
+    assert other.valid is not None
+    assert (other.path, other.valid.path) == (packed, packed)
+    assert other.digest == other.valid.digest == hashlib.sha256(packed.read_bytes()).hexdigest()
+    as_plain = replace(one, path=packed, digest=other.digest, valid=other.valid)
+    assert as_plain == other
+    assert other.valid == replace(one.valid, path=packed, digest=other.digest)
 
 
 def test_rows_beyond_the_models_limit_are_cut_before_they_are_billed(tmp_path: Path) -> None:
@@ -119,7 +163,8 @@ def test_validation_file_may_be_small_and_must_ask_something_else(tmp_path: Path
     report = check_file(train, model="smollm2-135m-instruct", valid=valid)
     assert report.valid is not None
     assert report.valid.warnings == ()
-    (leak,) = report.warnings
+    tokenizer, leak = report.warnings
+    assert (tokenizer.name, tokenizer.level) == ("unknown_tokenizer", "note")
     assert (leak.name, leak.lines) == ("validation_leak", (2,))
     assert report.is_fit
 
@@ -128,7 +173,7 @@ def test_suite_prompts_make_a_file_unfit(tmp_path: Path) -> None:
     train = written(tmp_path / "train.jsonl", *[chat(f"{chr(97 + n) * 30} or not?", "b") for n in range(12)])
     asked = [SuitePrompt(suite="s", case="c", text=f"{'d' * 30} or not?")]
     report = check_file(train, model="smollm2-135m-instruct", suites=asked)
-    assert [warning.name for warning in report.warnings] == ["suite_leak"]
+    assert [warning.name for warning in report.warnings] == ["unknown_tokenizer", "suite_leak"]
     assert not report.is_fit
     assert check_file(train, model="smollm2-135m-instruct").is_fit
 
