@@ -79,7 +79,7 @@ def _write(out: Path, text: str) -> None:
 def calibrate_command(options: argparse.Namespace) -> int:
     """What the labels show; they are kept in the run's folder, and its verdict and page use them from then on."""
     from harness.evals import open_run, write_labels
-    from harness.labelling import findings, read_sheets, told, told_reading
+    from harness.labelling import judge_findings, read_sheets, told, told_reading
     from harness.serial import to_json
 
     folder = run_folder(options)
@@ -90,7 +90,7 @@ def calibrate_command(options: argparse.Namespace) -> int:
     write_labels(folder, reading.labels, run=run.manifest.id)
     run = open_run(folder)
     verdict = write_verdict(run, folder)
-    found = findings(run)
+    found = judge_findings(run)
     if options.json:
         print(to_json(found, indent=1))
         return 0

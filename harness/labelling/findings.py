@@ -59,7 +59,7 @@ class SuiteFinding:
     warnings: tuple[str, ...] = ()
 
 
-def findings(run: Run) -> tuple[SuiteFinding, ...]:
+def judge_findings(run: Run) -> tuple[SuiteFinding, ...]:
     """A finding for each suite that people labelled answers of."""
     labelled = {label.suite for label in run.labels}
     reference = reference_of(run)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from harness.labelling.forms import CANNOT_SAY, Form
 from harness.labelling.items import Item
 from harness.labelling.sheets import FAIRNESS
-from harness.report import Card, Choice, labelling_page
+from harness.report import Card, Choice, render_sheet
 
 # Keys that move and save; no label may have them.
 _TAKEN = frozenset("jkns")
@@ -14,7 +14,7 @@ _TAKEN = frozenset("jkns")
 def html_text(items: Sequence[Item], *, name: str) -> str:
     """The sheet as one HTML page; `name` is the file its labels are saved as, without `.csv`."""
     suites = ", ".join(dict.fromkeys(item.suite for item in items))
-    return labelling_page(
+    return render_sheet(
         [_card(item) for item in items],
         title=f"Label answers: {suites}",
         file=name,

@@ -34,7 +34,7 @@ class Card:
     choices: tuple[Choice, ...]
 
 
-def labelling_page(cards: Sequence[Card], *, title: str, file: str, instructions: Sequence[str]) -> str:
+def render_sheet(cards: Sequence[Card], *, title: str, file: str, instructions: Sequence[str]) -> str:
     """The page as text.
 
     Args:
