@@ -64,6 +64,7 @@ class Settings:
     candidate: str | None = None
     promoted: str | None = None
     judge: str | None = None
+    embedding: str | None = None
     job: str | None = None
     train: Path | None = None
     valid: Path | None = None

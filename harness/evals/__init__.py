@@ -11,8 +11,10 @@ from harness.evals.estimates import (
     exact_tokens,
     most_tokens,
 )
+from harness.evals.judge_costs import Paid, estimate_judging
 from harness.evals.labels import LABELS, write_labels
 from harness.evals.manifests import Plan, continued, new_manifest
+from harness.evals.pins import changes_since_last, judge_changes, judge_pins, role_needed, suites_asking
 from harness.evals.prefetch import OpenEmbedder, OpenModels, Prefetcher, opened
 from harness.evals.requests import Requests
 from harness.evals.runner import ask, evaluate
@@ -38,6 +40,7 @@ __all__ = [
     "Count",
     "OpenEmbedder",
     "OpenModels",
+    "Paid",
     "Plan",
     "Prefetcher",
     "Requests",
@@ -46,15 +49,19 @@ __all__ = [
     "ask",
     "case_digest",
     "cells_of",
+    "changes_since_last",
     "check_budget",
     "code_digest",
     "continued",
     "estimate",
+    "estimate_judging",
     "estimate_lines",
     "evaluate",
     "exact_tokens",
     "find_suites",
     "guarded",
+    "judge_changes",
+    "judge_pins",
     "list_runs",
     "load_suite",
     "messages_for",
@@ -64,5 +71,7 @@ __all__ = [
     "opened",
     "reference_of",
     "resumable",
+    "role_needed",
+    "suites_asking",
     "write_labels",
 ]

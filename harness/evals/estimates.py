@@ -63,16 +63,17 @@ def estimate(
             requests=requests,
             prompt_tokens=prompt,
             completion_tokens=completion,
-            cost_usd=_cost(prompt, completion, prices.get(role, {})),
+            cost_usd=cost_of(prompt, completion, prices.get(role, {})),
         )
         for role, (requests, prompt, completion) in counted.items()
     )
 
 
-def _cost(prompt: int, completion: int, price: Mapping[str, float]) -> float | None:
-    if "input" not in price or "output" not in price:
+def cost_of(prompt: int, completion: int, price: Mapping[str, float]) -> float | None:
+    """USD for some tokens; None when a price that is needed is not known."""
+    if "input" not in price or ("output" not in price and completion):
         return None
-    return (prompt * price["input"] + completion * price["output"]) / TOKENS_PER_MILLION
+    return (prompt * price["input"] + completion * price.get("output", 0.0)) / TOKENS_PER_MILLION
 
 
 def check_budget(estimates: Sequence[RoleEstimate], budget_usd: float | None) -> None:

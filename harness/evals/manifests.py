@@ -7,6 +7,7 @@ from dataclasses import field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from harness.evals.pins import judge_pins
 from harness.evals.store import SCHEMA, new_run_id, now
 from harness.records import Case, Manifest, ModelFacts, Role, Suite, TrainingJob, record
 from harness.serial import digest, to_plain
@@ -32,11 +33,18 @@ class Plan:
         return {name: tuple(case.id for case in cases) for name, cases in self.selected.items()}
 
     @property
+    def judging(self) -> Mapping[str, str]:
+        """How the judge is asked, by `suite: scorer`."""
+        return judge_pins(self.suites)
+
+    @property
     def digest(self) -> str:
         """Equal for equal questions to equal models."""
         ids = self.ids
+        pinned = {"judging": dict(self.judging)} if self.judging else {}
         return digest(
             {
+                **pinned,
                 "suites": {
                     suite.name: [suite.digest, suite.trials, list(ids.get(suite.name, ()))]
                     for suite in self.suites
@@ -72,6 +80,7 @@ def new_manifest(
         plan=plan.digest,
         versions=_versions(),
         commit=_commit(root),
+        judging=plan.judging,
         job=job,
         data=data,
     )

@@ -113,7 +113,7 @@ def open_run(path: Path | str) -> Run:
         StorageError: No run there, a newer schema, or a damaged manifest.
     """
     folder = Path(path)
-    manifest = _manifest(folder)
+    manifest = read_manifest(folder)
     rows: dict[tuple[str, str, str, int], Result] = {}
     for row in _read_rows(folder / RESULTS):
         key = _key(row)
@@ -134,7 +134,7 @@ def resumable(reports: Path, plan: str) -> Manifest | None:
     """The newest unfinished run of the same plan that no living process is writing."""
     for folder in list_runs(reports):
         try:
-            manifest = _manifest(folder)
+            manifest = read_manifest(folder)
         except StorageError:
             continue
         if manifest.plan == plan and manifest.status != "complete" and not _is_locked(folder):
@@ -150,7 +150,12 @@ def _is_locked(folder: Path) -> bool:
         return True
 
 
-def _manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a stored run.
+
+    Raises:
+        StorageError: As `open_run`.
+    """
     file = folder / MANIFEST
     try:
         text = file.read_text(encoding="utf-8")

@@ -1,8 +1,17 @@
 """Who plays which role, and where: names resolved, the local server started, the candidate trained."""
 
+from harness.lineup.families import families_of, kinship
 from harness.lineup.fine_tuning import check_training_budget, training_request
 from harness.lineup.preparation import STATE, Lineup, handover, prepared, taken_over
-from harness.lineup.seats import Seat, SeatPlan, lacking, open_models, plan_seats, planned_seats
+from harness.lineup.seats import (
+    Seat,
+    SeatPlan,
+    lacking,
+    open_embedder,
+    open_models,
+    plan_seats,
+    planned_seats,
+)
 from harness.lineup.telling import Teller
 
 __all__ = [
@@ -12,8 +21,11 @@ __all__ = [
     "SeatPlan",
     "Teller",
     "check_training_budget",
+    "families_of",
     "handover",
+    "kinship",
     "lacking",
+    "open_embedder",
     "open_models",
     "plan_seats",
     "planned_seats",

@@ -7,9 +7,16 @@ from dataclasses import replace
 from harness.config import EMBEDDED_MODEL, LATEST, LOCAL, OPENAI, OPENAI_KEY, ModelSettings, Settings
 from harness.dataset import base_of, price_of
 from harness.errors import UsageError
-from harness.evals import OpenModels
-from harness.models import AnswerCache, CachedModel, ChatClient, OpenAIChat
-from harness.protocols import Model
+from harness.evals import OpenEmbedder, OpenModels
+from harness.models import (
+    AnswerCache,
+    CachedEmbedder,
+    CachedModel,
+    ChatClient,
+    OpenAIChat,
+    OpenAIEmbedder,
+)
+from harness.protocols import Embedder, Model
 from harness.records import Endpoint, ModelFacts, Role, record
 from harness.serial import to_plain
 
@@ -87,6 +94,7 @@ def plan_seats(settings: Settings, environment: Mapping[str, str]) -> dict[Role,
         ("base", base or _base_behind(settings, candidate)),
         ("promoted", _named(settings, settings.promoted, environment)),
         ("judge", _named(settings, settings.judge, environment)),
+        ("embedding", _named(settings, settings.embedding, environment)),
     )
     return plans | {role: plan for role, plan in found if plan is not None}
 
@@ -138,7 +146,7 @@ def planned_seats(settings: Settings, environment: Mapping[str, str]) -> dict[Ro
 
 def lacking(seats: Mapping[Role, Seat]) -> frozenset[str]:
     """What suites may need and these models cannot give."""
-    asked = [seat for role, seat in seats.items() if role != "judge"]
+    asked = [seat for role, seat in seats.items() if role not in {"judge", "embedding"}]
     return frozenset({CAPABLE}) if any(seat.embedded for seat in asked) else frozenset()
 
 
@@ -158,9 +166,29 @@ def open_models(seats: Mapping[Role, Seat], cache: AnswerCache, *, read: bool) -
                     read=read,
                 )
                 for role, seat in seats.items()
+                if role != "embedding"
             }
         finally:
             for client in clients.values():
                 await client.close()
+
+    return opened
+
+
+def open_embedder(seats: Mapping[Role, Seat], cache: AnswerCache, *, read: bool) -> OpenEmbedder:
+    """The embedding model behind the answer cache, if the run has one."""
+
+    @contextlib.asynccontextmanager
+    async def opened() -> AsyncIterator[Embedder | None]:
+        seat = seats.get("embedding")
+        if seat is None:
+            yield None
+            return
+        client = ChatClient(seat.endpoint)
+        try:
+            embedder = OpenAIEmbedder(seat.model, client)
+            yield CachedEmbedder(embedder, cache, endpoint=seat.endpoint.label, read=read)
+        finally:
+            await client.close()
 
     return opened

@@ -10,17 +10,17 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from filelock import FileLock, Timeout
 
 from harness.errors import StorageError
 from harness.protocols import Model
-from harness.records import Completion, Failure, Message, Sampling
+from harness.records import Completion, Embedding, Failure, Message, Sampling
 from harness.serial import ParseError, digest, from_json, to_json, to_plain
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ CREATE TABLE IF NOT EXISTS answers (
 ) WITHOUT ROWID
 """
 _T = TypeVar("_T")
+_Answer = TypeVar("_Answer", bound=Completion | Embedding)
 
 
 class AnswerCache:
@@ -52,7 +53,7 @@ class AnswerCache:
         self.path = path
         self.moved_aside: Path | None = None
         # Questions being asked right now, so that two who ask the same share one request.
-        self.pending: dict[str, asyncio.Future[Completion | Failure]] = {}
+        self.pending: dict[str, asyncio.Future[Completion | Embedding | Failure]] = {}
         # The connection is made where the run is prepared and used in the event loop's thread.
         self._lock = threading.Lock()
         self._connection = self._open()
@@ -70,14 +71,14 @@ class AnswerCache:
         with self._lock:
             self._connection.close()
 
-    def find(self, key: str) -> Completion | None:
-        """The stored answer, marked as cached, with the usage and latency it had when it came."""
+    def find(self, key: str, kind: type[_Answer]) -> _Answer | None:
+        """The stored answer (a completion or an embedding), marked as cached, with the usage and latency it had when it came."""
         query = "SELECT answer FROM answers WHERE key = ?"
         row = self._try(lambda: self._connection.execute(query, (key,)).fetchone())
         if row is None:
             return None
         try:
-            return replace(from_json(Completion, row[0]), cached=True)
+            return replace(from_json(kind, row[0]), cached=True)
         except ParseError:
             return None  # not an answer as we write them: as good as none, and overwritten by the next
 
@@ -86,9 +87,9 @@ class AnswerCache:
         query = "SELECT 1 FROM answers WHERE key = ?"
         return bool(self._try(lambda: self._connection.execute(query, (key,)).fetchone() is not None))
 
-    def store(self, key: str, completion: Completion, *, endpoint: str, model: str) -> None:
+    def store(self, key: str, answer: Completion | Embedding, *, endpoint: str, model: str) -> None:
         """Write one answer; it is on disk when this returns."""
-        row = (key, endpoint, model, to_json(replace(completion, cached=False)), time.time())
+        row = (key, endpoint, model, to_json(replace(answer, cached=False)), time.time())
         self._try(lambda: self._connection.execute("INSERT OR REPLACE INTO answers VALUES (?,?,?,?,?)", row))
 
     def _try(self, act: Callable[[], _T]) -> _T:
@@ -180,17 +181,75 @@ class AnswerCache:
         return StorageError(f"the answer cache {self.path} cannot be used: {error}", remedy=remedy)
 
 
+class Stored(Generic[_Answer]):
+    """Outcomes of one model, each asked for once: looked up, or asked and stored before anybody sees it.
+
+    With `read` off what earlier sessions stored is not looked at, and replaced; what this one asked is.
+
+    Args:
+        cache: Where they are kept.
+        kind: What is kept: completions or embeddings.
+        endpoint: The endpoint's public label.
+        model: The model's id.
+        read: Whether earlier sessions' outcomes count.
+    """
+
+    def __init__(
+        self, cache: AnswerCache, kind: type[_Answer], *, endpoint: str, model: str, read: bool = True
+    ) -> None:
+        self._cache = cache
+        self._kind = kind
+        self._endpoint = endpoint
+        self._model = model
+        self._read = read
+        self._asked: set[str] = set()
+
+    async def get(self, key: str, ask: Callable[[], Awaitable[_Answer | Failure]]) -> _Answer | Failure:
+        """The stored outcome of a key, or a new one.
+
+        Raises:
+            StorageError: The answer came but could not be written.
+        """
+        while (shared := self._cache.pending.get(key)) is not None:
+            await asyncio.wait((shared,))
+            if not shared.cancelled():
+                outcome = shared.result()
+                if isinstance(outcome, self._kind):
+                    return replace(outcome, cached=True)
+                assert isinstance(outcome, Failure), "one key has outcomes of one kind"
+                return outcome
+        if self._read or key in self._asked:
+            found = self._cache.find(key, self._kind)
+            if found is not None:
+                return found
+        return await self._ask(key, ask)
+
+    async def _ask(self, key: str, ask: Callable[[], Awaitable[_Answer | Failure]]) -> _Answer | Failure:
+        pending: asyncio.Future[Completion | Embedding | Failure] = asyncio.get_running_loop().create_future()
+        self._cache.pending[key] = pending
+        try:
+            outcome = await ask()
+            if not isinstance(outcome, Failure):
+                self._cache.store(key, outcome, endpoint=self._endpoint, model=self._model)
+                self._asked.add(key)
+            pending.set_result(outcome)
+            return outcome
+        finally:
+            # Whoever waits for an asker that was cancelled or broke asks for himself.
+            pending.cancel()
+            del self._cache.pending[key]
+
+
 class CachedModel:
     """A model whose answers are kept in an AnswerCache; `endpoint` is the endpoint's public label.
 
-    With `read` off every question is asked anew, and its answer replaces the stored one.
+    With `read` off every question is asked anew, once, and its answer replaces the stored one.
     """
 
     def __init__(self, model: Model, cache: AnswerCache, *, endpoint: str, read: bool = True) -> None:
         self._model = model
-        self._cache = cache
         self._endpoint = endpoint
-        self._read = read
+        self._stored = Stored(cache, Completion, endpoint=endpoint, model=model.name, read=read)
 
     @property
     def name(self) -> str:
@@ -205,34 +264,8 @@ class CachedModel:
         Raises:
             StorageError: The answer came but could not be written.
         """
-        key = self._key(messages, sampling, trial)
-        while (shared := self._cache.pending.get(key)) is not None:
-            await asyncio.wait((shared,))
-            if not shared.cancelled():
-                outcome = shared.result()
-                return replace(outcome, cached=True) if isinstance(outcome, Completion) else outcome
-        if self._read and (found := self._cache.find(key)) is not None:
-            return found
-        return await self._ask(key, messages, sampling, trial=trial)
-
-    async def _ask(
-        self, key: str, messages: Sequence[Message], sampling: Sampling, *, trial: int
-    ) -> Completion | Failure:
-        pending: asyncio.Future[Completion | Failure] = asyncio.get_running_loop().create_future()
-        self._cache.pending[key] = pending
-        try:
-            outcome = await self._model.complete(messages, sampling, trial=trial)
-            if isinstance(outcome, Completion):
-                self._cache.store(key, outcome, endpoint=self._endpoint, model=self._model.name)
-            pending.set_result(outcome)
-            return outcome
-        finally:
-            # Whoever waits for an asker that was cancelled or broke asks for himself.
-            pending.cancel()
-            del self._cache.pending[key]
-
-    def _key(self, messages: Sequence[Message], sampling: Sampling, trial: int) -> str:
-        return answer_key(messages, sampling, endpoint=self._endpoint, model=self._model.name, trial=trial)
+        key = answer_key(messages, sampling, endpoint=self._endpoint, model=self.name, trial=trial)
+        return await self._stored.get(key, lambda: self._model.complete(messages, sampling, trial=trial))
 
 
 def answer_key(

@@ -45,8 +45,8 @@ class ChatClient:
         """The key in use, for cutting it out of messages; None before the first request."""
         return self._client.api_key if self._client else self.endpoint.api_key
 
-    async def post(self, body: Mapping[str, Json]) -> str:
-        """POST the body to /chat/completions and return the answer's text, whatever it is.
+    async def post(self, body: Mapping[str, Json], *, path: str = "/chat/completions") -> str:
+        """POST the body to a path below the base URL and return the answer's text, whatever it is.
 
         Raises:
             OpenAIError: The client gave up.
@@ -54,7 +54,7 @@ class ChatClient:
         """
         if self._client is None:
             self._client = _connect(self.endpoint)
-        return await self._client.post("/chat/completions", cast_to=str, body=body)
+        return await self._client.post(path, cast_to=str, body=body)
 
     async def close(self) -> None:
         """Close the connections; a later request opens new ones."""

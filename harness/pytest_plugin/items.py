@@ -9,10 +9,11 @@ import pytest
 from _pytest._code.code import ExceptionInfo, TerminalRepr, Traceback, TracebackStyle
 
 from harness.errors import SuiteError
-from harness.evals import load_suite, runner
+from harness.evals import load_suite, role_needed, runner
 from harness.pytest_plugin import harness_session
-from harness.records import Case, Change, Decision, Failure, Gate, Result, Suite
+from harness.records import Case, Change, Decision, Failure, Gate, Result, Role, Suite
 from harness.report.text import printable
+from harness.scorers import build
 from harness.serial import to_json
 from harness.verdict import change_of, is_good, mean_score
 
@@ -104,14 +105,27 @@ class CaseItem(SuiteItem):
         """Wait for this case's own answers; the endpoint's trouble and a scorer's are errors of the set-up."""
         self.skip_if_needed()
         self.results = harness_session(self.config).results(self.suite, self.case)
-        failures = [(row.role, row.outcome) for row in self.results if isinstance(row.outcome, Failure)]
-        if failures:
+        if failures := [*self._unanswered(), *self._unjudged()]:
             # What was not asked, because of another role's trouble, is no trouble of its own.
             own = [(role, why) for role, why in failures if why.kind != "not_asked"] or failures
             lines = dict.fromkeys(f"{role}: {why.message}" for role, why in own)
             pytest.fail("\n".join(lines), pytrace=False)
         if faults := self._faults():
             pytest.fail("\n".join(faults), pytrace=False)
+
+    def _unanswered(self) -> list[tuple[Role, Failure]]:
+        """The roles that gave no answer, and why."""
+        return [(row.role, row.outcome) for row in self.results if isinstance(row.outcome, Failure)]
+
+    def _unjudged(self) -> list[tuple[Role, Failure]]:
+        """Why answers have no value although there is a judge, or an embedding model."""
+        asked = {spec.name: role_needed(build(spec)) or "judge" for spec in self.suite.scorers}
+        return [
+            (asked[name], score.failure)
+            for row in self.results
+            for name, score in row.scores.items()
+            if score.failure is not None
+        ]
 
     def _faults(self) -> list[str]:
         """How scorers of this case broke, each with the roles whose answers it broke on."""

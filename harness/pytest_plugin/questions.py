@@ -7,25 +7,29 @@ from pathlib import Path
 import pytest
 
 from harness.config import Settings
-from harness.errors import BudgetError
+from harness.errors import BudgetError, UsageError
 from harness.evals import (
     Cell,
     Count,
+    Paid,
     Plan,
     RoleEstimate,
     cells_of,
+    changes_since_last,
     check_budget,
     continued,
     estimate,
+    estimate_judging,
     exact_tokens,
     messages_for,
     most_tokens,
     new_manifest,
     resumable,
+    suites_asking,
 )
-from harness.lineup import Lineup, Seat, lacking
-from harness.models import AnswerCache, answer_key
-from harness.records import Case, Manifest, Role, Suite
+from harness.lineup import Lineup, Seat, kinship, lacking, planned_seats
+from harness.models import AnswerCache, answer_key, vector_key
+from harness.records import Case, Completion, Manifest, Question, Role, Suite
 from harness.serial import file_digest
 
 ASKED: tuple[Role, ...] = ("candidate", "base", "promoted")
@@ -116,29 +120,64 @@ class Questions:
             check_budget(self.estimate(cache), self.settings.budget_usd)
 
     def estimate(self, cache: AnswerCache | None, *, count: Count = exact_tokens) -> tuple[RoleEstimate, ...]:
-        """What is still to be asked; answers in the cache are paid for already."""
+        """What is still to be asked, of the judge too; answers in the cache are paid for already."""
+        stored = cache if self.settings.cache else None
+        cells = [cell for name in self.selected for cell in self.cells(self.suites[name])]
+        models = {role: seat.model for role, seat in self.seats.items()}
+        prices = {role: seat.price for role, seat in self.seats.items()}
 
         def is_paid(cell: Cell) -> bool:
-            if cache is None or not self.settings.cache:
-                return False
-            seat = self.seats[cell.role]
-            messages = messages_for(cell.suite, cell.case, cell.role)
+            return stored is not None and stored.holds(self._answer_key(cell))
+
+        answers = estimate(cells, models, prices, is_paid=is_paid, count=count)
+        paid = self._paid(stored) if stored is not None else None
+        return (*answers, *estimate_judging(cells, models, prices, paid=paid, count=count))
+
+    def _answer_key(self, cell: Cell) -> str:
+        messages = messages_for(cell.suite, cell.case, cell.role)
+        seat = self.seats[cell.role]
+        return answer_key(
+            messages, cell.suite.sampling, endpoint=seat.endpoint.label, model=seat.model, trial=cell.trial
+        )
+
+    def _paid(self, stored: AnswerCache) -> Paid:
+        """What the cache holds of what judging asks for."""
+
+        def reply(question: Question, repeat: int) -> bool:
+            seat = self.seats["judge"]
             key = answer_key(
-                messages,
-                cell.suite.sampling,
+                question.messages,
+                question.sampling,
                 endpoint=seat.endpoint.label,
                 model=seat.model,
-                trial=cell.trial,
+                trial=repeat,
             )
-            return cache.holds(key)
+            return stored.holds(key)
 
-        return estimate(
-            [cell for name in self.selected for cell in self.cells(self.suites[name])],
-            {role: seat.model for role, seat in self.seats.items()},
-            {role: seat.price for role, seat in self.seats.items()},
-            is_paid=is_paid,
-            count=count,
+        def vector(text: str) -> bool:
+            seat = self.seats["embedding"]
+            return stored.holds(vector_key(text, endpoint=seat.endpoint.label, model=seat.model))
+
+        return Paid(
+            answer=lambda cell: stored.find(self._answer_key(cell), Completion), reply=reply, vector=vector
         )
+
+    def check_roles(self, environment: Mapping[str, str]) -> None:
+        """Refuse suites whose scorers ask a model that nobody named, before anything is trained or asked.
+
+        Raises:
+            UsageError: Which suites, and what to name.
+        """
+        seats = planned_seats(self.settings, environment)
+        chosen = [self.suites[name] for name in self.selected] or list(self.suites.values())
+        asked = [suite for suite in chosen if not any(need in lacking(seats) for need in suite.needs)]
+        others: tuple[Role, ...] = ("judge", "embedding")
+        for role in others:
+            names = suites_asking(role, asked)
+            if names and role not in seats:
+                what = f"{', '.join(names)}: scored with {'a judge' if role == 'judge' else 'embeddings'}"
+                remedy = f"give --{role} MODEL, or set `{role}`: a model id or a name under `models`"
+                raise UsageError(f"{what}, and no {role} model is named", remedy=remedy)
 
     def manifest(self, lineup: Lineup, *, reports: Path) -> tuple[Manifest, Manifest | None]:
         """The manifest of the run about to begin, and the unfinished run it continues, if any."""
@@ -158,4 +197,7 @@ class Questions:
             data=lineup.data,
         )
         earlier = resumable(reports, manifest.plan) if self.settings.cache else None
-        return (continued(manifest, earlier) if earlier else manifest), earlier
+        manifest = continued(manifest, earlier) if earlier else manifest
+        kin = kinship(self.seats, lineup.job) if manifest.judging else ()
+        warnings = (*kin, *changes_since_last(reports, manifest))
+        return replace(manifest, warnings=warnings), earlier

@@ -25,6 +25,7 @@ from harness.lineup import (
     STATE,
     Lineup,
     handover,
+    open_embedder,
     open_models,
     planned_seats,
     prepared,
@@ -148,6 +149,7 @@ class HarnessSession:
         self.questions.note_code(node_ids, root=self.config.rootpath)
 
     def _prepare(self) -> None:
+        self.questions.check_roles(self.environment)
         context = prepared(self.settings, self.environment, teller=self.teller)
         self._lineup = self._stack.enter_context(context)
         self.questions.seats = self._lineup.seats
@@ -185,10 +187,13 @@ class HarnessSession:
         return cache
 
     def _start_asking(self, cache: AnswerCache, *, concurrency: int) -> None:
-        models = open_models(self.questions.seats, cache, read=self.settings.cache)
-        self._prefetcher = Prefetcher(models, concurrency=concurrency)
+        seats, read = self.questions.seats, self.settings.cache
+        models = open_models(seats, cache, read=read)
+        embedder = open_embedder(seats, cache, read=read)
+        self._prefetcher = Prefetcher(models, concurrency=concurrency, open_embedder=embedder)
 
     def _print_estimate(self, *, others: int) -> None:
+        self.questions.check_roles(self.environment)
         self.questions.seats = planned_seats(self.settings, self.environment)
         for line in estimate_lines(self.questions.estimate(None)):
             self.teller.say(line)

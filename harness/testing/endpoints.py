@@ -57,6 +57,12 @@ An int is a plain HTTP error, None an answer; after the last entry all requests 
 """
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    # A run opens its connections at once; those that find the default queue of 5 full are reset.
+    request_queue_size = 128
+
+
 class FaultyEndpoint:
     """An OpenAI-like chat endpoint for tests, alive inside a `with` block.
 
@@ -79,8 +85,7 @@ class FaultyEndpoint:
         self._latency_s = latency_s
         self._lock = threading.Lock()
         self._leaving = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), _handler_of(self))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(_POLL_S,), daemon=True)
 
     def __enter__(self) -> "FaultyEndpoint":

@@ -178,7 +178,7 @@ def test_full_disk_is_a_storage_error_and_keeps_what_was_stored(path: Path) -> N
         cache._connection.execute("PRAGMA max_page_count = 5")  # SQLite's own way to be full
         with pytest.raises(StorageError, match="full"):
             cache.store("second", Completion(text="x" * 100_000), endpoint="e", model="m")
-        kept = cache.find("first")
+        kept = cache.find("first", Completion)
     assert kept is not None
     assert kept.text == "kept"
 
@@ -187,7 +187,7 @@ def test_closed_cache_does_not_open_again(path: Path) -> None:
     cache = AnswerCache(path)
     cache.close()
     with pytest.raises(StorageError):
-        cache.find("x")
+        cache.find("x", Completion)
 
 
 def test_two_caches_on_one_file_see_each_other(path: Path) -> None:
@@ -202,7 +202,7 @@ def test_two_caches_on_one_file_see_each_other(path: Path) -> None:
             thread.start()
         for thread in threads:
             thread.join()
-        assert all(two.find(f"a{n}") and one.find(f"b{n}") for n in range(50))
+        assert all(two.find(f"a{n}", Completion) and one.find(f"b{n}", Completion) for n in range(50))
 
 
 ASKER = textwrap.dedent(
