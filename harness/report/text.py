@@ -5,6 +5,7 @@ from typing import Literal
 
 from harness.records import Decision, LabelFinding, Outcome, Role, Run, SuiteVerdict, Verdict, record
 from harness.report.spending import Spending, spent_by
+from harness.verdict import describe_leaning, leanings_of, reference_of
 
 Colour = Literal["green", "red", "yellow"]
 
@@ -68,8 +69,15 @@ def _table(run: Run, verdict: Verdict) -> Iterator[Line]:
         yield Line(text=text, colour=DECISION_COLOUR[finding.decision])
     for classified in verdict.classifications:
         yield Line(text=printable(_labels(classified, verdict.reference)))
+    yield from _leanings(run)
     for name, why in run.manifest.skipped.items():
         yield Line(text=f"skipped   {name}: {why}")
+
+
+def _leanings(run: Run) -> Iterator[Line]:
+    for leaning in leanings_of(run, reference=reference_of(run)):
+        for sentence in describe_leaning(leaning):
+            yield Line(text=printable(f"judge     {leaning.suite}, {sentence}"))
 
 
 def _labels(finding: LabelFinding, reference: str) -> str:

@@ -14,6 +14,7 @@ from harness.scorers.graders import (
     ScoreModel,
     StringCheck,
     TextSimilarity,
+    asking,
 )
 from harness.scorers.label import Label
 from harness.scorers.language import Language
@@ -99,7 +100,7 @@ def build(spec: ScorerSpec) -> AnyScorer:
         raise ParseError([Problem(("type",), what, "give it one of them")])
     if isinstance(scorer, Similarity) and scorer.metric == "embedding":
         return EmbeddingSimilarity(settings=scorer)
-    return scorer
+    return asking(scorer)
 
 
 def metric_names(spec: ScorerSpec) -> tuple[str, ...]:

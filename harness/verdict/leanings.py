@@ -43,6 +43,8 @@ class Leaning:
 
 def leanings_of(run: Run, *, candidate: Role = "candidate", reference: Role) -> tuple[Leaning, ...]:
     """The leanings of every judged scorer of a run; none of those about which there is nothing to say."""
+    if not run.manifest.judging:
+        return ()
     rows = rows_by_suite(run.results)
     found = (
         _leaning(suite, spec, rows.get(suite.name, {}), roles=(candidate, reference))

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from harness.protocols import Replies
+from harness.protocols import AnyScorer, Replies
 from harness.records import Case, Completion, Json, Question, Score, record
 from harness.scorers.graders.formulas import calculated, check_formula
 from harness.scorers.graders.grades import Grade, passing, score_of
 from harness.scorers.graders.models import QUESTION, LabelModel, ScoreModel
-from harness.scorers.graders.strings import StringCheck, TextSimilarity
+from harness.scorers.graders.strings import CosineSimilarity, StringCheck, TextSimilarity
 from harness.serial import ParseError, Problem, nearest, parse, shown
 
 Grader = StringCheck | TextSimilarity | ScoreModel | LabelModel
@@ -67,36 +67,30 @@ class MultiGrader:
 
     def measure_names(self) -> tuple[str, ...]:
         """The graders' names."""
-        return tuple(self._graders())
+        return tuple(self.parts())
 
     def check_case(self, case: Case) -> str | None:
         """Why this case cannot be judged, if so."""
-        faults = ((name, grader.check_case(case)) for name, grader in self._graders().items())
+        faults = ((name, grader.check_case(case)) for name, grader in self.parts().items())
         return next((f"{name}: {fault}" for name, fault in faults if fault), None)
 
-    def questions(self, case: Case, completion: Completion) -> tuple[Question, ...]:
-        """The questions of all graders that ask a model; none when the answer is 0 whatever they say."""
-        graders = self._graders()
-        grades = _grades(graders, case, completion, replies={})
-        if any(grade.unreadable for grade in grades.values()):
-            return ()
-        return tuple(
-            replace(question, name=name)
-            for name, grader in graders.items()
-            if isinstance(grader, (ScoreModel, LabelModel))
-            for question in grader.questions(case, completion)
-        )
-
-    def read_all(self, case: Case, completion: Completion, replies: Replies) -> Score:
+    def score(self, case: Case, completion: Completion) -> Score:
         """The formula's value, unscored where it has none or leaves 0..1."""
+        return self.scored(case, completion, {})
+
+    def scored(self, case: Case, completion: Completion, replies: Replies) -> Score:
+        """The same, with the judge's replies by the names of the graders that ask it."""
         complaint = self.check_case(case)
         if complaint is not None:
             return Score(value=None, reason=complaint)
-        grades = _grades(self._graders(), case, completion, replies=replies)
+        grades = _grades(self.parts(), case, completion, replies=replies)
         measures = {name: grade.value for name, grade in grades.items() if grade.value is not None}
         for name, grade in grades.items():
             if grade.unreadable:
-                return score_of(replace(grade, reason=f"{name}: {grade.reason}"), {})
+                # What no grader read counts for nothing either.
+                return score_of(
+                    replace(grade, reason=f"{name}: {grade.reason}"), dict.fromkeys(grades, 0.0) | measures
+                )
         for name, grade in grades.items():
             if grade.value is None:
                 return Score(value=None, reason=f"{name}: {grade.reason}")
@@ -118,7 +112,8 @@ class MultiGrader:
             value = within
         return passing(Grade(value=value, reason=f"{value:g}: {told}"), self.pass_threshold)
 
-    def _graders(self) -> dict[str, Grader]:
+    def parts(self) -> dict[str, Grader]:
+        """The graders by their names."""
         return {name: _built(name, entry) for name, (_, entry) in self._entries()}
 
     def _entries(self) -> Iterator[tuple[str, tuple[tuple[str | int, ...], Json]]]:
@@ -133,6 +128,48 @@ class MultiGrader:
         else:
             for index, entry in enumerate(given):
                 yield _own_name(entry), (("graders", index), entry)
+
+
+@record
+class JudgedMulti:
+    """A `MultiGrader` with graders that ask a model: what `build` makes of one."""
+
+    settings: MultiGrader
+
+    def measure_names(self) -> tuple[str, ...]:
+        """The graders' names."""
+        return self.settings.measure_names()
+
+    def check_case(self, case: Case) -> str | None:
+        """Why this case cannot be judged, if so."""
+        return self.settings.check_case(case)
+
+    def questions(self, case: Case, completion: Completion) -> tuple[Question, ...]:
+        """The questions of all graders that ask a model; none when the answer is 0 whatever they say."""
+        graders = self.settings.parts()
+        grades = _grades(graders, case, completion, replies={})
+        if any(grade.unreadable for grade in grades.values()):
+            return ()
+        return tuple(
+            replace(question, name=name)
+            for name, grader in graders.items()
+            if isinstance(grader, (ScoreModel, LabelModel))
+            for question in grader.questions(case, completion)
+        )
+
+    def read_all(self, case: Case, completion: Completion, replies: Replies) -> Score:
+        """The formula's value, unscored where it has none or leaves 0..1."""
+        return self.settings.scored(case, completion, replies)
+
+
+def asking(scorer: AnyScorer) -> AnyScorer:
+    """The scorer that asks what a grader's settings need asked; any other as it is."""
+    if isinstance(scorer, TextSimilarity) and scorer.evaluation_metric == "cosine":
+        return CosineSimilarity(settings=scorer)
+    if isinstance(scorer, MultiGrader):
+        asks = any(isinstance(part, (ScoreModel, LabelModel)) for part in scorer.parts().values())
+        return JudgedMulti(settings=scorer) if asks else scorer
+    return scorer
 
 
 def _own_name(entry: Mapping[str, Json]) -> str:

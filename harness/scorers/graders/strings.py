@@ -17,6 +17,7 @@ Metric = Literal[
 # What is compared of each text: the time that some measures take grows with the product of both lengths.
 COMPARED_CHARACTERS = 20_000
 
+NO_VECTORS = "`cosine` needs the vectors of an embedding model, and has none that can be compared"
 _NAMED = {"fuzzy_match": "ratio"}
 _SAID = {"eq": "is", "ne": "is not", "like": "contains", "ilike": "contains, in any case,"}
 
@@ -86,24 +87,23 @@ class TextSimilarity:
         """Why this case cannot be judged, if so."""
         return missing_from(case, (self.input, self.reference))
 
-    def texts(self, case: Case, completion: Completion) -> tuple[str, ...]:
-        """Both texts for `cosine`; none for what needs no embeddings, or when there is nothing to compare."""
-        pair = self._pair(case, completion)
-        if isinstance(pair, Grade) or self.evaluation_metric != "cosine":
-            return ()
-        return pair if all(map(str.strip, pair)) else ()
-
-    def read_vectors(self, case: Case, completion: Completion, vectors: Sequence[Sequence[float]]) -> Score:
+    def score(self, case: Case, completion: Completion) -> Score:
         """The likeness, or whether it passes; `raw_score` is the likeness itself."""
+        return self.scored(case, completion, ())
+
+    def scored(self, case: Case, completion: Completion, vectors: Sequence[Sequence[float]]) -> Score:
+        """The same, with the embeddings of both texts where they are needed."""
         raw = self._likeness(case, completion, vectors)
-        measures = {} if raw.value is None else {"raw_score": raw.value}
+        # An answer without what a template names is like nothing.
+        number = 0.0 if raw.unreadable else raw.value
+        measures = {} if number is None else {"raw_score": number}
         return score_of(passing(raw, self.pass_threshold), measures)
 
     def grade(self, case: Case, completion: Completion) -> Grade:
         """The likeness, as part of a `multi`; 1 or 0 with a threshold."""
         return passing(self._likeness(case, completion, ()), self.pass_threshold)
 
-    def _pair(self, case: Case, completion: Completion) -> tuple[str, str] | Grade:
+    def pair(self, case: Case, completion: Completion) -> tuple[str, str] | Grade:
         """Both texts, or why there are none."""
         lack = lacking((self.input, self.reference), case, completion)
         if lack is not None:
@@ -111,7 +111,7 @@ class TextSimilarity:
         return filled(self.input, case, completion), filled(self.reference, case, completion)
 
     def _likeness(self, case: Case, completion: Completion, vectors: Sequence[Sequence[float]]) -> Grade:
-        pair = self._pair(case, completion)
+        pair = self.pair(case, completion)
         if isinstance(pair, Grade):
             return pair
         text, reference = pair
@@ -124,6 +124,28 @@ class TextSimilarity:
                 text[:COMPARED_CHARACTERS], reference[:COMPARED_CHARACTERS]
             )
         if likeness is None:
-            return Grade(value=None, reason="no embeddings to compare")
+            return Grade(value=None, reason=NO_VECTORS)
         reason = f"{self.evaluation_metric} {likeness:.3g} of {shown(text)} and {shown(reference)}"
         return Grade(value=likeness, reason=reason)
+
+
+@record
+class CosineSimilarity:
+    """`TextSimilarity` by the cosine of embeddings: what `build` makes of the metric `cosine`."""
+
+    settings: TextSimilarity
+
+    measures: ClassVar[tuple[str, ...]] = TextSimilarity.measures
+
+    def check_case(self, case: Case) -> str | None:
+        """Why this case cannot be judged, if so."""
+        return self.settings.check_case(case)
+
+    def texts(self, case: Case, completion: Completion) -> tuple[str, ...]:
+        """Both texts; none when there is nothing to compare."""
+        pair = self.settings.pair(case, completion)
+        return pair if not isinstance(pair, Grade) and all(map(str.strip, pair)) else ()
+
+    def read_vectors(self, case: Case, completion: Completion, vectors: Sequence[Sequence[float]]) -> Score:
+        """The likeness, or whether it passes."""
+        return self.settings.scored(case, completion, vectors)

@@ -1,7 +1,7 @@
 import pytest
 from grader_samples import CASE, STRING_CHECK, TEXT_SIMILARITY, judged, said, scorer_of
 
-from harness.protocols import VectorScorer
+from harness.protocols import Scorer, VectorScorer
 from harness.records import Json, ToolCall
 from harness.scorers.graders import StringCheck, TextSimilarity
 from harness.serial import ParseError
@@ -128,6 +128,16 @@ def test_cosine_compares_embeddings() -> None:
     ):
         found = scorer.read_vectors(CASE, answer, vectors).value
         assert found == (None if value is None else pytest.approx(value))
+
+
+def test_only_cosine_asks_for_embeddings() -> None:
+    assert isinstance(scorer_of(TEXT_SIMILARITY), Scorer)
+    cosine = scorer_of(TEXT_SIMILARITY, evaluation_metric="cosine")
+    assert not isinstance(cosine, Scorer)
+    assert (
+        TextSimilarity(input="a", reference="b", evaluation_metric="cosine").score(CASE, said("")).value
+        is None
+    )
 
 
 def test_empty_answer_needs_no_embedding() -> None:
