@@ -3,7 +3,7 @@
     python benchmarks/judge_calibration.py [--runs 400] [--seed 5]
 
 Two models answer the same cases; outcomes are correlated as real models' are. A judge errs on bad and on good answers at rates
-that differ between the models, so that it is off by up to twelve points and may reverse a difference, as judges measured against people were.
+that differ between the models, so that it is off by up to 27 points and may reverse a difference, as judges measured against people did.
 Some cases are labelled, drawn as `harness label` draws them, and corrected by the functions that the verdict calls.
 """
 

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Iterator, Mapping
 
-from harness.protocols import AnyScorer, JudgedScorer, PairedScorer, PanelScorer
+from harness.protocols import AnyScorer, JudgedScorer, PairedScorer, PanelScorer, Scorer
 from harness.records import ScorerSpec, record
 from harness.scorers import build
 from harness.scorers.rubric import Criterion, Rubric
@@ -47,7 +47,8 @@ class Form:
 
 def is_judged(scorer: AnyScorer) -> bool:
     """Whether a judge decides what the scorer says."""
-    return isinstance(scorer, (JudgedScorer, PanelScorer, PairedScorer))
+    # A scorer that can judge by itself is never asked for questions.
+    return not isinstance(scorer, Scorer) and isinstance(scorer, (JudgedScorer, PanelScorer, PairedScorer))
 
 
 def forms_of(spec: ScorerSpec) -> tuple[Form, ...]:

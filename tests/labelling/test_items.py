@@ -1,3 +1,4 @@
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def test_nothing_an_annotator_sees_tells_the_model_or_the_judges_score(tmp_path:
 
 def test_the_order_mixes_the_models(tmp_path: Path) -> None:
     roles = [item.cells[0][0] for item in sheet_of(judged_run(tmp_path), suite=None, cases=20, seed=3)]
-    changes = sum(first != second for first, second in zip(roles, roles[1:], strict=False))
+    changes = sum(first != second for first, second in itertools.pairwise(roles))
     assert 10 <= changes <= 30
     assert roles != sorted(roles)
 

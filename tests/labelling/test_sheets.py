@@ -165,7 +165,7 @@ def test_a_line_is_the_files_and_a_row_the_spreadsheets(tmp_path: Path, items: d
     first, second = list(items)[:2]
     path = tmp_path / "a.csv"
     path.write_text(f'id,answer,label\n{first},"two\nlines",1\n{second},x,oops\n', encoding="utf-8")
-    with pytest.raises(FileError, match="a.csv:4: row 3: 'oops'"):
+    with pytest.raises(FileError, match=r"a\.csv:4: row 3: 'oops'"):
         read_sheets([path], items, run=RUN)
 
 
@@ -200,7 +200,7 @@ def test_two_labels_of_one_person_for_one_answer_are_a_mistake(
     first = next(iter(items))
     path = tmp_path / "a.csv"
     path.write_text(f"id,label\n{first},1\n{first},0\n", encoding="utf-8")
-    with pytest.raises(FileError, match="a.csv:3: row 3: .* is labelled '0' here and '1' above"):
+    with pytest.raises(FileError, match=r"a\.csv:3: row 3: .* is labelled '0' here and '1' above"):
         read_sheets([path], items, run=RUN)
 
 
