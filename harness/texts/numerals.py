@@ -3,11 +3,12 @@
 The values are exact fractions: `0.1 + 0.2` is `0.3`, and a tolerance means what it says.
 """
 
+import importlib
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import lru_cache
 
-import cn2an
 import regex
 
 from harness.records import record
@@ -67,6 +68,8 @@ _NUMERAL = regex.compile(
     rf"|(?P<chinese>{_CHINESE})",
     regex.IGNORECASE,
 )
+# Beyond these the converter cuts off, with a warning.
+_MANY_DECIMALS = regex.compile(r"[点點.].{17}")
 _LATEX_SPACE = regex.compile(r"\{,\}(?=\d)|(?<=\d)\\[,;! ](?=\d)")
 _THIN_SPACE = regex.compile(r"(?<=\d)[\u00A0\u2009\u202F](?=\d{3}(?!\d))")
 _SUPERSCRIPT = regex.compile(r"[⁺⁻]?[⁰¹²³⁴-⁹]+")
@@ -161,15 +164,22 @@ def _quotient(over: Fraction, under: Fraction) -> Fraction | None:
 
 def chinese_number(text: str) -> Fraction | None:
     """The number that Chinese numerals mean, also mixed with digits (`1亿2000万`); None for what is no number."""
-    if len(text) > MAX_DIGITS:
+    if len(text) > MAX_DIGITS or _MANY_DECIMALS.search(text):
         return None
     whole = text.replace(",", "").replace("點", "点").lstrip("负負").removeprefix("零下")
     if whole[:1] in {"百", "千"} and whole[:2] not in {"百万", "千万", "百萬", "千萬"}:
         return None
     try:
-        read = cn2an.cn2an("一" + whole if whole[:1] in {"百", "千"} else whole, "smart")
+        read = _converter()("一" + whole if whole[:1] in {"百", "千"} else whole, "smart")
         # Through text, which a float of few digits survives: 1.2 is 6/5.
         value = Fraction(str(read))
     except (ValueError, OverflowError, KeyError, IndexError):
         return None
     return -value if text.startswith(("负", "負", "零下")) else value
+
+
+@lru_cache(maxsize=1)
+def _converter() -> Callable[[str, str], float]:
+    # It compiles patterns for a quarter of a second, which nobody without Chinese numerals should wait for.
+    convert: Callable[[str, str], float] = importlib.import_module("cn2an").cn2an
+    return convert

@@ -111,3 +111,6 @@ def test_only_chinese_that_is_well_formed_is_a_number() -> None:
     assert chinese_number("百") is None
     assert chinese_number("一百一百") is None
     assert chinese_number("一" * 41) is None
+    assert chinese_number("一点" + "一" * 16) is not None
+    assert chinese_number("一点" + "一" * 17) is None
+    assert chinese_number("1." + "1" * 17 + "万") is None
