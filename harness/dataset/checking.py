@@ -109,7 +109,11 @@ def check_file(
         UsageError: A file is not there or cannot be read.
         StorageError: Who was to read a part of it is gone.
     """
-    with plain(path) as file, plain(valid) if valid else nullcontext() as held:
+    told = engine.progress
+    with (
+        plain(path, progress=told) as file,
+        plain(valid, progress=told) if valid else nullcontext() as held,
+    ):
         report = _checked(
             Setting(
                 path=file,

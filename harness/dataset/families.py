@@ -48,7 +48,7 @@ class Families:
         yield from _alike(self._asked)
         first = {key: row for row, key in enumerate(self._asked) if key is not None}
         for row, keys in enumerate(self._begun):
-            yield from ([row, first[key]] for key in keys if key in first)
+            yield from ([row, first[key]] for key in keys if first.get(key, row) != row)
 
 
 def _beginnings(turns: Sequence[Message]) -> list[int | None]:

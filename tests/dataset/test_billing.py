@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from harness.dataset import billed_tokens, default_epochs, read_dataset, training_cost_usd
+from harness.dataset.billing import PROMPT_OVER_ROW
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "training"
 
@@ -45,3 +46,13 @@ def test_public_job_is_billed_to_the_token() -> None:
     dataset = read_dataset(path)
     assert billed_tokens(dataset, model="gpt-3.5-turbo-0613") == 5220
     assert default_epochs(len(dataset.examples)) * 5220 == 26100
+
+
+@pytest.mark.parametrize(
+    ("rows", "script", "trained", "epochs"),
+    [(20, 5_260, 26_100, 5), (80, 32_532, 97_116, 3), (82, 35_968, 179_020, 5)],
+)
+def test_the_scripts_total_less_two_a_row_is_what_public_jobs_trained(
+    rows: int, script: int, trained: int, epochs: int
+) -> None:
+    assert (script - PROMPT_OVER_ROW * rows) * epochs == trained

@@ -6,7 +6,14 @@ import pytest
 
 from harness.dataset import count_tokens
 from harness.dataset.lines import read_lines
-from harness.dataset.official import count_row, distribution, estimate, format_errors
+from harness.dataset.official import (
+    MAX_TOKENS,
+    count_row,
+    distribution,
+    estimate,
+    format_errors,
+    official_report,
+)
 
 TRAINING = Path(__file__).parents[3] / "shared" / "data" / "training"
 
@@ -61,6 +68,27 @@ def test_every_published_figure_of_the_script_is_met(figures: dict[str, object])
         figures["billing"],
         figures["charged"],
     )
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [figures for figures in reference() if figures["limit"] == MAX_TOKENS and "load" not in figures],
+    ids=lambda figures: figures["file"],
+)
+def test_the_report_of_a_real_file_has_the_published_figures_and_says_where_the_script_ends(
+    figures: dict[str, object],
+) -> None:
+    report = official_report(
+        read_lines(TRAINING / str(figures["file"])),
+        lambda text: count_tokens(text, encoding="cl100k_base"),
+        edition="2024",
+    )
+    assert (report.rows, report.errors) == (figures["n"], figures["err2024"])
+    if "count" in figures:
+        assert report.stops[0].error == figures["count"]
+        return
+    assert report.stopped == 0
+    assert (report.estimate.tokens, report.estimate.charged) == (figures["billing"], figures["charged"])
 
 
 def test_each_category_of_a_row_is_counted_once_for_each_message() -> None:

@@ -177,6 +177,11 @@ def test_a_graded_prompt_keeps_the_key_of_its_family(tmp_path: Path) -> None:
     )
 
 
+def test_only_rows_with_company_are_counted_as_kept_together(file: Path, tmp_path: Path) -> None:
+    choice = Choice(fraction=0.5, seed=0)
+    assert subset_file(file, target=tmp_path / "p", choice=choice).together == 0
+
+
 def test_rows_without_the_key_are_counted_and_a_key_nobody_has_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "all.jsonl"
     path.write_text(

@@ -27,6 +27,10 @@ _SPARE_PARTS = 2
 class Engine(Protocol):
     """Reads a file in parts, wherever, and tells of them in order."""
 
+    @property
+    def progress(self) -> Progress | None:
+        """Told bytes done and bytes in all."""
+
     def parts(self, path: Path, tally: Callable[[Iterable[Line]], Part]) -> Iterator[Part]:
         """What `tally` makes of the lines of each part, in the order of the parts.
 

@@ -13,7 +13,7 @@ from harness.dataset import lines as lines_module
 from harness.dataset.checking import check_file
 from harness.dataset.engines.parts import bytes_of, plain, spans_of
 from harness.dataset.engines.processes import Part
-from harness.dataset.lines import Line, lines_of, read_lines
+from harness.dataset.lines import Line, Progress, lines_of, read_lines
 from harness.errors import UsageError
 from harness.records import record
 from harness.serial import to_json
@@ -25,6 +25,7 @@ class Cuts:
 
     size: int
     shipped: bool
+    progress: Progress | None = None
 
     def parts(self, path: Path, tally: Callable[[Iterable[Line]], Part]) -> Iterator[Part]:
         with plain(path) as file:
