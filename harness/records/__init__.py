@@ -1,0 +1,64 @@
+"""The nouns of the harness. Read this room first: questions, answers, judgements, runs, decisions.
+
+Every record is frozen and keyword-only; change one with `dataclasses.replace`. Facts are stored
+once: pass, rates and verdicts are derived. Nothing missing is a number: no answer is a `Failure`,
+no judgement is a `Score` whose value is None.
+"""
+
+from harness.records.answers import Completion, Embedding, Failure, ToolCall, Usage
+from harness.records.decisions import (
+    CaseComparison,
+    Comparison,
+    GateFinding,
+    LabelFigures,
+    LabelFinding,
+    SuiteVerdict,
+    Verdict,
+)
+from harness.records.form import Json, Message, record
+from harness.records.judgements import JUDGE_SAMPLING, Bill, Label, Question, Result, Score
+from harness.records.questions import Case, Endpoint, Gate, Sampling, ScorerSpec, Suite
+from harness.records.runs import Checkpoint, Manifest, ModelFacts, Run, TrainingJob
+from harness.records.words import Change, Decision, FailureKind, Outcome, Role, RunStatus, SuiteRole
+
+__all__ = [
+    "JUDGE_SAMPLING",
+    "Bill",
+    "Case",
+    "CaseComparison",
+    "Change",
+    "Checkpoint",
+    "Comparison",
+    "Completion",
+    "Decision",
+    "Embedding",
+    "Endpoint",
+    "Failure",
+    "FailureKind",
+    "Gate",
+    "GateFinding",
+    "Json",
+    "Label",
+    "LabelFigures",
+    "LabelFinding",
+    "Manifest",
+    "Message",
+    "ModelFacts",
+    "Outcome",
+    "Question",
+    "Result",
+    "Role",
+    "Run",
+    "RunStatus",
+    "Sampling",
+    "Score",
+    "ScorerSpec",
+    "Suite",
+    "SuiteRole",
+    "SuiteVerdict",
+    "ToolCall",
+    "TrainingJob",
+    "Usage",
+    "Verdict",
+    "record",
+]

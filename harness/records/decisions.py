@@ -1,0 +1,111 @@
+"""What follows from a run: comparisons, verdicts and their reasons."""
+
+from collections.abc import Mapping
+from dataclasses import field
+
+from harness.records.form import record
+from harness.records.questions import Gate
+from harness.records.words import Change, Decision, Outcome, Role, SuiteRole
+
+
+@record
+class CaseComparison:
+    """One case, candidate against reference: their scores (means over trials) and the change."""
+
+    suite: str
+    case: str
+    candidate: float | None
+    reference: float | None
+    change: Change | None
+
+
+@record
+class Comparison:
+    """Candidate against reference, paired by case."""
+
+    candidate: Role
+    reference: Role
+    cases: tuple[CaseComparison, ...]
+
+
+@record
+class SuiteVerdict:
+    """What one suite says. Scores are in 0..1; the interval is the two-sided 90 % one.
+
+    `rule` names the test that decided; `reason` is its sentence. `better` and `worse` count the
+    cases where the candidate's score is higher or lower. None where nothing can be computed.
+    """
+
+    name: str
+    role: SuiteRole
+    decision: Decision
+    rule: str
+    reason: str
+    cases: int
+    candidate: float | None = None
+    reference: float | None = None
+    difference: float | None = None
+    interval: tuple[float, float] | None = None
+    margin: float | None = None
+    better: int = 0
+    worse: int = 0
+    smallest_detectable: float | None = None
+    cases_needed: int | None = None
+
+
+@record
+class GateFinding:
+    """A declared gate, judged: the candidate's value, the reference's, the decision and why."""
+
+    suite: str
+    gate: Gate
+    decision: Decision
+    reason: str
+    value: float | None = None
+    reference: float | None = None
+    interval: tuple[float, float] | None = None
+
+
+@record
+class LabelFigures:
+    """How one model sorted a suite's cases into labels.
+
+    `confusion` has a row for each label that is expected and a column for each that was read, the last for
+    invalid answers; entries are cases, shared out over a case's trials. Macro-F1 is the mean F1 of the labels
+    that have cases, the interval its two-sided 95 % one; None where there is too little to say.
+    """
+
+    confusion: tuple[tuple[float, ...], ...]
+    macro_f1: float | None = None
+    interval: tuple[float, float] | None = None
+
+
+@record
+class LabelFinding:
+    """One `label` scorer of a suite over all its cases, by role; the candidate's macro-F1 minus the reference's.
+
+    The difference is over the cases that both answered, its interval the two-sided 90 % one. `note`
+    says why an interval is missing.
+    """
+
+    suite: str
+    scorer: str
+    labels: tuple[str, ...]
+    figures: Mapping[str, LabelFigures]
+    difference: float | None = None
+    interval: tuple[float, float] | None = None
+    note: str = ""
+
+
+@record
+class Verdict:
+    """Promote, hold or undecided; the reasons, one sentence each; what would settle it."""
+
+    outcome: Outcome
+    reasons: tuple[str, ...]
+    suites: Mapping[str, SuiteVerdict] = field(default_factory=dict)
+    gates: tuple[GateFinding, ...] = ()
+    next_steps: tuple[str, ...] = ()
+    reference: str = "base"
+    pooled: SuiteVerdict | None = None
+    classifications: tuple[LabelFinding, ...] = ()

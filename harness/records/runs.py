@@ -1,0 +1,87 @@
+"""What a run was, and the fine-tuning that its candidate came from."""
+
+from collections.abc import Mapping
+from dataclasses import field
+from pathlib import Path
+
+from harness.records.form import Json, record
+from harness.records.judgements import Label, Result
+from harness.records.questions import Suite
+from harness.records.words import RunStatus
+
+
+@record
+class TrainingJob:
+    """A fine-tuning job as the provider reports it, with the digest of what it was made from."""
+
+    id: str
+    status: str
+    model: str
+    fine_tuned_model: str | None = None
+    hyperparameters: Mapping[str, Json] = field(default_factory=dict)
+    trained_tokens: int | None = None
+    created_at: int | None = None
+    finished_at: int | None = None
+    error: str | None = None
+    digest: str | None = None
+
+
+@record
+class Checkpoint:
+    """A usable model from the middle of a job."""
+
+    model: str
+    step: int
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@record
+class ModelFacts:
+    """Who played a role: its id and endpoint (never a key), and its price in USD per 1M tokens."""
+
+    model: str
+    endpoint: str
+    price: Mapping[str, float] = field(default_factory=dict)
+
+
+@record
+class Manifest:
+    """What a run was: enough to recompute its verdict and its page from its folder alone.
+
+    `selected` maps each suite to the ids of the cases that were asked for, in order; `skipped` maps
+    suites that were not asked at all to the reason; times are UTC in ISO 8601. `judging` pins the
+    prompts of judged scorers: a digest for each `suite: scorer`. `warnings` are sentences on what
+    weakens the run's evidence, such as a judge of the candidate's own family.
+    """
+
+    schema: int
+    id: str
+    status: RunStatus
+    created: str
+    suites: tuple[Suite, ...]
+    models: Mapping[str, ModelFacts]
+    selected: Mapping[str, tuple[str, ...]]
+    plan: str
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    finished: str | None = None
+    reason: str | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    commit: str | None = None
+    job: TrainingJob | None = None
+    data: Mapping[str, str] = field(default_factory=dict)
+    alpha: float = 0.05
+    judging: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+@record
+class Run:
+    """One manifest and its results, the newest row of each (suite, case, role, trial).
+
+    `labels` are what people said about some of the answers that a judge scored.
+    """
+
+    manifest: Manifest
+    results: tuple[Result, ...]
+    path: Path | None = None
+    labels: tuple[Label, ...] = ()
