@@ -105,7 +105,9 @@ class Number:
 
 def _numerals(text: str, *, mixed: bool = False) -> list[tuple[str, Numeral]]:
     plain = plain_numerals(text)
-    return [(plain[numeral.start : numeral.end].strip(), numeral) for numeral in read_numerals(plain, mixed=mixed)]
+    return [
+        (plain[numeral.start : numeral.end].strip(), numeral) for numeral in read_numerals(plain, mixed=mixed)
+    ]
 
 
 def _exact(value: float) -> Fraction:
