@@ -36,7 +36,8 @@ def judge_pins(suites: Iterable[Suite]) -> dict[str, str]:
     """A digest of how the judge is asked, for each `suite: scorer` that asks it.
 
     It is of the questions about an answer that is always the same, so it changes with the prompt, the sampling
-    and the repeats. Where a scorer cannot ask about that, the suite's first case stands in.
+    and the repeats. Where a scorer cannot ask about that, the suite's first case stands in, and where it cannot
+    ask about that either (its answer would have to be JSON, say), its settings do.
     """
     found = {}
     for suite in suites:
@@ -45,10 +46,12 @@ def judge_pins(suites: Iterable[Suite]) -> dict[str, str]:
             if role_needed(scorer) != "judge":
                 continue
             for case in (PROBE, *suite.cases[:1]):
-                asked = tried(spec, lambda: digest([to_plain(one) for one in _questions(scorer, case)]))  # noqa: B023 - called at once
-                if not isinstance(asked, Score):
-                    found[f"{suite.name}: {spec.name}"] = asked
+                asked = tried(spec, lambda: _questions(scorer, case))  # noqa: B023 - called at once
+                if asked and not isinstance(asked, Score):
+                    found[f"{suite.name}: {spec.name}"] = digest([to_plain(one) for one in asked])
                     break
+            else:
+                found[f"{suite.name}: {spec.name}"] = digest(to_plain(scorer))
     return found
 
 

@@ -13,9 +13,9 @@ from openai.types import eval_create_params
 from openai.types import graders as official
 
 from harness.errors import SuiteError
-from harness.evals import load_suite
+from harness.evals import judge_pins, load_suite, role_needed
 from harness.records import Json
-from harness.scorers import BUILT_IN
+from harness.scorers import BUILT_IN, build
 from harness.scorers.graders.messages import PARTS, GraderMessage
 from harness.scorers.graders.models import SamplingParams
 
@@ -157,6 +157,35 @@ def test_case_without_what_a_template_names_is_told_with_its_line(tmp_path: Path
     )
     assert ":6: case refund: string_check: `item.reference`: the case has no 'reference'" in told
     assert "did you mean 'reference_answer'?" in told
+
+
+@pytest.mark.parametrize(
+    "needs", ["{{ sample.output_text }}", "{{ sample.output_json.x }}", "{{ item.reference_answer }}"]
+)
+def test_run_pins_what_a_grader_asks(tmp_path: Path, needs: str) -> None:
+    def pinned(word: str) -> str:
+        entry = {**LABEL_MODEL, "input": [{"role": "user", "content": f"{word} {needs}"}]}
+        path = tmp_path / "graders.suite.yaml"
+        path.write_text(f"name: graders\nscorers:\n  - {json.dumps(entry)}\n{CASES}", encoding="utf-8")
+        return judge_pins([load_suite(path)])["graders: tone"]
+
+    assert pinned("Warm?") == pinned("Warm?")
+    assert pinned("Warm?") != pinned("Cold?")
+
+
+def test_graders_that_compare_texts_need_neither_judge_nor_embeddings(tmp_path: Path) -> None:
+    combined = {
+        "type": "multi",
+        "graders": {"near": {**TEXT_SIMILARITY, "name": "near"}},
+        "calculate_output": "near",
+    }
+    listed = "".join(
+        f"  - {json.dumps(entry)}\n" for entry in (STRING_CHECK, TEXT_SIMILARITY, combined, MULTI)
+    )
+    path = tmp_path / "graders.suite.yaml"
+    path.write_text(f"name: graders\nscorers:\n{listed}{CASES}", encoding="utf-8")
+    specs = load_suite(path).scorers
+    assert [role_needed(build(spec)) for spec in specs] == [None, None, None, "judge"]
 
 
 def test_python_grader_is_refused_with_a_remedy(tmp_path: Path) -> None:
