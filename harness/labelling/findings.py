@@ -27,6 +27,9 @@ MEANINGS: Mapping[str, str] = {
     "human": f"the judge agrees as well as another person would: kappa is above {HUMAN_KAPPA}; the gate uses the corrected figures",
 }
 
+MOST_OPEN = 0.1
+"""From this share of `cannot say` on, the answers that are left stand for themselves, and no longer for all."""
+
 
 @record
 class Figure:
@@ -108,7 +111,7 @@ def _finding(
         trust=calibration.difference.trust,
         kappa=calibration.kappa,
         means=MEANINGS[calibration.trust],
-        warnings=tuple(_warnings(calibration, of_cases)),
+        warnings=tuple(_warnings(calibration, agreed, of_cases=of_cases)),
     )
 
 
@@ -130,9 +133,16 @@ def _figure(name: str, raw: float, corrected: Corrected, *, error: Corrected) ->
     )
 
 
-def _warnings(calibration: Calibration, of_cases: int) -> Iterator[str]:
+def _warnings(calibration: Calibration, agreed: tuple[Agreement, ...], *, of_cases: int) -> Iterator[str]:
     if calibration.labels < min(ENOUGH_LABELS, of_cases):
         yield (
             f"only {calibration.labels} labelled cases: the intervals hold but are wide, and kappa is uncertain; "
             f"{ENOUGH_LABELS} are advised"
         )
+    for one in agreed:
+        open_share = one.cannot_say / (one.cannot_say + one.labelled) if one.cannot_say else 0.0
+        if open_share > MOST_OPEN:
+            yield (
+                f"people cannot say on {open_share:.0%} of {one.question or one.scorer}: the corrected figures are those of the "
+                "other answers; make clearer what is asked"
+            )

@@ -25,7 +25,7 @@ class Agreement:
     `question` is empty where a scorer has but one. `kappa` counts equal values (the judge's taken to the nearest that
     people gave), `weighted` squared differences, with its 90 % interval; both count each label as often as it stands for others. `alpha` is
     Krippendorff's, the judge one rater more. None where nothing could disagree. `people_kappa` is the mean over pairs of
-    people, `shared` the answers that several labelled.
+    people, `shared` the answers that several labelled; `labelled` and `cannot_say` count labels.
     """
 
     scorer: str
@@ -35,6 +35,7 @@ class Agreement:
     weighted: float | None
     interval: tuple[float, float] | None
     alpha: float | None
+    labelled: int = 0
     cannot_say: int = 0
     people: int = 1
     shared: int = 0
@@ -127,6 +128,7 @@ def _agreement(
                 for answer, near in zip(answers, near_judge.tolist(), strict=True)
             ]
         ),
+        labelled=sum(label.value is not None for label in labels),
         cannot_say=sum(label.value is None for label in labels),
         people=len({label.annotator for label in labels}),
         shared=len(shared),

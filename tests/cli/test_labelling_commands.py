@@ -103,6 +103,17 @@ def test_few_labels_are_warned_of(folder: Path, capsys: pytest.CaptureFixture[st
     assert "50 are advised" in out
 
 
+def test_much_that_nobody_can_say_is_warned_of(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sheet = labelled(folder, capsys)
+    items = items_of(open_run(folder), "manners")
+    known = by_truth(items, TRUTH)
+    unsure = {item.id for number, item in enumerate(items) if number % 4 == 0}
+    filled(sheet, lambda one: "cannot say" if one in unsure else known(one), out=Path("bo.csv"))
+    _, out, _ = run_command(capsys, "calibrate", RUN, "bo.csv")
+    assert "warning: people cannot say on " in out
+    assert "% of kindness" in out
+
+
 def test_mistakes_are_told_together_and_nothing_is_stored(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

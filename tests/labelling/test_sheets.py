@@ -1,14 +1,17 @@
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from harness.errors import FileError, UsageError
 from harness.evals import open_run
 from harness.labelling import Item, csv_text, read_sheets, sheet_of
-from harness.labelling.sheets import read_label, safe_cell
+from harness.labelling.sheets import read_label, read_rows, safe_cell
 from tests.judged_runs import judged_suite, store_judged, text_of, truth_of
 
 HOSTILE = '=HYPERLINK("http://x";"click")'
@@ -142,6 +145,18 @@ def test_what_is_no_level_is_none(items: dict[str, Item], text: str) -> None:
 @pytest.mark.parametrize("text", ["cannot say", "Cannot Say", "?", "can't say", "n/a"])
 def test_who_cannot_say_says_so(items: dict[str, Item], text: str) -> None:
     assert read_label(text, next(iter(items.values())).form) == "cannot say"
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(max_size=80), st.text(max_size=80))
+def test_no_prompt_and_no_answer_breaks_the_sheet(
+    tmp_path: Path, items: dict[str, Item], prompt: str, answer: str
+) -> None:
+    some = [replace(item, prompt=prompt, answers=(answer,)) for item in list(items.values())[:3]]
+    path = tmp_path / "a.csv"
+    path.write_text(csv_text(some), encoding="utf-8", errors="replace", newline="")
+    assert [row.id for row in read_rows(path)] == [item.id for item in some]
+    assert [row.labels for row in read_rows(path)] == [{"": ""}] * 3
 
 
 def test_cannot_say_is_a_label_without_a_value(tmp_path: Path, items: dict[str, Item]) -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from harness.records import Gate, Label, Role, Run, Score, ScorerSpec, Suite
-from harness.verdict import PREFERENCE, SuiteScores, decide, verdict_of
+from harness.verdict import PREFERENCE, PeopleScores, SuiteScores, calibrate, decide, t_interval, verdict_of
 from harness.verdict.calibration import trust_by
 from harness.verdict.labelled import values_of
 from tests.verdict.samples import answer, run_of, suite_of
@@ -285,6 +285,38 @@ def test_an_unchanged_model_with_a_flattering_judge_is_rarely_promoted_once_50_c
         promoted["alone"] += verdict_of(replace(run, labels=())).outcome == "promote"
     assert promoted["alone"] >= 30
     assert promoted["labelled"] <= 6
+
+
+def test_a_corrected_difference_covers_the_true_one_however_cases_were_drawn() -> None:
+    """One stratum is labelled four times as densely as the others; 300 runs with a judge that is off by nine points."""
+    rng = np.random.default_rng(9)
+    covered, errors = [], []
+    for _ in range(300):
+        people = (rng.random((200, 2)) < 0.7).astype(float)
+        judge = np.where((people == 0) & (rng.random((200, 2)) < (0.3, 0.0)), 1.0, people)
+        dense = judge[:, 0] != judge[:, 1]
+        said = rng.random(200) < np.where(dense, 0.6, 0.15)
+        found = calibrate(judge[:, 0], judge[:, 1], people=people_of(people, judge, said))
+        assert found is not None
+        low, high = t_interval(found.difference.mean)
+        covered.append(low <= 0.0 <= high)
+        errors.append(found.difference.mean.mean)
+    assert np.mean(covered) >= 0.88
+    assert abs(np.mean(errors)) < 0.01
+
+
+def people_of(people: np.ndarray, judge: np.ndarray, said: np.ndarray) -> PeopleScores:
+    rows = np.flatnonzero(said)
+    columns = [np.where(said, values, np.nan) for values in (*people.T, *judge.T)]
+    return PeopleScores(
+        candidate=columns[0],
+        reference=columns[1],
+        candidate_seen=columns[2],
+        reference_seen=columns[3],
+        judged=np.ones(len(said), dtype=bool),
+        pairs=np.stack([judge[rows].ravel(), people[rows].ravel()], axis=1),
+        pair_cases=np.repeat(rows, 2),
+    )
 
 
 def test_decide_takes_scores_without_labels_as_before() -> None:
