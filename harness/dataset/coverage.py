@@ -123,7 +123,7 @@ def coverage_findings(
     if far := sorted((case for case in covered if case.word == "far"), key=_similarity):
         yield Finding(
             name="coverage_gap",
-            level="warning",
+            level="warning" if len(far) > FAR_QUANTILE * len(failing) else "note",
             what=f"{len(far):,} of {len(failing):,} failing cases {'is' if len(far) == 1 else 'are'} far from every training row: {_told(far)}",
             count=len(far),
             lines=(),

@@ -86,6 +86,15 @@ def test_cases_like_the_training_rows_are_rarely_far() -> None:
     assert len(far) <= 1, "a twentieth is below the quantile, by chance"
 
 
+def test_one_far_case_among_many_is_a_note_and_among_few_a_warning() -> None:
+    pets = case("pets", "Which breed of hamster sleeps least, and why do goldfish forget everything?")
+    alike = [case(str(number), question(TOPICS["parcel"], 5000 + number)) for number in range(40)]
+    (many, *_) = coverage_findings([pets, *alike], training(300))
+    (few, *_) = coverage_findings([pets, *alike[:3]], training(300))
+    assert (many.count, many.level) == (1, "note")
+    assert (few.count, few.level) == (1, "warning")
+
+
 def test_a_template_that_all_rows_share_makes_nothing_near() -> None:
     template = "Read the ticket below with care and answer as the support team of the shop would: {}"
     rows = [TrainingPrompt(line=row.line, text=template.format(row.text)) for row in training(150)]
