@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from harness.dataset.examples import answer_of, example_of, prompt_of
-from harness.dataset.findings import SHOWN_LINES, Finding, first_lines
+from harness.dataset.findings import SHOWN_LINES, Finding, counted, first_lines
 from harness.dataset.lines import Rereader
 from harness.dataset.near_duplicates import form_of_text
 from harness.dataset.quality.balance import BalanceTally
@@ -101,7 +101,7 @@ class LabelsTally:
         return Finding(
             name="label_errors",
             level="warning" if share > USUAL_SHARE else "note",
-            what=f"{len(found):,} label{'' if len(found) == 1 else 's'}{sampled} ({share:.1%}) may be wrong: rows with such words have others "
+            what=f"{counted(len(found), 'label')}{sampled} ({share:.1%}) may be wrong: rows with such words have others "
             f"({told})",
             count=len(found),
             lines=first_lines(row.line for row, _ in doubted[:SHOWN_LINES]),

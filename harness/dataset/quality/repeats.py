@@ -13,7 +13,7 @@ import numpy as np
 
 from harness.dataset.columns import Column
 from harness.dataset.examples import Example, answer_of, example_of, prompt_of, system_of
-from harness.dataset.findings import SHOWN_LINES, Finding, first_lines
+from harness.dataset.findings import SHOWN_LINES, Finding, counted, first_lines
 from harness.dataset.lines import Rereader
 from harness.dataset.near_duplicates import LEAST_RATIO, Sketches, form_of_text
 from harness.dataset.quality.conflicts import Conflict, conflict_of
@@ -108,7 +108,7 @@ class RepeatsTally:
             yield Finding(
                 name="exact_duplicates",
                 level="warning" if share > TOLERATED_SHARE else "note",
-                what=f"{_rows(len(again), 'repeats', 'repeat')} an earlier row word for word, {share:.1%} of all: {self._told(again)}",
+                what=f"{counted(len(again), 'row repeats', 'rows repeat')} an earlier row word for word, {share:.1%} of all: {self._told(again)}",
                 count=len(again),
                 lines=first_lines(self.lines[index] for index, _ in again),
                 why="what is repeated is learned that much more strongly, and every copy is billed",
@@ -137,7 +137,7 @@ class RepeatsTally:
         ceiling, overall = 1 - lost / rows, 1 - lost / len(self.lines)
         found.sort(key=lambda conflicting: -conflicting[0].rows)
         told = "; ".join(self._told_conflict(*conflicting) for conflicting in found[:_TOLD_QUESTIONS])
-        questions = "1 question is" if len(found) == 1 else f"{len(found):,} questions are"
+        questions = counted(len(found), "question is", "questions are")
         yield Finding(
             name="conflicting_answers",
             level="warning",
@@ -196,7 +196,7 @@ class RepeatsTally:
             yield Finding(
                 name="near_duplicates",
                 level="warning" if share > TOLERATED_SHARE else "note",
-                what=f"{_rows(len(again), 'asks', 'ask')} nearly what another asks ({LEAST_RATIO:.0f}% of the characters and more), "
+                what=f"{counted(len(again), 'row asks', 'rows ask')} nearly what another asks ({LEAST_RATIO:.0f}% of the characters and more), "
                 f"{share:.1%} of all: {self._told(again)}",
                 count=len(again),
                 lines=first_lines(self.lines[index] for index, _ in again),
@@ -256,10 +256,6 @@ def _calls(example: Example) -> Iterator[str]:
     for function in (*called, last.get("function_call")):
         if isinstance(function, Mapping):
             yield f"{function.get('name')}({function.get('arguments')})\n"
-
-
-def _rows(count: int, one: str, several: str) -> str:
-    return f"1 row {one}" if count == 1 else f"{count:,} rows {several}"
 
 
 def _cut(text: str) -> str:
