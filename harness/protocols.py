@@ -1,9 +1,9 @@
 """The seams: what a model and a scorer must offer. Nothing to subclass, nothing to register."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from harness.records import Case, Completion, Embedding, Failure, Message, Question, Sampling, Score
+from harness.records import Case, Completion, Embedding, Failure, Json, Message, Question, Sampling, Score
 
 Replies: TypeAlias = Mapping[str, tuple[Completion | Failure, ...]]
 """What a judge replied, by the question's name: as many as the question has repeats."""
@@ -100,6 +100,24 @@ class VectorScorer(Protocol):
 
 
 @runtime_checkable
+class FileScorer(Protocol):
+    """A scorer that judges by a file of JSON lines, such as the training file, which it names in its settings.
+
+    Whoever loads the suite finds the file beside it and puts its digest into the entry's; the runner reads it, once a run.
+    """
+
+    @property
+    def file(self) -> str:
+        """Where the file is, relative to the suite file."""
+
+    def prepare(self, rows: Iterable[tuple[int, Json]]) -> object:
+        """What the scorer keeps of the rows, each with its line; lines that are not JSON are left out."""
+
+    def score_by(self, case: Case, completion: Completion, prepared: object) -> Score:
+        """Judge one answer by what `prepare` gave; the same input always gives the same Score."""
+
+
+@runtime_checkable
 class MeasuringScorer(Protocol):
     """A scorer whose measures depend on its settings; others declare them as a class variable `measures`."""
 
@@ -107,4 +125,4 @@ class MeasuringScorer(Protocol):
         """The names of the measures its Scores report."""
 
 
-AnyScorer: TypeAlias = Scorer | JudgedScorer | PanelScorer | PairedScorer | VectorScorer
+AnyScorer: TypeAlias = Scorer | JudgedScorer | PanelScorer | PairedScorer | VectorScorer | FileScorer

@@ -6,9 +6,11 @@ from dataclasses import field, replace
 
 from harness.evals.bills import bill_of, total_bill
 from harness.evals.cells import Cell, reference_of
+from harness.evals.file_scoring import scored_by_file
 from harness.evals.requests import Requests
 from harness.evals.scoring import guarded, tried
 from harness.protocols import (
+    FileScorer,
     JudgedScorer,
     PairedScorer,
     PanelScorer,
@@ -81,6 +83,9 @@ async def _judged(spec: ScorerSpec, cell: Cell, completion: Completion, requests
     scorer, case = build(spec), cell.case
     if isinstance(scorer, Scorer):
         return _Judged(score=guarded(spec, lambda: scorer.score(case, completion)))
+    if isinstance(scorer, FileScorer):
+        score = await scored_by_file(spec, scorer, cell=cell, completion=completion, requests=requests)
+        return _Judged(score=score)
     if isinstance(scorer, PairedScorer):
         return await _paired(spec, scorer, cell=cell, requests=requests)
     if isinstance(scorer, VectorScorer):

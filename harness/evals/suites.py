@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 from harness.errors import Mistake, SuiteError
-from harness.evals.digests import code_digest, suite_digest
+from harness.evals.digests import suite_digest
+from harness.evals.known_files import known_digest
 from harness.protocols import CheckedScorer
 from harness.records import Case, Gate, Json, Message, Role, Sampling, ScorerSpec, Suite, SuiteRole, record
 from harness.scorers import build, metric_names
@@ -167,8 +168,7 @@ class _Loader:
                 continue
             try:
                 spec = scorer_spec(raw)
-                build(spec)
-                specs.append(replace(spec, code=code_digest(spec.type)))
+                specs.append(replace(spec, code=known_digest(spec, build(spec), suite=self.path)))
             except ParseError as error:
                 for problem in error.problems:
                     self._problem(replace_path(problem, ("scorers", index)))

@@ -24,6 +24,7 @@ from harness.scorers.number import Number
 from harness.scorers.pairwise import Pairwise
 from harness.scorers.pii import Pii
 from harness.scorers.refusal import Refusal
+from harness.scorers.regurgitation import Regurgitation
 from harness.scorers.rubric import Criterion, Rubric
 from harness.scorers.schema import JsonSchema
 from harness.scorers.similarity import EmbeddingSimilarity, Similarity
@@ -49,6 +50,7 @@ __all__ = [
     "Pii",
     "Refusal",
     "Regex",
+    "Regurgitation",
     "Rubric",
     "ScoreModel",
     "Similarity",
@@ -73,6 +75,7 @@ BUILT_IN: Mapping[str, type[AnyScorer]] = MappingProxyType(
         "emoji": Emoji,
         "language": Language,
         "pii": Pii,
+        "regurgitation": Regurgitation,
         "similarity": Similarity,
         "refusal": Refusal,
         "rubric": Rubric,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from harness.protocols import (
     AnyScorer,
+    FileScorer,
     JudgedScorer,
     MeasuringScorer,
     PairedScorer,
@@ -56,11 +57,17 @@ _ODD_COMPLETIONS = (
     Completion(text="", tool_calls=(ToolCall(name="look_up", arguments="{"),), finish_reason="tool_calls"),
 )
 _GARBLED = ("", "   ", "%$#@!", "{", '{"score":', "\x00\ud83d", "I cannot say. " * 50)
+_ODD_ROWS: tuple[Json, ...] = (
+    None, 1, "", [], {}, {"messages": []}, {"messages": [{"role": "assistant"}]}, {"prompt": 1},
+    {"messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": "a\x00b\ud83d"}]},
+)  # fmt: skip
 _OTHER_TEXTS = ("", "billing")
 _COMPONENTS = (0.0, 1.0, -1.0, 1e300, float("nan"))
 
 
-def check_scorer(scorer: AnyScorer, *, cases: Iterable[Case] | None = None) -> None:
+def check_scorer(
+    scorer: AnyScorer, *, cases: Iterable[Case] | None = None, rows: Iterable[Json] = ()
+) -> None:
     """Check that a scorer keeps its contract.
 
     The same input gives the same Score and is left unchanged; a value is None or within 0..1; the reason
@@ -73,6 +80,7 @@ def check_scorer(scorer: AnyScorer, *, cases: Iterable[Case] | None = None) -> N
     Args:
         scorer: With settings as a suite would give them.
         cases: Cases of your own, judged besides the built-in ones.
+        rows: What the file of a scorer that judges by one holds, besides rows that no training takes.
 
     Raises:
         AssertionError: What it broke, in a sentence.
@@ -81,21 +89,22 @@ def check_scorer(scorer: AnyScorer, *, cases: Iterable[Case] | None = None) -> N
     own = tuple(cases or ())
     known = tuple(_case(expected) for expected in _EXPECTATIONS)
     completions = (*map(_completion, _TEXTS), *_ODD_COMPLETIONS)
-    kinds = (Scorer, JudgedScorer, PanelScorer, PairedScorer, VectorScorer)
+    kinds = (Scorer, JudgedScorer, PanelScorer, PairedScorer, VectorScorer, FileScorer)
     require(isinstance(scorer, kinds), f"{_name(scorer)} needs `score`, or `question` and `read`")
-    if not isinstance(scorer, Scorer):
+    if not isinstance(scorer, (Scorer, FileScorer)):
         for case in (*known, *own):
             _check_complaint(scorer, case)
             for completion in completions:
                 _check_asking(scorer, case, completion)
         return
+    judge = _prepared(scorer, rows) if isinstance(scorer, FileScorer) else scorer.score
     for case in (*known, *own):
         _check_complaint(scorer, case)
         for completion in completions:
-            _check_score(scorer, lambda: scorer.score(case, completion), case, completion)  # noqa: B023 - called at once
+            _check_score(scorer, lambda: judge(case, completion), case, completion)  # noqa: B023 - called at once
     judged = own or tuple(case for case in known if _complaint(scorer, case) is None)
     for case in judged[:1]:
-        _check_speed(scorer, case)
+        _check_speed(scorer, judge, case)
 
 
 # --- settings -------------------------------------------------------------------------------------
@@ -241,12 +250,21 @@ def _measures(scorer: object) -> tuple[str, ...]:
     return tuple(getattr(scorer, "measures", ()))
 
 
-def _check_speed(scorer: Scorer, case: Case) -> None:
+def _prepared(scorer: FileScorer, rows: Iterable[Json]) -> Callable[[Case, Completion], Score]:
+    """The scorer with its file read: it must bear rows of every kind."""
+    try:
+        prepared = scorer.prepare(enumerate((*_ODD_ROWS, *rows), start=1))
+    except Exception as error:
+        raise AssertionError(f"{_name(scorer)}: prepare raised {type(error).__name__}: {error}") from error
+    return lambda case, completion: scorer.score_by(case, completion, prepared)
+
+
+def _check_speed(scorer: AnyScorer, judge: Callable[[Case, Completion], Score], case: Case) -> None:
     for piece in _LONG_PIECES:
         text = (piece * (LONG_TEXT_CHARACTERS // len(piece) + 1))[:LONG_TEXT_CHARACTERS]
         started = time.process_time()
         try:
-            scorer.score(case, _completion(text))
+            judge(case, _completion(text))
         except Exception as error:
             where = f"{_name(scorer)} on {LONG_TEXT_CHARACTERS} characters of {piece!r}"
             raise AssertionError(f"{where}: raised {type(error).__name__}: {error}") from error

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import pytest
 
 from harness.protocols import AnyScorer
 from harness.scorers import (
     BUILT_IN,
     Contains,
+    Criterion,
     Emoji,
     ExactMatch,
     JsonFields,
@@ -18,6 +21,8 @@ from harness.scorers import (
     Pii,
     Refusal,
     Regex,
+    Regurgitation,
+    Rubric,
     ScoreModel,
     Similarity,
     StringCheck,
@@ -27,6 +32,7 @@ from harness.scorers import (
 from harness.scorers.graders.messages import GraderMessage
 from harness.testing import check_scorer
 
+CRITERION = Criterion(name="humour", levels={1: "flat", 5: "hilarious"})
 ANSWER = "{{ sample.output_text }}"
 ASKED = (GraderMessage(role="user", content=f"Grade this: {ANSWER}"),)
 SCORERS: list[AnyScorer] = [
@@ -54,11 +60,14 @@ SCORERS: list[AnyScorer] = [
     Language(language="prompt"),
     Pii(),
     Pii(kinds=("ip", "secret"), allow=("@acme.com",)),
+    Regurgitation(file="train.jsonl"),
     Similarity(),
     *(Similarity(metric=metric, at_least=0.5) for metric in ("ratio", "rouge_l", "bleu", "gleu", "meteor")),
     Similarity(metric="rouge_2", ignore_case=False),
     Refusal(),
     Refusal(expect="comply", cannot_is_refusal=True),
+    Rubric(criteria=(CRITERION,)),
+    Rubric(criteria=(CRITERION, replace(CRITERION, name="{0} %s")), repeats=2, logprobs=False),
     Pairwise(),
     Pairwise(criteria="{0} %s", repeats=2),
     StringCheck(input=ANSWER, reference="billing", operation="ilike"),

@@ -1,5 +1,6 @@
 """Every example of docs/scorers.md is loaded as a suite and scores what its table says."""
 
+import json
 import re
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -8,13 +9,14 @@ from typing import NamedTuple
 import pytest
 
 from harness.evals import load_suite
-from harness.protocols import AnyScorer, PairedScorer, PanelScorer, Scorer, VectorScorer
+from harness.protocols import AnyScorer, FileScorer, PairedScorer, PanelScorer, Scorer, VectorScorer
 from harness.records import Case, Completion, Score, ToolCall
 from harness.scorers import BUILT_IN, ToolCalls, build
 
 GUIDE = Path(__file__).parents[2] / "docs" / "scorers.md"
 _YAML = re.compile(r"```yaml\n(.*?)```\n(.*)", re.DOTALL)
 _ROW = re.compile(r"^\| ([\w-]+) \| `(.*)` \| ([\d.]+) \| (.+) \|$", re.MULTILINE)
+(ROWS,) = re.findall(r"```jsonl\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
 _CALL = re.compile(r"(\w+)\((\{.*?\})\)")
 _PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
@@ -61,6 +63,9 @@ def scored(scorer: AnyScorer, case: Case, cells: list[str]) -> Score:
     if isinstance(scorer, VectorScorer):
         assert scorer.texts(case, said(answer)) == ()
         return scorer.read_vectors(case, said(answer), ())
+    if isinstance(scorer, FileScorer):
+        prepared = scorer.prepare((1, json.loads(row)) for row in ROWS.splitlines())
+        return scorer.score_by(case, said(answer), prepared)
     if isinstance(scorer, PairedScorer):
         pair = (said(answer), said(others.pop(0)))
         asked = scorer.comparisons(case, *pair)
@@ -79,6 +84,7 @@ def scored(scorer: AnyScorer, case: Case, cells: list[str]) -> Score:
 def test_example_scores_what_the_guide_says(example: Example, tmp_path: Path) -> None:
     path = tmp_path / "guide.suite.yaml"
     path.write_text(example.suite, encoding="utf-8")
+    (tmp_path / "train.jsonl").write_text(ROWS, encoding="utf-8")
     suite = load_suite(path)
     (spec,) = suite.scorers
     scorer = build(spec)
