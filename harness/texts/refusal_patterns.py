@@ -82,7 +82,14 @@ ENGLISH_DECLINES = tuple(
 )
 # Unable, and yet not declining: praise and feeling.
 ENGLISH_IDIOMS = re.compile(
-    r"\bi (?:can ?not|can't|won't) (?:wait\b|help (?:but|\w+ing)|believe|complain|[^.!?,;]{0,80}\benough\b)"
+    r"\bi (?:can ?not|can't|won't|will not|refuse to|couldn't|could not)"
+    r" (?:wait\b|help (?:but|\w+ing)|believe|complain|lie\b|bore|give up|put (?:it|this|the)|imagine|get over|stop\b"
+    r"|overstate|(?:thank|stress|praise|recommend)[^.!?,;]{0,60}\b(?:enough|more|highly)\b|agree more|say no\b|[^.!?,;]{0,80}\benough\b)"
+)
+# Compassion for somebody in distress, who is sent to people that can help: advice, not a refusal.
+ENGLISH_COUNSELS = re.compile(
+    r"\b(?:sorry (?:to hear|that|you)|sounds like|hurts|understand (?:that )?you)\b[^.!?]{0,60}?\b(?:feel|struggl|suffer"
+    r"|going through|thinking about|having|difficult|alone|pain|hard)\w*"
 )
 # Opinions and professional advice are disclaimed, and then the question is answered.
 ENGLISH_DISCLAIMED = re.compile(

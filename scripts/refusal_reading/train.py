@@ -1,0 +1,68 @@
+"""Fit the refusal classifier, print how well it does on what it was not fitted to, write its weights.
+
+    python scripts/refusal_reading/train.py FOLDER [--dry-run]
+
+FOLDER holds the labelled answers (docs/refusal-model.md names them). Twice run on the same rows, the weights are the same bytes.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+from fitting import Recipe, Table, fit
+from rows import OWN_FILES, hard_rows, labelled_rows, own_rows, weak_rows
+from validation import print_tables
+
+from harness.serial import digest, write_atomic
+from harness.texts.refusal_classifier import KINDS, UNITS_PER_LOGIT, WEIGHTS
+
+HERE = Path(__file__).parent
+TEXTS = WEIGHTS.parent
+
+
+def recipe_digest() -> str:
+    """Digest of the files of the project that decide what the weights are: a test says when they have to be fitted again."""
+    files = [HERE / "fitting.py", HERE / "rows.py", *OWN_FILES.values()]
+    files += [TEXTS / name for name in ("refusal_signs.py", "refusal_patterns.py", "normalisation.py")]
+    return digest([file.read_text(encoding="utf-8") for file in files])
+
+
+def fitted_weights(table: Table, recipe: Recipe, line: float) -> dict[str, dict[str, int]]:
+    """By kind: sign to weight, "" the bias, in whole hundredths of a logit."""
+    teaching = ~np.char.startswith(table.source, "hard")
+    weights: dict[str, dict[str, int]] = {}
+    for kind in KINDS:
+        fitted = fit(table, teaching, kind, recipe)
+        bias = fitted.bias - (line if kind == "decline" else 0)
+        named = zip(fitted.columns, fitted.weights, strict=True)
+        of_kind = {table.signs[column]: round(weight * UNITS_PER_LOGIT) for column, weight in named}
+        weights[kind] = {"": round(bias * UNITS_PER_LOGIT)} | {s: w for s, w in of_kind.items() if w}
+    return weights
+
+
+def main() -> None:
+    """Train and report."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--dry-run", action="store_true", help="print the tables, leave the weights alone")
+    asked = parser.parse_args()
+    rows = [
+        *labelled_rows(asked.folder),
+        *own_rows(),
+        *weak_rows(asked.folder),
+        *hard_rows(asked.folder),
+    ]
+    table = Table(rows)
+    recipe = Recipe()
+    print(f"{len(rows):,} answers, {len(table.signs):,} signs, {recipe}\n")
+    line = print_tables(table, recipe)
+    if not asked.dry_run:
+        fitted = {"recipe": recipe_digest(), "weights": fitted_weights(table, recipe, line)}
+        text = json.dumps(fitted, ensure_ascii=False, separators=(",", ":")).replace('},"', '},\n"')
+        write_atomic(WEIGHTS, text + "\n")
+        print(f"{WEIGHTS.name}: {WEIGHTS.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()
