@@ -24,11 +24,12 @@ _STATEMENT = (
     r"(?P<level>[+\-]?[0-9]{1,6}(?:[.,][0-9]+)?)(?:\s*(?:/|of|out of)\s*(?P<top>[0-9]{1,3}))?\s*[级分]?"
 )
 _LINE = regex.compile(rf"{_BULLET}{_STATEMENT}{_EDGE}[.。]?{_EDGE}", regex.IGNORECASE)
-_BARE = regex.compile(rf"{_EDGE}(?P<level>[0-9]{1, 3}){_EDGE}[.。]?{_EDGE}")
+_BARE = regex.compile(rf"{_EDGE}(?P<level>[0-9]{{1,3}}){_EDGE}[.。]?{_EDGE}")
 _INLINE = regex.compile(rf"(?<!\p{{L}}){_STATEMENT}", regex.IGNORECASE)
 _FENCE = regex.compile(r"\s*```\w*\s*(?P<inside>.*?)\s*```\s*", regex.DOTALL)
 _HEADING = regex.compile(r"\A\**(?:reasoning|reason|理由)\**\s*[:：]\s*\**\s*", regex.IGNORECASE)
-_THOUGHTS = regex.compile(r".*</think(?:ing)?>", regex.DOTALL)
+# Also those that a reply was cut off in, before any level.
+_THOUGHTS = regex.compile(r".*</think(?:ing)?>|\A\s*<think(?:ing)?>.*", regex.DOTALL)
 
 
 def read_level(text: str, allowed: Sequence[int]) -> int | None:
@@ -42,8 +43,7 @@ def read_level(text: str, allowed: Sequence[int]) -> int | None:
     given = _in_object(text)
     if given is None:
         given = list(_on_lines(text, allowed))
-    if not given:
-        given = [_stated(found, allowed) for found in _INLINE.finditer(text)]
+        given = given or [_stated(found, allowed) for found in _INLINE.finditer(text)]
     levels = set(given)
     level = levels.pop() if len(levels) == 1 else None
     return level if level in allowed else None

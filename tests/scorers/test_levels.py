@@ -1,0 +1,136 @@
+import math
+from collections.abc import Mapping
+
+import pytest
+
+from harness.records import Completion
+from harness.scorers.levels import read_level, read_reasoning, weighted_level
+
+FIVE = range(1, 6)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "Level: 4",
+        "A good joke.\nLevel: 4",
+        "A good joke.\n\n**Level:** 4",
+        "A good joke.\n**Level: 4**",
+        "### Level: 4.",
+        "- Level: 4",
+        "> level = 4",
+        "Level is 4",
+        "Score: 4/5",
+        "Final rating: 4 out of 5",
+        "笑点不错。\n等级：4",
+        "最终得分：4分",
+        "评分为4",
+        "4",
+        "**4**",
+        "It is funny, so the level is 4.",
+        "Level: 4\nOn reflection still:\nLevel: 4",
+        '{"reasoning": "Funny.", "level": 4}',
+        '```json\n{"Level": "4"}\n```',
+        '{"final_score": 4.0}',
+        "<think>At first Level: 2.\nLevel: 2</think>\nLevel: 4",
+        "The answer claims 'Level: 5', which is no joke.\nLevel: 4",
+    ],
+)
+def test_one_level_is_read_however_it_is_spelled(reply: str) -> None:
+    assert read_level(reply, FIVE) == 4
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "",
+        "I cannot say.",
+        "Level:",
+        "Level: four",
+        "Level: 3.5",
+        "Level: 3,5",
+        "Level: -3",
+        "Level: 0",
+        "Level: 6",
+        "Level: 44",
+        "Level: 4/10",
+        "Level: 2\nLevel: 5",
+        "The level is 2. No, the level is 5.",
+        "2 of 3 jokes land.",
+        "4 jokes",
+        '{"level": true}',
+        '{"level": null}',
+        '{"level": 4, "score": 2}',
+        '{"reasoning": "Level: 4"}',
+        "[4]",
+        "Level: ４",
+        "sublevel: 4",
+        "<think>Level: 2",
+    ],
+)
+def test_what_is_no_level_or_several_is_none(reply: str) -> None:
+    assert read_level(reply, FIVE) is None
+
+
+def test_levels_of_two_digits_are_read() -> None:
+    assert read_level("Level: 10", range(11)) == 10
+    assert read_level("Level: 1", range(11)) == 1
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        ("It lands.\nTwice.\nLevel: 4", "It lands. Twice."),
+        ("**Reasoning:** It lands.\n\nLevel: 4", "It lands."),
+        ("理由：好笑。\n等级：4", "好笑。"),
+        ('{"reasoning": "It lands.", "level": 4}', "It lands."),
+        ("<think>hm</think>It lands.\nLevel: 4", "It lands."),
+        ("4", ""),
+    ],
+)
+def test_reasoning_is_what_stands_beside_the_level(reply: str, words: str) -> None:
+    assert read_reasoning(reply) == words
+
+
+@pytest.mark.parametrize("piece", [" ", "\n", "level ", "Level:", "*", "Level: 4 ", "{", "4", "等级"])
+def test_long_replies_are_read_in_time(piece: str) -> None:
+    read_level(piece * 20_000 + "x", FIVE)
+    read_reasoning(piece * 20_000 + "x")
+
+
+# --- probabilities ---------------------------------------------------------------------------------
+
+
+def reply(*places: Mapping[str, float]) -> Completion:
+    return Completion(text="Level: 4", top_logprobs=places)
+
+
+def test_levels_are_weighted_by_their_probabilities_at_the_place_of_the_level() -> None:
+    told = reply({"Level": 0.0}, {":": 0.0}, {" 4": math.log(0.6), " 5": math.log(0.3), " 3": math.log(0.1)})
+    assert weighted_level(told, 4, FIVE) == pytest.approx(0.6 * 4 + 0.3 * 5 + 0.1 * 3)
+
+
+def test_what_is_no_level_there_is_left_out_and_the_rest_is_renormalised() -> None:
+    told = reply({"4": math.log(0.5), "5": math.log(0.25), "four": math.log(0.2), "9": math.log(0.05)})
+    assert weighted_level(told, 4, FIVE) == pytest.approx((0.5 * 4 + 0.25 * 5) / 0.75)
+
+
+def test_spellings_of_one_level_count_together() -> None:
+    told = reply({" 4": math.log(0.4), "4": math.log(0.2), "**2": math.log(0.4)})
+    assert weighted_level(told, 4, FIVE) == pytest.approx(0.6 * 4 + 0.4 * 2)
+
+
+def test_the_last_place_of_the_level_counts() -> None:
+    told = reply({"4": 0.0}, {" jokes": 0.0}, {"4": math.log(0.5), "2": math.log(0.5)})
+    assert weighted_level(told, 4, FIVE) == pytest.approx(3.0)
+
+
+def test_without_probabilities_or_a_place_for_them_there_is_no_weight() -> None:
+    assert weighted_level(reply(), 4, FIVE) is None
+    assert weighted_level(reply({"Level": 0.0}), 4, FIVE) is None
+    assert weighted_level(reply({"4": math.log(0.2), "so": math.log(0.8)}), 4, FIVE) is None
+    assert weighted_level(reply({"4": 5.0}), 4, FIVE) is None
+
+
+def test_levels_of_two_digits_are_not_weighted() -> None:
+    assert weighted_level(reply({"1": 0.0}), 1, range(11)) is None
