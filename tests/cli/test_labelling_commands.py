@@ -164,3 +164,13 @@ def test_no_case_is_no_sheet(folder: Path, capsys: pytest.CaptureFixture[str]) -
     status, _, err = run_command(capsys, "label", RUN, "--n", "0")
     assert status == 2
     assert "--n is 0" in err
+
+
+def test_the_page_tells_how_much_people_labelled_and_not_who(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_command(capsys, "calibrate", RUN, str(labelled(folder, capsys)))
+    page = (folder / PAGE).read_text(encoding="utf-8")
+    assert "Labels by people" in page
+    assert "120 answers" in page
+    assert ">ann<" not in page

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 
-from harness.records import Json, Manifest, Sampling, Suite, record
+from harness.records import Json, Manifest, Run, Sampling, Suite, record
 from harness.report.material import ROLE_WORDS, Material
 from harness.report.notation import MISSING, counted, date, dollars
 
@@ -36,6 +36,7 @@ def show_provenance(material: Material) -> ProvenanceView:
         ("Run", tuple(_run(manifest))),
         ("Models", tuple(_models(manifest))),
         ("Training", tuple(_job(manifest))),
+        ("Labels by people", tuple(_labels(material.run))),
         ("Data, SHA-256", tuple(manifest.data.items())),
         ("Versions", tuple(manifest.versions.items())),
     )
@@ -78,6 +79,15 @@ def _job(manifest: Manifest) -> Iterable[Fact]:
         yield "Digest", job.digest
     if job.hyperparameters:
         yield "Hyperparameters", _compact(dict(job.hyperparameters))
+
+
+def _labels(run: Run) -> Iterable[Fact]:
+    """How much people checked of what a judge said: names stay in the run's folder."""
+    if run.labels:
+        answers = {(label.suite, label.case, label.role, label.trial) for label in run.labels}
+        yield "Answers", counted(len(answers), "answer")
+        yield "People", counted(len({label.annotator for label in run.labels}), "person", "people")
+        yield "Suites", ", ".join(dict.fromkeys(label.suite for label in run.labels))
 
 
 def _source(suite: Suite) -> SuiteSource:
