@@ -9,6 +9,8 @@ from harness.dataset.near_duplicates import Sketches
 # are a word put in place of another.
 LEAST_FILLED = 8
 LEAST_OWN_CHARACTERS = 16
+# By so many characters at either end the texts of one template are known from others that are alike.
+_END_CHARACTERS = 24
 
 _TextOf = Callable[[int], str]
 
@@ -26,11 +28,25 @@ def groups_of_own_words(sketches: Sketches, text_of: _TextOf) -> Iterator[list[i
 
 def _alike(group: Sequence[int], text_of: _TextOf) -> Iterator[list[int]]:
     """The groups within a group, which is one itself where its texts were filled into no template."""
-    before, after, characters = _shared(map(text_of, group)) if len(group) >= LEAST_FILLED else (0, 0, 0)
-    own = characters / len(group) - before - after
-    if before + after < own or own < LEAST_OWN_CHARACTERS or not characters:
-        yield [*group]
-        return
+    for end_of in (_beginning, _ending):
+        clusters: dict[str, list[int]] = {}
+        for number in group:
+            clusters.setdefault(end_of(text_of(number)), []).append(number)
+        templates = {end: _template(cluster, text_of) for end, cluster in clusters.items()}
+        if any(templates.values()):
+            others = [number for end, cluster in clusters.items() if not templates[end] for number in cluster]
+            if len(others) > 1:
+                yield sorted(others)
+            for end, template in templates.items():
+                if template:
+                    yield from _filled(clusters[end], template, text_of)
+            return
+    yield [*group]
+
+
+def _filled(group: Sequence[int], template: tuple[int, int], text_of: _TextOf) -> Iterator[list[int]]:
+    """The groups of texts that are alike in what was filled into a template, which has so many characters before and after it."""
+    before, after = template
 
     def own_words(number: int) -> str:
         text = text_of(number)
@@ -41,6 +57,23 @@ def _alike(group: Sequence[int], text_of: _TextOf) -> Iterator[list[int]]:
         within.add(own_words(number))
     for places in within.groups(lambda place: own_words(group[place])):
         yield from _alike([group[place] for place in places], own_words)
+
+
+def _template(group: Sequence[int], text_of: _TextOf) -> tuple[int, int] | None:
+    """How many characters stand before and after what was filled into a template; None where the texts have none in common."""
+    if len(group) < LEAST_FILLED:
+        return None
+    before, after, characters = _shared(map(text_of, group))
+    own = characters / len(group) - before - after
+    return (before, after) if own >= LEAST_OWN_CHARACTERS and before + after >= own else None
+
+
+def _beginning(text: str) -> str:
+    return text[:_END_CHARACTERS]
+
+
+def _ending(text: str) -> str:
+    return text[-_END_CHARACTERS:]
 
 
 def _shared(texts: Iterable[str]) -> tuple[int, int, int]:

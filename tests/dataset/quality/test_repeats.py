@@ -110,6 +110,15 @@ def test_templates_of_several_tasks_make_no_repeats_either(tmp_path: Path) -> No
     assert found.figures["copies"] == [[41, 7]]
 
 
+@pytest.mark.parametrize("form", ["{}: Text: {}", "{1}. {0}"], ids=["before", "after"])
+def test_a_few_rows_that_are_alike_otherwise_hide_no_template(tmp_path: Path, form: str) -> None:
+    task = question(1000) * 3
+    rows = [row(form.format(task, question(n)[:30]), str(n)) for n in range(20)]
+    rows += [row(f"Dear all, {task} {question(n)[:9]} thanks", str(n)) for n in range(50, 52)]
+    found = findings(tmp_path / "a", rows)
+    assert found["near_duplicates"].figures["copies"] == [[22, 21]]
+
+
 def test_words_put_in_place_of_others_are_nearly_the_same_however_many(tmp_path: Path) -> None:
     rows = [row(f"{question(0)} for {name}", str(n)) for n, name in enumerate("ABCDEFGHIJKL")]
     rows += [row(question(n), "x") for n in range(1, 9)]
