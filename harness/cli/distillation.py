@@ -78,7 +78,11 @@ def distill_command(options: argparse.Namespace) -> int:
     from harness.vetting.prompts import read_prompts
 
     prompts = read_prompts(options.prompts)
-    done = _distilled(prompts, _recipe(options), options)
+    try:
+        done = _distilled(prompts, _recipe(options), options)
+    except KeyboardInterrupt:
+        print("stopped; what was answered is kept: the same command asks for the rest", file=sys.stderr)
+        raise
     if options.json:
         print(to_json(done, indent=1))
     else:
@@ -179,12 +183,22 @@ def _told(done: "Distillation") -> Iterator[str]:
         yield f"left out: {count:,}, {_WHY[why]}: {'line' if count == 1 else 'lines'} {', '.join(lines[:SHOWN])}{more}"
     if done.unanswered:
         yield f"no answer: {counted(len(done.unanswered), 'prompt')}; the same command asks for what is missing"
-        for failed in done.unanswered[:SHOWN]:
-            yield f"  {done.source}:{failed.line}: {failed.why}"
-        if len(done.unanswered) > SHOWN:
-            yield f"  ... and {len(done.unanswered) - SHOWN:,} more"
+        yield from _failures(done)
     if done.out is not None:
         yield f"next: harness data check {done.out} --suites suites/"
+
+
+def _failures(done: "Distillation") -> Iterator[str]:
+    """Why prompts have no answer: each reason once, the commonest first, at its first line."""
+    lines: dict[str, list[int]] = {}
+    for failed in done.unanswered:
+        lines.setdefault(failed.why, []).append(failed.line)
+    reasons = sorted(lines.items(), key=lambda reason: -len(reason[1]))
+    for why, failing in reasons[:SHOWN]:
+        more = f", and so {len(failing) - 1:,} more" if len(failing) > 1 else ""
+        yield f"  {done.source}:{failing[0]}: {why}{more}"
+    if len(reasons) > SHOWN:
+        yield f"  ... and {len(reasons) - SHOWN:,} other reasons"
 
 
 class _Teller:

@@ -41,7 +41,7 @@ def file_fault(beginning: bytes, rest: Iterator[bytes]) -> Fault | None:
         if beginning.startswith(marks):
             return Fault(what=f"the file {what}", remedy=remedy)
     # An array over several lines, and not a row that happens to be one.
-    if beginning.startswith(b"[") and not _is_json(beginning):
+    if beginning.startswith(b"[") and _goes_on(beginning):
         return Fault(
             what=ARRAY,
             remedy="write one JSON object a line, without the brackets",
@@ -86,12 +86,15 @@ def _remedy(text: bytes, error: json.JSONDecodeError) -> str:
     return "each line must be one whole JSON object"
 
 
-def _is_json(text: bytes) -> bool:
+def _goes_on(text: bytes) -> bool:
+    """Whether what begins here does not end in the same line."""
     try:
         json.loads(text)
-    except (ValueError, RecursionError):
+    except RecursionError:
         return False
-    return True
+    except ValueError:
+        return True
+    return False
 
 
 def _text(beginning: bytes, rest: Iterator[bytes]) -> str:

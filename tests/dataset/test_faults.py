@@ -92,6 +92,13 @@ def test_a_line_that_is_not_json_says_why_and_the_next_is_read(
     assert remedy in mend
 
 
+def test_a_first_line_that_is_nested_too_deeply_is_a_line(tmp_path: Path) -> None:
+    deep = b"[" * 100_000 + b"]" * 100_000
+    ((number, what, *_, whole),) = faults(tmp_path / "a.jsonl", deep + b"\n" + ROW.encode())
+    assert (number, whole) == (1, False)
+    assert "nested too deeply" in what
+
+
 def test_a_pipe_is_refused_rather_than_waited_for(tmp_path: Path) -> None:
     if not hasattr(os, "mkfifo"):
         pytest.skip("this system has no named pipes")

@@ -14,8 +14,8 @@ from harness.cli.distillation import MAX_TOKENS
 from harness.config import Settings
 from harness.dataset.convert import SOURCES
 from harness.dataset.lines import MAX_LINE_BYTES
-from harness.dataset.near_duplicates import LEAST_RATIO
 from harness.dataset.mistakes import Category
+from harness.dataset.near_duplicates import LEAST_RATIO
 from harness.testing import FaultyEndpoint
 
 ROOT = Path(__file__).parents[2]

@@ -1,6 +1,7 @@
 """Distillation: rows from a teacher's answers; what was answered once is never paid for twice."""
 
 import contextlib
+import itertools
 import json
 import multiprocessing
 import threading
@@ -355,6 +356,31 @@ def test_command_tells_failures_and_exits_3(project: Path, capsys: pytest.Captur
     assert "no answer: 1 prompt; the same command asks for what is missing" in out
     assert "prompts.txt:2: big at" in out
     assert len(written(project / "prompts.distilled.jsonl")) == 2
+
+
+def test_a_reason_that_many_prompts_share_is_told_once(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with FaultyEndpoint("It is so.", faults=itertools.repeat(401)) as endpoint:
+        configured(project, endpoint)
+        assert main(COMMAND) == 3
+    out = capsys.readouterr().out
+    assert out.count("the key is missing or wrong") == 1
+    assert "prompts.txt:1: big at" in out
+    assert ", and so 2 more" in out
+
+
+def test_a_stopped_command_says_that_nothing_is_lost(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with FaultyEndpoint("It is so.") as endpoint:
+        configured(project, endpoint)
+        monkeypatch.setattr("harness.vetting.distill.distilled", stopped)
+        assert main(COMMAND) == 130
+    assert "what was answered is kept: the same command asks for the rest" in capsys.readouterr().err
 
 
 def test_command_over_its_budget_asks_nothing_and_exits_1(
