@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 # Columns of a report that no terminal shows.
 KEPT_COLUMNS = 100
-# Columns of a report that no terminal shows.
-KEPT_COLUMNS = 100
 # Rows left out of a conversion that are told one by one.
 SHOWN_PROBLEMS = 10
 # What `--from` takes; a copy of harness.dataset.convert.SOURCES, since building a parser must import nothing heavy.

@@ -15,6 +15,7 @@ from harness.dataset.examples import answer_of, example_of, line_mistakes, promp
 from harness.dataset.families import Families, joined, name_of, value_at
 from harness.dataset.lines import Line, Progress, RawLine, Rereader, parsed, raw_lines, read_lines
 from harness.dataset.near_duplicates import Sketches
+from harness.dataset.quality.templates import groups_of_own_words
 from harness.dataset.shapes import form_of
 from harness.dataset.splitting import Placed, share_of
 from harness.dataset.writing import row_text, written_files
@@ -186,7 +187,7 @@ def _near(path: Path, sketches: Sketches, starts: Sequence[int]) -> list[list[in
         return prompt_of(example_of(0, rereader.at(starts[index]).row))
 
     try:
-        return list(sketches.groups(prompt))
+        return [*groups_of_own_words(sketches, prompt)]
     finally:
         rereader.close()
 

@@ -196,3 +196,13 @@ def test_rows_without_the_key_are_counted_and_a_key_nobody_has_is_an_error(tmp_p
 def test_two_parts_are_two_files(file: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="written twice"):
         split_file(file, train=tmp_path / "a", valid=tmp_path / "a", choice=Choice(fraction=0.5, seed=0))
+
+
+def test_a_template_around_many_rows_ties_none_of_them_together(tmp_path: Path) -> None:
+    tasks = [f"{' '.join(SUBJECTS[::step] * 9)}. Text: " for step in (1, -1)]
+    file = tmp_path / "all.jsonl"
+    rows = [row(f"{tasks[number % 2]}{asked(number)}", "x") for number in range(100)]
+    file.write_text("\n".join(rows), encoding="utf-8")
+    train, valid = tmp_path / "train.jsonl", tmp_path / "valid.jsonl"
+    done = split_file(file, train=train, valid=valid, choice=Choice(fraction=0.2, seed=0))
+    assert [part.rows for part in done.parts] == [80, 20]
