@@ -28,8 +28,8 @@ class Taught:
 class Regurgitation:
     """The answer has no long passage of a training answer, nor most of its words in the order of one.
 
-    What the prompt has itself does not count, nor what ten and more training answers share: that is a form they were to
-    teach. Unscored is an answer to a prompt of the training file.
+    What the prompt has itself does not count, nor what many training answers share: that is a form they were to teach.
+    Unscored is an answer to a prompt of the training file.
     """
 
     file: str
@@ -39,6 +39,9 @@ class Regurgitation:
     at_most_share: float = 0.5
     """The share of the answer's runs of eight words that may stand in training answers."""
 
+    form_answers: int = 5
+    """What so many different training answers share is a form they teach, such as a closing line."""
+
     measures: ClassVar[tuple[str, ...]] = ("longest_passage", "copied_share")
 
     def __post_init__(self) -> None:
@@ -47,6 +50,10 @@ class Regurgitation:
             raise ValueError(
                 f"`at_most_characters` is {self.at_most_characters}; at least {SUREST_CHARACTERS - 1}, below which "
                 "passages are ordinary language"
+            )
+        if self.form_answers < 2:
+            raise ValueError(
+                f"`form_answers` is {self.form_answers}; two answers and more can share something"
             )
         if not 0 <= self.at_most_share <= 1:
             raise ValueError(f"`at_most_share` is {self.at_most_share}; a share is from 0 to 1")
@@ -63,7 +70,7 @@ class Regurgitation:
                 asked.add(hash(fold(prompt_of(example))))
                 yield from ((line, text) for text in _answers(example))
 
-        index = index_of(answers())
+        index = index_of(answers(), form_texts=self.form_answers)
         return Taught(answers=index, asked=frozenset(asked))
 
     def score_by(self, case: Case, completion: Completion, prepared: object) -> Score:

@@ -23,8 +23,6 @@ FINGERPRINT_CHARACTERS = 26
 WINDOW = 25
 SUREST_CHARACTERS = FINGERPRINT_CHARACTERS + WINDOW - 1
 GRAM_WORDS = 8
-# What stands in so many of the texts is a form they all keep to, such as a greeting; not one of them is copied.
-FORM_TEXTS = 10
 # A line of dashes is nobody's.
 _LEAST_DIFFERENT_CHARACTERS = 8
 # What is looked at of an answer.
@@ -63,6 +61,8 @@ class CopyIndex:
     names: Sequence[int]
     """What the caller calls each text: the line it stands on."""
     block_starts: Sequence[int]
+    form_texts: int
+    """What stands in so many of the texts is a form they keep to, such as a greeting: it is copied from none of them."""
     blocks: list[bytes] = field(repr=False)
 
     def copied(self, text: str, *, beside: str = "") -> Copied:
@@ -80,7 +80,7 @@ class CopyIndex:
             # A passage through this place that is longer than the longest so far also goes through a later one.
             if offset < passed or not counts[offset : offset + FINGERPRINT_CHARACTERS].any():
                 continue
-            for place in self.places[start:stop][:FORM_TEXTS].tolist():
+            for place in self.places[start:stop][: self.form_texts].tolist():
                 passage, begin = self._passage_at(form, offset, place)
                 characters = int(counts[begin : begin + len(passage)].sum())
                 if characters > longest.characters and len(set(passage)) >= _LEAST_DIFFERENT_CHARACTERS:
@@ -94,7 +94,7 @@ class CopyIndex:
         hashes = _hashes(form)
         first = np.searchsorted(self.fingerprints, hashes, side="left")
         last = np.searchsorted(self.fingerprints, hashes, side="right")
-        free = np.flatnonzero((last - first >= FORM_TEXTS) | np.isin(hashes, _hashes(known)))
+        free = np.flatnonzero((last - first >= self.form_texts) | np.isin(hashes, _hashes(known)))
         edges = np.zeros(len(form) + 1, dtype=np.int64)
         np.add.at(edges, free, 1)
         np.add.at(edges, free + FINGERPRINT_CHARACTERS, -1)
@@ -121,8 +121,13 @@ class CopyIndex:
         return float((self.grams[nearest] == own).mean())
 
 
-def index_of(texts: Iterable[tuple[int, str]]) -> CopyIndex:
-    """The index of texts, each with the number it is called by; a text that comes again is left out."""
+def index_of(texts: Iterable[tuple[int, str]], *, form_texts: int) -> CopyIndex:
+    """The index of texts, each with the number it is called by; a text that comes again is left out.
+
+    Args:
+        texts: Number and text.
+        form_texts: How many texts make what they share a form.
+    """
     starts, names, block_starts = array("L"), array("L"), array("L")
     hashes: list[_Integers] = []
     places: list[_Integers] = []
@@ -148,10 +153,11 @@ def index_of(texts: Iterable[tuple[int, str]]) -> CopyIndex:
     return CopyIndex(
         fingerprints=every[order],
         places=where[order],
-        grams=own[counts < FORM_TEXTS],
+        grams=own[counts < form_texts],
         starts=starts,
         names=names,
         block_starts=block_starts,
+        form_texts=form_texts,
         blocks=blocks,
     )
 

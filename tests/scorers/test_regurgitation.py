@@ -99,6 +99,7 @@ def test_form_that_many_answers_keep_is_what_they_teach() -> None:
     ]
     assert judged(f"It is green. {closing}", rows=rows).value == 1
     assert judged(f"It is green. {closing}", rows=rows[:3]).value == 0
+    assert judged(f"It is green. {closing}", rows=rows[:3], form_answers=3).value == 1
 
 
 def test_example_that_comes_many_times_is_still_one() -> None:
@@ -130,9 +131,9 @@ def test_bounds_may_be_wider() -> None:
     assert judged(STORY, at_most_characters=1000, at_most_share=1.0).value == 1
 
 
-@pytest.mark.parametrize("bounds", [{"at_most_characters": 20}, {"at_most_share": 1.5}])
+@pytest.mark.parametrize("bounds", [{"at_most_characters": 20}, {"at_most_share": 1.5}, {"form_answers": 1}])
 def test_bounds_that_make_no_sense_are_refused(bounds: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="at_most"):
+    with pytest.raises(ValueError, match=r"at_most|form_answers"):
         judged("a", **bounds)
 
 
