@@ -154,3 +154,48 @@ def test_real_files_convert_whole(tmp_path: Path, name: str, source: Source, row
     done = convert_file(TRAINING / name, tmp_path / "out.jsonl", source=source)
     assert (done.written, done.left_out) == (rows, 0)
     assert check_file(tmp_path / "out.jsonl", model="gpt-4o-mini").is_fit
+
+
+def test_half_characters_are_written_in_escapes_and_the_source_is_never_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text(json.dumps({"instruction": "a \ud800", "output": "b"}) + "\n")
+    convert_file(path, tmp_path / "out.jsonl", source="alpaca")
+    assert json.loads((tmp_path / "out.jsonl").read_bytes())["messages"][0]["content"] == "a \ud800"
+    with pytest.raises(UsageError, match="written over"):
+        convert_file(path, tmp_path / "." / "in.jsonl", source="alpaca")
+
+
+def test_chat_rows_lose_only_what_a_job_refuses(tmp_path: Path) -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    row = {
+        "messages": [
+            {"role": "user", "content": "a", "name": None, "time": 3},
+            {"role": "assistant", "content": None, "tool_calls": [call], "weight": 0},
+            {"role": "tool", "tool_call_id": "c", "content": "1"},
+            {"role": "assistant", "content": "b", "tool_calls": []},
+        ],
+        "tools": [{"type": "function", "function": {"name": "f"}}],
+        "functions": None,
+        "id": 7,
+        "tags": [],
+    }
+    messages, dropped = converted(tmp_path, row, "chat")
+    assert dropped == {"id": 1, "messages.time": 1}
+    assert messages == [
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": None, "tool_calls": [call], "weight": 0},
+        {"role": "tool", "tool_call_id": "c", "content": "1"},
+        {"role": "assistant", "content": "b"},
+    ]
+    assert json.loads((tmp_path / "out.jsonl").read_text())["tools"] == row["tools"]
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [("a,b\n1,2\n".encode("utf-16"), "UTF-16"), (b"question,answer\n1,2\n", "table"), (b"[1, 2", "JSON")],
+)
+def test_a_file_that_is_no_rows_says_what_it_is(tmp_path: Path, data: bytes, words: str) -> None:
+    (tmp_path / "in.jsonl").write_bytes(data)
+    with pytest.raises(UsageError, match=words):
+        convert_file(tmp_path / "in.jsonl", tmp_path / "out.jsonl", source="alpaca")
+    assert not (tmp_path / "out.jsonl").exists()
