@@ -19,7 +19,16 @@ import numpy as np
 from scipy.special import ndtri, stdtrit
 
 from harness.labelling.drawing import drawn
-from harness.verdict import Corrected, PeopleScores, Readings, calibrate, correct, strata_of
+from harness.verdict import (
+    Corrected,
+    PeopleScores,
+    Readings,
+    SuiteScores,
+    calibrate,
+    correct,
+    decide,
+    strata_of,
+)
 
 LABELS = (25, 50, 100)
 Array = np.ndarray
@@ -169,13 +178,44 @@ def labelled(people: Array, judge: Array, chosen: list[int]) -> PeopleScores:
     )
 
 
+def verdicts(rng: np.random.Generator, runs: int) -> Iterator[str]:
+    """How often a target of 200 cases passes, by the judge alone and with labels: truth known, judge uneven or fair."""
+    yield f"\ntarget of 200 cases: passes, {runs} runs each"
+    yield f"{'candidate':12} {'judge':14} {'alone':>7} " + " ".join(f"{n:>4} labels" for n in LABELS)
+    for (word, rates), judge in itertools.product(GAINS.items(), ("good, uneven", "good, even")):
+        setting = Setting(200, rates, JUDGES[judge])
+        passed = dict.fromkeys((0, *LABELS), 0)
+        for _ in range(runs):
+            people, judged = outcomes(rng, setting)
+            strata = strata_of(judged[:, 0], judged[:, 1]).tolist()
+            for labels in passed:
+                chosen = drawn(strata, labels, seed=int(rng.integers(1 << 30)))
+                scores = SuiteScores(
+                    name="s",
+                    role="target",
+                    margin=None,
+                    candidate=judged[:, :1],
+                    reference=judged[:, 1:],
+                    people=labelled(people, judged, chosen) if labels else None,
+                )
+                passed[labels] += decide([scores]).suites["s"].decision == "pass"
+        yield f"{word:12} {judge:14} " + " ".join(
+            f"{count / runs:>{7 if not n else 11}.3f}" for n, count in passed.items()
+        )
+
+
+GAINS = {"unchanged": (0.7, 0.7), "5 worse": (0.65, 0.7), "10 better": (0.8, 0.7), "20 better": (0.9, 0.7)}
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
     parser.add_argument("--runs", type=int, default=400)
     parser.add_argument("--seed", type=int, default=5)
     options = parser.parse_args()
     rng = np.random.default_rng(options.seed)
+    for line in verdicts(np.random.default_rng(options.seed), options.runs):
+        print(line)
     for labels in LABELS:
         found: defaultdict[tuple[str, str], list[list[Seen]]] = defaultdict(list)
         for _, setting in settings():
