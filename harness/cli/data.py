@@ -175,14 +175,16 @@ def _page(report: "DatasetReport", target: Path) -> Path:
 
 def _official(options: argparse.Namespace) -> int:
     from harness.dataset import count_tokens, read_lines
-    from harness.dataset.official import official_report
+    from harness.dataset.lines import raw_lines
+    from harness.dataset.official import blank_line, official_report
     from harness.report.training_data import official_text
     from harness.serial import to_json
 
     def count(text: str) -> int:
         return count_tokens(text, encoding=OFFICIAL_ENCODING)
 
-    report = official_report(read_lines(options.file), count, edition=options.official)
+    blank = blank_line(raw_lines(options.file))
+    report = official_report(read_lines(options.file), count, edition=options.official, blank=blank)
     if options.json:
         print(to_json(report, indent=1))
     else:

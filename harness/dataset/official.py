@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from harness.dataset.billing import default_epochs
-from harness.dataset.lines import Line
+from harness.dataset.lines import Line, RawLine
 from harness.dataset.tokens import TOKENS_OF_REPLY_START, TOKENS_PER_MESSAGE, TOKENS_PER_NAME
 from harness.records import Json, record
 
@@ -30,6 +30,9 @@ _ROLES: Mapping[Edition, frozenset[str]] = {
 }
 # Text of which the script's tokenizer call says that it is a special token and raises.
 _SPECIAL = ("<|endoftext|>", "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>", "<|endofprompt|>")
+
+# What Python says of a line that holds nothing but its end.
+_BLANK = "JSONDecodeError: Expecting value: line 2 column 1 (char 1)"
 
 CountTokens = Callable[[str], int]
 
@@ -202,13 +205,24 @@ class OfficialReport:
 SHOWN_STOPS = 5
 
 
+def blank_line(raws: Iterable[RawLine]) -> Stop | None:
+    """The first blank line, which the script, reading every line as JSON, ends at; other readers pass over it."""
+    first = next((raw.number for raw in raws if not raw.text), None)
+    return None if first is None else Stop(line=first, error=_BLANK)
+
+
 def official_report(
-    lines: Iterable[Line], count: CountTokens, *, edition: Edition, limit: int = MAX_TOKENS
+    lines: Iterable[Line],
+    count: CountTokens,
+    *,
+    edition: Edition,
+    limit: int = MAX_TOKENS,
+    blank: Stop | None = None,
 ) -> OfficialReport:
-    """The script's report of a file's lines."""
+    """The script's report of a file's lines; `blank` is the blank line it ends at."""
     errors: Counter[str] = Counter()
     counted: list[RowCounts] = []
-    stops: list[Stop] = []
+    stops = [blank] if blank else []
     rows = 0
     for line in lines:
         rows += 1

@@ -118,6 +118,17 @@ def test_official_report_is_printed_with_its_footnote(file: Path, capsys: pytest
     assert json.loads(older)["errors"] == {"message_unrecognized_key": 1}
 
 
+def test_official_report_says_that_a_blank_line_ends_the_script(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text(file.read_text() + "\n" + json.dumps(ROW))
+    status, out, _ = said(capsys, "data", "check", str(file), "--official")
+    assert status == 1
+    assert "the script ends here: line 13: JSONDecodeError" in out
+    assert "Num examples: 13" in out
+    assert main(["data", "check", str(file), "--model", "gpt-4o-mini"]) == 0
+
+
 def test_missing_file_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = said(capsys, "data", "check", "nowhere.jsonl")
     assert (status, out) == (2, "")

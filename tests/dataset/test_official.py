@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from harness.dataset import count_tokens
-from harness.dataset.lines import read_lines
+from harness.dataset.lines import raw_lines, read_lines
 from harness.dataset.official import (
     MAX_TOKENS,
+    blank_line,
     count_row,
     distribution,
     estimate,
@@ -35,6 +36,9 @@ def test_every_published_figure_of_the_script_is_met(figures: dict[str, object])
     if "load" in figures:  # the script cannot read the file; its lines are examples all the same
         assert rows
         assert not any(format_errors(row, edition="2024") for row in rows)
+        stop = blank_line(raw_lines(TRAINING / str(figures["file"])))
+        assert stop is not None
+        assert stop.error == figures["load"]
         return
     assert len(rows) == figures["n"]
     for edition in ("2023", "2024"):
