@@ -12,7 +12,7 @@ _ALONE = r"(?<![a-z]){}(?![a-z])"
 _FAMILIES: Mapping[str, re.Pattern[str]] = {
     name: re.compile(pattern)
     for name, pattern in {
-        "gpt": r"gpt|(?<![a-z0-9])o[1-9](?![0-9])(?:-|$)|davinci|babbage",
+        "gpt": r"gpt(?!q)|(?<![a-z0-9])o[1-9](?![0-9])(?:-|$)|davinci|babbage",
         "claude": r"claude",
         "gemini": r"gemini|gemma",
         "llama": r"llama|vicuna|alpaca",
