@@ -39,7 +39,7 @@ def always_first(messages: Sequence[Message]) -> str:
 
 def likes_length(messages: Sequence[Message]) -> str:
     first, _, second = str(messages[-1]["content"]).partition("Answer A:")[2].partition("Answer B:")
-    more = abs(len(first) - len(second)) > 900
+    more = abs(len(first) - len(second)) > 300
     return "Verdict: tie" if not more else f"Verdict: {'A' if len(first) > len(second) else 'B'}"
 
 
@@ -77,7 +77,7 @@ def test_judge_that_always_says_a_makes_ties_and_its_bias_is_told(tmp_path: Path
 def test_judge_that_likes_length_is_told_with_the_slope(tmp_path: Path) -> None:
     run = run_with(likes_length, suite_in(tmp_path))
     wins = [row.scores["better<b>"].value for row in run.results if row.role == "candidate"]
-    assert set(wins) == {0.5, 1.0}
+    assert set(wins) == {0.0, 0.5, 1.0}
     lines = [line.text for line in text_summary(run, verdict_of(run))]
     (told,) = (line for line in lines if "100 more characters" in line)
     assert "go with +" in told

@@ -27,6 +27,7 @@ QUESTION = "grade"
 # What a reason quotes of the judge's own.
 QUOTED_CHARACTERS = 200
 
+UNIT_RANGE = (0.0, 1.0)
 # A grade of a thousand billion is a reply gone wrong.
 MOST = 1e12
 
@@ -75,8 +76,8 @@ class ScoreModel:
     """The messages to the judge; their texts are templates."""
     model: str = ""
     """Who graded at OpenAI; a reason names another judge."""
-    range: tuple[float, ...] = (0.0, 1.0)
-    """The lowest and the highest number."""
+    range: tuple[float, ...] | None = None
+    """The lowest and the highest number; 0 and 1 unless said."""
     sampling_params: SamplingParams | None = None
     """How the reply is drawn: `temperature`, `top_p`, `seed`, `max_completions_tokens`."""
     pass_threshold: float | None = None
@@ -87,8 +88,9 @@ class ScoreModel:
     def __post_init__(self) -> None:
         """Refuse what cannot be asked, all of it at once."""
         problems = [*problems_in(self.input)]
-        if len(self.range) != 2 or not all(map(math.isfinite, self.range)) or self.range[0] >= self.range[1]:
-            problems.append(Problem(("range",), f"{shown(list(self.range))} is no range", "e.g. [0, 10]"))
+        given = UNIT_RANGE if self.range is None else self.range
+        if len(given) != 2 or not all(map(math.isfinite, given)) or given[0] >= given[1]:
+            problems.append(Problem(("range",), f"{shown(list(given))} is no range", "e.g. [0, 10]"))
         if problems:
             raise ParseError(problems)
 
@@ -98,7 +100,7 @@ class ScoreModel:
 
     def questions(self, case: Case, completion: Completion) -> tuple[Question, ...]:
         """The entry's messages; none when case or answer lack what they name."""
-        low, high = self.range
+        low, high = self.range or UNIT_RANGE
         rule = f"`result` is a number from {low:g} to {high:g}."
         form = _FORM.format(result="NUMBER", rule=rule)
         return _questions(self.input, case, completion, form=form, params=self.sampling_params)
@@ -109,7 +111,7 @@ class ScoreModel:
         measures = {} if raw.value is None else {"raw_score": raw.value}
         grade = passing(raw, self.pass_threshold)
         if grade.value is not None and self.pass_threshold is None:
-            low, high = self.range
+            low, high = self.range or UNIT_RANGE
             grade = Grade(value=(grade.value - low) / (high - low), reason=grade.reason, answer=grade.answer)
         return score_of(grade, measures)
 
@@ -125,7 +127,7 @@ class ScoreModel:
         number = _number(reply.text.strip() if given is None else given["result"])
         if number is None:
             return Grade(value=None, reason=garbled(reply, "result that is a number"))
-        low, high = self.range
+        low, high = self.range or UNIT_RANGE
         cut = min(max(number, low), high)
         told = f"{number:g}" if cut == number else f"{number:g}, cut to {cut:g}"
         return Grade(

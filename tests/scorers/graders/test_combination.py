@@ -165,7 +165,6 @@ def test_formula_and_templates_run_no_code() -> None:
     [
         {},
         {"graders": {"right": STRING_CHECK, "tone": LABEL_MODEL}, "calculate_output": "right * tone"},
-        {"graders": {"right": STRING_CHECK}, "calculate_output": "right", "pass_threshold": 0.5},
     ],
 )
 def test_multi_keeps_the_contract(changes: dict[str, Json]) -> None:

@@ -217,6 +217,12 @@ def test_wrong_keys_of_a_score_model_are_told_with_the_nearest() -> None:
     assert "did you mean 'temperature'?" in problems["sampling_params", "temprature"]
 
 
+def test_keys_that_are_null_are_as_good_as_missing() -> None:
+    nothing = dict.fromkeys(("range", "sampling_params", "pass_threshold"))
+    score = judged(scorer_of(SCORE_MODEL, **nothing), "Of course.", '{"result": 0.4}')
+    assert score.value == 0.4
+
+
 def test_messages_are_needed() -> None:
     assert "say what the model is to grade" in problems_of(SCORE_MODEL, input=[])["input",]
 
@@ -237,6 +243,5 @@ def test_case_without_what_a_message_names_is_told_when_the_suite_loads() -> Non
 
 @pytest.mark.parametrize("entry", [SCORE_MODEL, LABEL_MODEL], ids=lambda entry: str(entry["type"]))
 def test_model_grader_keeps_the_contract(entry: dict[str, Json]) -> None:
-    check_scorer(scorer_of(entry))
-    check_scorer(scorer_of(entry, input=[{"role": "user", "content": "{{ sample.output_json.city }}"}]))
-    check_scorer(scorer_of(entry, input=[{"role": "user", "content": "{{ item.expected }}"}]))
+    parts = "{{ sample.output_json.city }} {{ item.expected }}"
+    check_scorer(scorer_of(entry, input=[{"role": "user", "content": parts}]))
