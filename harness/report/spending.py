@@ -47,7 +47,9 @@ def spent_by(run: Run, role: Role) -> Spending:
         completion_tokens=total(usage.completion_tokens for usage in usages),
         is_partial=any(bill.is_partial for bill in bills)
         or any(usage.prompt_tokens is None or usage.completion_tokens is None for usage in usages),
-        cost_usd=_cost(run.manifest.models.get(role), usages),
+        cost_usd=None
+        if any(bill.is_partial for bill in bills)
+        else _cost(run.manifest.models.get(role), usages),
         median_latency_s=median(completion.latency_s for completion in paid) if paid else None,
     )
 

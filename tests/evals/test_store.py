@@ -7,7 +7,7 @@ from eval_samples import suite
 
 from harness.errors import StorageError
 from harness.evals import Plan, RunWriter, list_runs, new_manifest, open_run, resumable
-from harness.records import Completion, Failure, Manifest, ModelFacts, Result, Score, Usage
+from harness.records import Bill, Completion, Failure, Manifest, ModelFacts, Result, Score, Usage
 
 
 def manifest(root: Path) -> Manifest:
@@ -99,6 +99,21 @@ def test_answer_that_is_scored_otherwise_now_is_stored_so_with_what_it_cost(tmp_
     assert result.scores["own"].value == 1.0
     assert isinstance(result.outcome, Completion)
     assert not result.outcome.cached
+
+
+def test_judging_that_goes_on_keeps_what_was_paid_before(tmp_path: Path) -> None:
+    def judged(bill: Bill, value: float | None) -> Result:
+        return replace(row("n0"), scores={"own": Score(value=value, reason="judged")}, bills={"judge": bill})
+
+    tokens = Usage(prompt_tokens=10, completion_tokens=2)
+    writer = RunWriter(tmp_path, manifest(tmp_path))
+    writer.append(judged(Bill(answered=2, failed=1, usage=tokens), None))
+    run = writer.finish("interrupted")
+    again = RunWriter(tmp_path, run.manifest)
+    again.append(judged(Bill(answered=1, from_cache=2, usage=tokens), 1.0))
+    (kept,) = again.finish("complete").results
+    both = Usage(prompt_tokens=20, completion_tokens=4)
+    assert kept.bills == {"judge": Bill(answered=3, failed=1, usage=both)}
 
 
 def test_answer_replaces_an_earlier_failure(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from report_samples import failed_run, sample_run
 
-from harness.records import Completion, Failure, ModelFacts, Result, Run, Usage
+from harness.records import Bill, Completion, Failure, ModelFacts, Result, Run, Usage
 from harness.report.spending import spent_by, total_cost
 
 PRICE = {"input": 1.0, "cached": 0.5, "output": 10.0}
@@ -71,3 +71,28 @@ def test_total_cost_is_unknown_when_one_role_has_no_price() -> None:
 
 def test_a_run_of_failures_has_no_latency() -> None:
     assert spent_by(failed_run(), "base").median_latency_s is None
+
+
+def judged(*bills: Bill) -> Run:
+    """A run whose rows were judged at these bills."""
+    run = run_of(*(answer(5, 5) for _ in bills))
+    models = {**run.manifest.models, "judge": ModelFacts(model="wise", endpoint="e", price=PRICE)}
+    rows = [replace(row, bills={"judge": bill}) for row, bill in zip(run.results, bills, strict=True)]
+    return replace(run, manifest=replace(run.manifest, models=models), results=tuple(rows))
+
+
+def test_what_the_judge_took_is_the_sum_of_its_bills() -> None:
+    usage = Usage(prompt_tokens=100, completion_tokens=10)
+    spent = spent_by(
+        judged(Bill(answered=2, from_cache=1, usage=usage), Bill(from_cache=3, failed=1)), "judge"
+    )
+    assert (spent.answered, spent.from_cache, spent.failed) == (2, 4, 1)
+    assert (spent.prompt_tokens, spent.completion_tokens) == (100, 10)
+    assert spent.cost_usd == pytest.approx((100 * 1.0 + 10 * 10.0) / 1e6)
+
+
+def test_a_bill_with_tokens_left_out_has_no_cost() -> None:
+    usage = Usage(prompt_tokens=100, completion_tokens=10)
+    spent = spent_by(judged(Bill(answered=2, usage=usage, is_partial=True)), "judge")
+    assert spent.is_partial
+    assert spent.cost_usd is None
