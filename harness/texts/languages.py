@@ -61,6 +61,8 @@ _ALIKE = tuple(
     map(frozenset, (("da", "no", "sv"), ("hr", "sr", "sl"), ("id", "ms"), ("cs", "sk"), ("es", "pt", "ca")))
 )
 # The model's labels for what is one language here.
+# What nobody tells apart by its words in Latin letters.
+_ONE_IN_LATIN = ("hr", "sr")
 _SAME = {"nn": "no", "nb": "no", "bs": "hr", "sh": "hr"}
 
 # Scripts and the languages that are written in them; all other languages are written in Latin letters.
@@ -185,7 +187,7 @@ def _probabilities(passage: Passage) -> dict[str, float]:
     known = _SCRIPTS[passage.script]
     if passage.script == _CJK:
         kana = sum(1 for _ in _KANA.finditer(passage.text)) * _CJK_WEIGHT
-        return {"ja" if kana >= _LEAST_KANA * passage.letters else "zh": 1.0}
+        return {"ja" if kana and kana >= _LEAST_KANA * passage.letters else "zh": 1.0}
     if len(known) == 1:
         return dict.fromkeys(known, 1.0)
     # All capitals look like another language to the model, and a line feed ends what it reads.
@@ -199,8 +201,8 @@ def _probabilities(passage: Passage) -> dict[str, float]:
         if (code := _SAME.get(code, code)) in known:
             told[code] = told.get(code, 0.0) + float(belief)
     believed = sum(told.values())
-    if "hr" in told and passage.script == "Latin":
-        told["sr"] = told["hr"]  # Serbian in Latin letters, which the model calls Croatian
+    if passage.script == "Latin" and (both := sum(told.get(code, 0.0) for code in _ONE_IN_LATIN)):
+        told |= dict.fromkeys(_ONE_IN_LATIN, both)
     return {code: belief / believed for code, belief in told.items()} if believed >= _LEAST_BELIEF else {}
 
 
