@@ -9,6 +9,7 @@ from harness.dataset.findings import Finding, counted, first_lines
 from harness.dataset.lines import Rereader
 from harness.dataset.near_duplicates import Sketches
 from harness.dataset.quality.repeats import RepeatsTally, key_of
+from harness.dataset.quality.templates import matches_of_own_words
 from harness.records import record
 
 # Prompts too short to be recognised again: a training file has its own "hello".
@@ -37,7 +38,8 @@ def validation_leaks(
     exact = np.flatnonzero(np.isin(valid.asked.table(), train.asked.table())).tolist()
     readers = [Rereader(path) for path in paths]
     try:
-        near = valid.sketches.matches(
+        near = matches_of_own_words(
+            valid.sketches,
             train.sketches,
             text_of=lambda index: valid.asked_text(index, readers[1]),
             other_text_of=lambda index: train.asked_text(index, readers[0]),
@@ -71,7 +73,8 @@ def suite_leaks(train: RepeatsTally, prompts: Sequence[SuitePrompt], *, path: Pa
     exact = {index: keys[key] for index, key in enumerate(train.asked) if key in keys}
     reader = Rereader(path)
     try:
-        near = train.sketches.matches(
+        near = matches_of_own_words(
+            train.sketches,
             _sketched(prompt.text for prompt in asked),
             text_of=lambda index: train.asked_text(index, reader),
             other_text_of=lambda number: asked[number].text,

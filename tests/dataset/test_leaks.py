@@ -55,3 +55,23 @@ def test_suite_prompts_in_the_training_data_are_an_error_that_names_the_cases(tm
     assert (near.name, near.level, near.lines) == ("suite_near_leak", "warning", (10,))
     assert near.figures == {"cases": [["style", "c"]]}
     assert list(suite_leaks(taught, prompts[1:2], path=tmp_path / "train")) == []
+
+
+def test_a_template_that_both_files_share_makes_no_leak_but_hides_none(tmp_path: Path) -> None:
+    tasks = [question(1000 + task) * 4 for task in range(2)]
+    filled = [f"{tasks[number % 2]}: {question(number)[:40]}" for number in range(60)]
+    train, valid = tmp_path / "train", tmp_path / "valid"
+    taught, apart = tally(train, *filled[:40]), filled[40:]
+    assert list(validation_leaks(taught, tally(valid, *apart), paths=(train, valid))) == []
+    (found,) = validation_leaks(taught, tally(valid, *apart, filled[7] + "!"), paths=(train, valid))
+    assert (found.count, found.lines) == (1, (21,))
+
+
+def test_a_suite_that_asks_in_the_template_of_training_is_no_leak_by_that(tmp_path: Path) -> None:
+    filled = [f"{question(1000) * 4}: {question(number)[:40]}" for number in range(40)]
+    taught = tally(tmp_path / "train", *filled[:30])
+    prompts = [SuitePrompt(suite="s", case=str(number), text=filled[number]) for number in range(30, 40)]
+    assert list(suite_leaks(taught, prompts, path=tmp_path / "train")) == []
+    leaked = SuitePrompt(suite="s", case="known", text=filled[4] + "!")
+    (found,) = suite_leaks(taught, [*prompts, leaked], path=tmp_path / "train")
+    assert (found.lines, found.figures) == ((5,), {"cases": [["s", "known"]]})

@@ -1,6 +1,6 @@
 """Which texts are nearly the same in their own words? What a template gives to many of them does not make them alike."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from os.path import commonprefix
 
 from harness.dataset.near_duplicates import Sketches
@@ -24,6 +24,75 @@ def groups_of_own_words(sketches: Sketches, text_of: _TextOf) -> Iterator[list[i
     """
     for group in sketches.groups(text_of):
         yield from _alike(group, text_of)
+
+
+def matches_of_own_words(
+    sketches: Sketches, others: Sketches, *, text_of: _TextOf, other_text_of: _TextOf
+) -> dict[int, int]:
+    """Which texts are nearly the same as one of `others`, leaving out what the texts of a template all begin and end with: both numbers."""
+    found = sketches.matches(others, text_of=text_of, other_text_of=other_text_of)
+    for end_of in (_beginning, _ending):
+        clusters: dict[str, list[int]] = {}
+        for number in found:
+            clusters.setdefault(end_of(text_of(number)), []).append(number)
+        for cluster in clusters.values():
+            if template := _template_of_matches(cluster, found, text_of, other_text_of):
+                again = _matches_beside(
+                    template, cluster, others, text_of=text_of, other_text_of=other_text_of
+                )
+                kept = found.keys() - {*cluster}
+                found = {number: other for number, other in found.items() if number in kept} | again
+    return found
+
+
+def _template_of_matches(
+    cluster: Sequence[int], found: Mapping[int, int], text_of: _TextOf, other_text_of: _TextOf
+) -> tuple[str, str] | None:
+    """What texts and those they match begin and end with, where that is a template."""
+    matched = sorted({found[number] for number in cluster})
+
+    def text(place: int) -> str:
+        return (
+            text_of(cluster[place]) if place < len(cluster) else other_text_of(matched[place - len(cluster)])
+        )
+
+    template = _template(range(len(cluster) + len(matched)), text) if len(cluster) >= LEAST_FILLED else None
+    if template is None:
+        return None
+    first = text(0)
+    return first[: template[0]], first[len(first) - template[1] :]
+
+
+def _matches_beside(
+    template: tuple[str, str],
+    cluster: Sequence[int],
+    others: Sketches,
+    *,
+    text_of: _TextOf,
+    other_text_of: _TextOf,
+) -> dict[int, int]:
+    """Which texts of a template are nearly the same, in what was filled in, as one of the others."""
+    head, tail = template
+
+    def own_words(text: str) -> str:
+        return text[len(head) : len(text) - len(tail)]
+
+    of_template = [
+        number
+        for number in range(len(others))
+        if (text := other_text_of(number)).startswith(head) and text.endswith(tail)
+    ]
+    own, own_others = Sketches(), Sketches()
+    for number in cluster:
+        own.add(own_words(text_of(number)))
+    for number in of_template:
+        own_others.add(own_words(other_text_of(number)))
+    again = own.matches(
+        own_others,
+        text_of=lambda place: own_words(text_of(cluster[place])),
+        other_text_of=lambda place: own_words(other_text_of(of_template[place])),
+    )
+    return {cluster[place]: of_template[other] for place, other in again.items()}
 
 
 def _alike(group: Sequence[int], text_of: _TextOf) -> Iterator[list[int]]:
