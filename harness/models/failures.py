@@ -198,7 +198,7 @@ def _missing(error: APIStatusError, names: set[str], model: str) -> _Reading:
         )
     return _Reading(
         kind="bad_request",
-        problem="the URL has no chat completions (404)",
+        problem="the URL has no such API (404)",
         remedy="check base_url, it usually ends in /v1",
         fatal=True,
     )
