@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import ClassVar, TypeGuard
 
 from harness.records import Case, Completion, Json, Score, ToolCall, record
@@ -10,9 +11,9 @@ from harness.texts.json_likeness import alike
 from harness.texts.normalisation import storable
 from harness.texts.strict_json import InvalidJsonError, read_object
 
+# Each expected call may be compared with each that is made. A model that calls on and on: what is beyond is not compared.
 MAX_EXPECTED_CALLS = 64
-# A model that calls on and on: what is beyond is not compared.
-MAX_CALLS = 256
+MAX_CALLS = 64
 
 
 @record
@@ -46,9 +47,9 @@ class ToolCalls:
 
     def score(self, case: Case, completion: Completion) -> Score:
         """The share of right calls; without any expected, 1 when none is made."""
-        expected = _expected_calls(case.expected)
-        if expected is None or (fault := self.check_case(case)) is not None:
-            return Score(value=None, reason=self.check_case(case) or fault or "")
+        complaint, expected = self.check_case(case), _expected_calls(case.expected)
+        if complaint is not None or expected is None:
+            return Score(value=None, reason=complaint or "")
         made = completion.tool_calls[:MAX_CALLS]
         faults = self._faults(expected, made)
         right = len(expected) - sum(fault is not None for fault in faults)
@@ -128,6 +129,7 @@ def _spelled(call: ToolCall) -> str:
     return f"{storable(call.name, 80)}({storable(call.arguments, 200)})"
 
 
+@lru_cache(maxsize=2 * MAX_CALLS)
 def _arguments(call: ToolCall) -> dict[str, Json] | str:
     """The arguments as an object, or why they are none. Some servers send nothing for none."""
     try:

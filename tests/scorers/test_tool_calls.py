@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from judging import case
 
@@ -132,3 +134,11 @@ def test_arguments_are_compared_only_if_the_case_gives_them() -> None:
 def test_expected_must_be_calls(expected: Json) -> None:
     assert "`expected`" in (ToolCalls().check_case(case(expected)) or "")
     assert judge(ToolCalls(), expected, ("f", "{}")).value is None
+
+
+def test_endless_calls_are_judged_in_time() -> None:
+    expected: Json = [{"name": "f", "arguments": {"a": f"x{number}"}} for number in range(64)]
+    calls = [("f", f'{{"a": "{"é " * 1000}{number}"}}') for number in range(1000)]
+    started = time.process_time()
+    assert judge(ToolCalls(), expected, *calls).value == 0
+    assert time.process_time() - started < 2

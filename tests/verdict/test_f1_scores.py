@@ -39,7 +39,7 @@ def value(answers: LabelReadings) -> float:
 _CASES = st.lists(st.tuples(st.integers(0, LABELS - 1), st.integers(0, INVALID)), min_size=1, max_size=40)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(_CASES)
 def test_macro_f1_and_confusion_agree_with_scikit_learn(cases: list[tuple[int, int]]) -> None:
     expected, read = (list(side) for side in zip(*cases, strict=True))
