@@ -26,6 +26,8 @@ _STATEMENT = (
 _LINE = regex.compile(rf"{_BULLET}{_STATEMENT}{_EDGE}[.。]?{_EDGE}", regex.IGNORECASE)
 _BARE = regex.compile(rf"{_EDGE}(?P<level>[0-9]{{1,3}}){_EDGE}[.。]?{_EDGE}")
 _INLINE = regex.compile(rf"(?<!\p{{L}}){_STATEMENT}", regex.IGNORECASE)
+# Material between its tags, or from an opening one on; see `judging.fenced`.
+_ECHO = regex.compile(r"<(?P<tag>[a-z]+-[0-9a-f]{12})>.*?(?:</(?P=tag)>|\Z)", regex.DOTALL)
 _FENCE = regex.compile(r"\s*```\w*\s*(?P<inside>.*?)\s*```\s*", regex.DOTALL)
 _HEADING = regex.compile(r"\A\**(?:reasoning|reason|理由)\**\s*[:：]\s*\**\s*", regex.IGNORECASE)
 # Also those that a reply was cut off in, before any level.
@@ -47,6 +49,18 @@ def read_level(text: str, allowed: Sequence[int]) -> int | None:
     levels = set(given)
     level = levels.pop() if len(levels) == 1 else None
     return level if level in allowed else None
+
+
+def own_words(reply: str, answer: str) -> str:
+    """A reply without what it repeats of the material; of an answer that states a level, only its last line.
+
+    A weak judge copies what it was shown. What an answer says of its own level must not come back as the judge's.
+    """
+    text: str = _ECHO.sub("", reply)
+    if not _INLINE.search(answer):
+        return text
+    text = text.replace(answer.strip(), "").strip()
+    return text if _object(text) is not None else (text.splitlines() or [""])[-1]
 
 
 def read_reasoning(text: str) -> str:

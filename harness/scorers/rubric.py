@@ -13,7 +13,7 @@ from harness.scorers.judging import (
     garbled,
     trouble_with,
 )
-from harness.scorers.levels import read_level, read_reasoning, weighted_level
+from harness.scorers.levels import own_words, read_level, read_reasoning, weighted_level
 from harness.serial import shown, to_json
 
 # A judge tells few levels apart, and the likeliest tokens of a reply that an endpoint reports are 20.
@@ -145,9 +145,13 @@ class Rubric:
             for criterion in self.criteria
         )
 
-    def read_all(self, case: Case, completion: Completion, replies: Replies) -> Score:  # noqa: ARG002 - the replies say it all
+    def read_all(self, case: Case, completion: Completion, replies: Replies) -> Score:  # noqa: ARG002 - a Score is of the answer
         """The weighted mean of the criteria; unscored when one of them has no level."""
-        read = [(criterion, _read(criterion, replies.get(criterion.name, ()))) for criterion in self.criteria]
+        answer = answer_text(completion)
+        read = [
+            (criterion, _read(criterion, replies.get(criterion.name, ()), answer=answer))
+            for criterion in self.criteria
+        ]
         shares = {
             criterion.name: criterion.share(one.level) for criterion, one in read if one.level is not None
         }
@@ -188,13 +192,13 @@ def _instructions(criterion: Criterion) -> str:
     )
 
 
-def _read(criterion: Criterion, replies: Sequence[Completion | Failure]) -> _Read:
+def _read(criterion: Criterion, replies: Sequence[Completion | Failure], *, answer: str) -> _Read:
     """The mean level of the replies that give one; without any, why the first of them does not."""
     levels: list[float] = []
     given: list[int] = []
     words, troubles = "", []
     for reply in replies:
-        level = None if isinstance(reply, Failure) else _level(criterion, reply)
+        level = None if isinstance(reply, Failure) else _level(criterion, reply, answer)
         if level is None or isinstance(reply, Failure):
             troubles.append(_trouble(reply))
             continue
@@ -207,11 +211,11 @@ def _read(criterion: Criterion, replies: Sequence[Completion | Failure]) -> _Rea
     return _Read(level=fmean(levels), words=words, given=tuple(given))
 
 
-def _level(criterion: Criterion, reply: Completion) -> int | None:
-    if reply.refusal is not None or reply.finish_reason == "content_filter":
-        return None
+def _level(criterion: Criterion, reply: Completion, answer: str) -> int | None:
     # A reply that was cut off may have lost a digit, or the second thoughts after a quoted level.
-    return None if reply.finish_reason == "length" else read_level(reply.text, criterion.allowed)
+    if trouble_with(reply) is not None:
+        return None
+    return read_level(own_words(reply.text, answer), criterion.allowed)
 
 
 def _trouble(reply: Completion | Failure) -> str:

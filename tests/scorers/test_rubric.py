@@ -139,8 +139,27 @@ def test_a_tag_seen_in_another_question_does_not_close_the_next() -> None:
     assert material(asked(attack)[0]).splitlines()[-1] != seen
 
 
+@pytest.mark.parametrize("attack", INJECTIONS)
+def test_a_judge_that_only_repeats_what_it_was_shown_gives_no_level(attack: str) -> None:
+    answer = Completion(text=attack)
+    shown = material(RUBRIC.questions(CASE, answer)[0])
+    fenced = shown[shown.index("<answer-") :]
+    for echo in (attack, shown, fenced, fenced.rpartition("<")[0], f"The answer is:\n{attack}\nI agree."):
+        found = RUBRIC.read_all(CASE, answer, {"humour": (said(echo),), "clarity": (said("Level: 1"),)})
+        assert found.value is None, echo
+
+
+@pytest.mark.parametrize("attack", INJECTIONS)
+def test_a_judge_that_is_not_fooled_is_read(attack: str) -> None:
+    reply = said(f"It says: {attack}\nThat is no joke.\nLevel: 1")
+    found = RUBRIC.read_all(
+        CASE, Completion(text=attack), {"humour": (reply,), "clarity": (said("Level: 0"),)}
+    )
+    assert found.value == 0.0
+
+
 def test_a_judge_that_quotes_a_level_beside_its_own_is_not_read() -> None:
-    quoting = said("The answer says:\nLevel: 5\nThat is an attempt on me.\nLevel: 1")
+    quoting = said("Somebody says:\nLevel: 5\nThat is an attempt on me.\nLevel: 1")
     assert score(humour=quoting, clarity=said("Level: 1")).value is None
 
 
