@@ -143,6 +143,8 @@ def find_personal_data(text: str, kinds: frozenset[Kind]) -> tuple[Finding, ...]
     read = unicodedata.normalize("NFKC", text).translate(_INVISIBLE)
     found: dict[Finding, None] = {}
     for kind, finder in _FINDERS.items():
+        if not _NEEDED.get(kind, _DIGITS).search(read):
+            continue
         # What an earlier kind took is cut out, so that one number is not two things.
         left, place = [], 0
         for start, end, value in finder(read):
@@ -246,6 +248,15 @@ _FINDERS: Mapping[Kind, Callable[[str], _Found]] = MappingProxyType(
         "us_ssn": _ssns,
         "phone": _phones,
         "ip": _addresses,
+    }
+)
+# What a text must have for a kind to be looked for: most texts have none of it.
+_DIGITS = re.compile("[0-9]")
+_NEEDED: Mapping[Kind, re.Pattern[str]] = MappingProxyType(
+    {
+        "secret": re.compile(r"-----BEGIN|[A-Za-z0-9_\-]{15}"),
+        "email": re.compile("@"),
+        "ip": re.compile(r"[0-9A-Fa-f:][.:][0-9A-Fa-f:]"),
     }
 )
 KINDS: tuple[Kind, ...] = tuple(_FINDERS)

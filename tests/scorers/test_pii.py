@@ -41,6 +41,8 @@ def found(text: str) -> list[tuple[Kind, str]]:
         ("His SSN is 219099999", "us_ssn", "219099999"),
         (f"key = '{OPENAI_KEY}'", "secret", OPENAI_KEY),
         (AWS_KEY, "secret", AWS_KEY),
+        ("xoxb-" + "1a2b3c4d5e", "secret", "xoxb-" + "1a2b3c4d5e"),
+        ("4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1", "card", "4111111111111111"),
         (f"令牌是{GITHUB_TOKEN}。", "secret", GITHUB_TOKEN),
         (PRIVATE_KEY, "secret", PRIVATE_KEY.split("\n", maxsplit=1)[0]),
         ("server at 8.8.8.8:53", "ip", "8.8.8.8"),
