@@ -92,6 +92,15 @@ def test_roles_may_live_in_four_places() -> None:
     }
 
 
+def test_the_local_model_may_judge_and_give_vectors_beside_remote_ones() -> None:
+    settings = Settings(candidate="acme", judge=EMBEDDED_MODEL, embedding="plain", models=MODELS)
+    assert places(settings) == {
+        "candidate": "acme/lora-7 @ https://acme.example/v1",
+        "judge": f"{EMBEDDED_MODEL} @ local",
+        "embedding": "acme/plain @ https://plain.example/v1",
+    }
+
+
 def test_judge_of_openai_sits_beside_local_models() -> None:
     settings = Settings(backend="local", base=EMBEDDED_MODEL, candidate="latest", judge="gpt-4.1")
     assert places(settings) == {
