@@ -89,7 +89,7 @@ def test_label_without_cases_has_an_empty_row() -> None:
 def test_many_labels_are_shown_by_their_most_frequent_mistakes() -> None:
     labels = tuple(f"label-{number}" for number in range(MOST_LABELS + 1))
     confusion = [
-        tuple(float(row if column == row + 1 else 0) for column in range(len(labels) + 1))
+        tuple(float(row if column == row + 1 else 99 * (column == row)) for column in range(len(labels) + 1))
         for row in range(len(labels))
     ]
     (model,) = show_labels(finding(labels, *confusion), ["candidate"]).models

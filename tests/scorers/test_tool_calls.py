@@ -67,6 +67,7 @@ def test_stated_coercions_are_made_only_when_asked() -> None:
     assert judge(ToolCalls(coerce=True), expected, ("f", loose)).value == 1
     assert judge(ToolCalls(coerce=True), expected, ("f", loose.replace("02134", "2134"))).value == 0
     assert judge(ToolCalls(coerce=True), expected, ("f", loose.replace('"2.0"', '"two"'))).value == 0
+    assert judge(ToolCalls(coerce=True), expected, ("f", loose.replace('"0.50"', '"50%"'))).value == 0
     nested: Json = {"name": "f", "arguments": {"list": [1, {"a": False}]}}
     assert judge(ToolCalls(coerce=True), nested, ("f", '{"list": ["1", {"a": "false"}]}')).value == 1
     assert judge(ToolCalls(coerce=True), nested, ("f", '{"list": ["1", {"a": "0"}]}')).value == 0

@@ -90,9 +90,9 @@ def test_model_that_answers_the_same_has_no_interval_of_the_difference() -> None
 def test_difference_rests_on_the_cases_both_answered() -> None:
     suite = desks(EXPECTED)
     wrong = [None, *EXPECTED[1:]]
-    rows = [*read(suite, EXPECTED), *read(suite, wrong, role="base")[1:], failure(suite, 0, role="base")]
+    rows = [*read(suite, wrong), *read(suite, EXPECTED, role="base")[1:], failure(suite, 0, role="base")]
     (finding,) = label_findings(run_of(suite, results=rows), reference="base")
-    assert finding.difference == 0
+    assert finding.difference == 0, "the candidate's miss is of a case that the base did not answer"
 
 
 def test_families_are_drawn_whole_and_too_few_of_them_are_named() -> None:
