@@ -151,9 +151,7 @@ def _least_letters(language: str, likeliest: str) -> float:
         return 0.0
     if language == "ja":
         return _FEW_CHARACTERS * _CJK_WEIGHT
-    return (
-        LEAST_LETTERS_OF_ALIKE if any({language, likeliest} <= alike for alike in _ALIKE) else LEAST_LETTERS
-    )
+    return LEAST_LETTERS_OF_ALIKE if are_alike(language, likeliest) else LEAST_LETTERS
 
 
 def languages_of(text: str) -> tuple[str, ...]:
@@ -168,6 +166,22 @@ def languages_of(text: str) -> tuple[str, ...]:
             shares[language] = shares.get(language, 0.0) + probability * passage.letters / in_all
     plausible = (language for language, share in shares.items() if share >= _LEAST_SHARE)
     return tuple(sorted(plausible, key=lambda language: -shares[language]))
+
+
+def latin_language(text: str, *, least_letters: int = LEAST_LETTERS_OF_ALIKE) -> str | None:
+    """The language of a text in Latin letters, by one look at its beginning; None when it is short or the model is not sure."""
+    read = text[:_TOLD_CHARACTERS]
+    letters = _weight("Latin", read)
+    if letters < least_letters:
+        return None
+    told = _probabilities(Passage(script="Latin", text=read, letters=letters))
+    likeliest = max(told, key=told.__getitem__, default=None)
+    return likeliest if likeliest and told[likeliest] >= SURE else None
+
+
+def are_alike(one: str, other: str) -> bool:
+    """Whether two languages are too alike to be told apart in a sentence or two."""
+    return any({one, other} <= alike for alike in _ALIKE)
 
 
 def may_be_terms(passage: Passage, every: Sequence[Passage]) -> bool:

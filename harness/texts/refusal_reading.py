@@ -40,7 +40,7 @@ _MAX_EVIDENCE_CHARACTERS = 120
 _DATA = re.compile(
     r"(?:[{\[](?=[\s\"'{\[\d\]}]|true|false|null)|```|<\w"
     r"|(?:def|class|import|from|function|select|#include|const|return|raise|print)\b[ (]"
-    r"|(?:subject|translat(?:ion|ed)|paraphrase|dear \w[^.!?]{0,30}|主题|译文|翻译)[:：,，]|尊敬的)",
+    r"|(?:subject|translat(?:ion|ed)|paraphrase|dear (?!user)\w[^.!?]{0,30}|主题|译文|翻译)[:：,，])",
     re.IGNORECASE,
 )
 # One word, or two or three hanzi in which nobody speaks: the name of a class, not a sentence.

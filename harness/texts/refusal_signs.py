@@ -21,6 +21,7 @@ from harness.texts.refusal_patterns import (
     ENGLISH_DISCLAIMED,
     ENGLISH_IDIOMS,
     ENGLISH_REFUTES,
+    Shape,
 )
 
 # A refusal announces itself; what follows is explanation and may be anything.
@@ -32,8 +33,6 @@ _PATTERN_SENTENCES = 2
 LINE_BYTES = 80
 PARAGRAPH_BYTES = 200
 
-_WORD_NGRAM = 3
-_HANZI_NGRAMS = (1, 2, 3, 4)
 
 _SENTENCE = re.compile(r"[^.!?。\n]*(?:[.!?。]+|\n|$)\s*")
 # Somebody else's words.
@@ -76,13 +75,15 @@ def signs(head: Head) -> set[str]:
     """All signs: `#marks`, word n-grams of the first 60 words, n-grams of the first 80 hanzi."""
     found = {f"#{mark}" for mark in head.marks}
     words = ["^", *("0" if word.isdigit() else word for word in _WORD.findall(head.text)[:HEAD_WORDS])]
-    found.update(words)
+    found.update(word for word in words if word[0].isalnum())
     found.update(map(" ".join, pairwise(words)))
     found.update(map(" ".join, zip(words, words[1:], words[2:], strict=False)))
     if _HANZI.search(head.text):
         line = "^" + "".join(_HANZI_RUN.findall(head.text))[:HEAD_HANZI]
-        for size in _HANZI_NGRAMS:
-            found.update(line[start : start + size] for start in range(len(line) - size + 1))
+        found.update(line)
+        found.update(map("".join, pairwise(line)))
+        found.update(map("".join, zip(line, line[1:], line[2:], strict=False)))
+        found.update(map("".join, zip(line, line[1:], line[2:], line[3:], strict=False)))
     return found
 
 
@@ -104,9 +105,11 @@ def _shape(text: str, *, plain: bool) -> Iterator[str]:
 
 def _english_marks(opening: str, marks: set[str]) -> str:
     """Adds what the English patterns find; returns the deciding words, or an empty text."""
-    evidence = _declines(ENGLISH_DECLINES, opening, marks, "en")
+    evidence = ""
     if ENGLISH_IDIOMS.search(opening):
         marks.add("idiom")
+    else:
+        evidence = _declines(ENGLISH_DECLINES, opening, marks, "en")
     if ENGLISH_COUNSELS.search(opening):
         marks.add("counsels")
     if evidence:
@@ -125,10 +128,10 @@ def _chinese_marks(opening: str, marks: set[str]) -> str:
     return evidence or _others(CHINESE_CANNOT, CHINESE_REFUTES, opening, marks)
 
 
-def _declines(patterns: tuple[re.Pattern[str], ...], opening: str, marks: set[str], language: str) -> str:
+def _declines(shapes: tuple[Shape, ...], opening: str, marks: set[str], language: str) -> str:
     first = ""
-    for number, pattern in enumerate(patterns):
-        if found := pattern.search(opening):
+    for number, shape in enumerate(shapes):
+        if found := shape.find(opening):
             marks.add("declines twice" if first else "declines")
             marks.add(f"{language}{number}")
             first = first or found.group()

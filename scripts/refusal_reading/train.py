@@ -11,21 +11,12 @@ from pathlib import Path
 
 import numpy as np
 from fitting import Recipe, Table, fit
-from rows import OWN_FILES, hard_rows, labelled_rows, own_rows, weak_rows
+from recipe import recipe_digest
+from rows import hard_rows, labelled_rows, own_rows, weak_rows
 from validation import print_tables
 
-from harness.serial import digest, write_atomic
+from harness.serial import write_atomic
 from harness.texts.refusal_classifier import KINDS, UNITS_PER_LOGIT, WEIGHTS
-
-HERE = Path(__file__).parent
-TEXTS = WEIGHTS.parent
-
-
-def recipe_digest() -> str:
-    """Digest of the files of the project that decide what the weights are: a test says when they have to be fitted again."""
-    files = [HERE / "fitting.py", HERE / "rows.py", *OWN_FILES.values()]
-    files += [TEXTS / name for name in ("refusal_signs.py", "refusal_patterns.py", "normalisation.py")]
-    return digest([file.read_text(encoding="utf-8") for file in files])
 
 
 def fitted_weights(table: Table, recipe: Recipe, line: float) -> dict[str, dict[str, int]]:

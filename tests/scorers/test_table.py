@@ -48,7 +48,13 @@ def test_own_class_is_found_by_module_and_name() -> None:
 
 
 def test_metrics_are_the_entrys_name_and_the_measures() -> None:
-    assert metric_names(ScorerSpec(type="refusal", name="polite")) == ("polite", "refusal_rate")
+    assert metric_names(ScorerSpec(type="refusal", name="polite")) == (
+        "polite",
+        "refusal_rate",
+        "cannot_rate",
+        "refute_rate",
+        "partial_rate",
+    )
 
 
 def test_unknown_type_gets_the_nearest_name() -> None:

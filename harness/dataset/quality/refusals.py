@@ -35,7 +35,7 @@ class RefusalsTally:
         if answer is None:
             return
         self._answered += 1
-        if read_refusal(answer).kind != "comply":
+        if read_refusal(answer).kind in {"decline", "cannot"}:
             self._refused.append(row.line.number)
 
     def merge(self, later: "RefusalsTally") -> None:
