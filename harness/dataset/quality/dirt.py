@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import ftfy.badness
 
 from harness.dataset.examples import answer_of
-from harness.dataset.findings import SHOWN_LINES, Finding, Level
+from harness.dataset.findings import SHOWN_LINES, Finding, Level, counted
 from harness.dataset.tallies import SeenRow, Setting
 from harness.records import record
 
@@ -30,7 +30,7 @@ _MARKUP = re.compile(
 _TEACHER = re.compile(
     r"\bas an? (?:AI|artificial intelligence)(?: language)? (?:model|assistant)\b|\bmy (?:knowledge|training) (?:cut-?off|data)\b"
     r"|\b(?:trained|developed|created|made) by (?:OpenAI|Anthropic|Google)\b|\bI(?:'m| am) (?:ChatGPT|GPT-\d|Claude|Gemini|Bard)\b"
-    r"|</?think>|作为一个?(?:人工智能|AI)(?:语言)?(?:模型|助手)|我是(?:ChatGPT|文心一言|通义千问)",
+    r"|</?think>|作为(?:一[个名款])?(?:人工智能|AI)(?:语言)?(?:模型|助手)|我是一[个名款](?:由[^，。]{1,20}(?:训练|开发)的)?(?:人工智能|AI)|我是(?:ChatGPT|文心一言|通义千问)",
     re.IGNORECASE,
 )
 # One of these stands in whatever _TEACHER finds: looking for them takes a tenth of its time.
@@ -153,7 +153,7 @@ class DirtTally:
                 yield Finding(
                     name=kind.name,
                     level=kind.level,
-                    what=f"{count:,} answers ({count / self._answers:.1%}) {kind.what}",
+                    what=f"{counted(count, 'answer')} ({count / self._answers:.1%}) {kind.what}",
                     count=count,
                     lines=tuple(self._lines[kind.name]),
                     why=kind.why,
@@ -165,7 +165,7 @@ class DirtTally:
             yield Finding(
                 name="cut_answers",
                 level="warning",
-                what=f"{cut:,} answers end in the middle of a sentence, where {1 - cut / self._sentences:.0%} do not",
+                what=f"{counted(cut, 'answer')} ending in the middle of a sentence, where {1 - cut / self._sentences:.0%} do not",
                 count=cut,
                 lines=tuple(self._lines["cut_answers"]),
                 why="they may have been cut at a token limit, and the model learns to stop there",

@@ -1,5 +1,4 @@
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -123,17 +122,6 @@ def test_of_many_rows_a_sample_is_looked_at_and_said_to_be_one(
     assert "of 20 that were looked at" in found.what
     assert found.figures["judged"] == 20
     assert 1 <= found.count == len(found.lines) <= 4
-
-
-def test_without_py3langid_a_note_says_what_was_left_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delitem(sys.modules, "harness.dataset.quality.language_model", raising=False)
-    monkeypatch.setitem(sys.modules, "py3langid.langid", None)
-    found = language_findings(tmp_path / "a", [ENGLISH] * 3)["wrong_language"]
-    assert found.level == "note"
-    assert "py3langid is not installed" in found.what
-    assert language_findings(tmp_path / "a", [CHINESE] * 3) == {}
 
 
 @settings(max_examples=15, deadline=None)
