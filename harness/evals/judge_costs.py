@@ -117,7 +117,7 @@ def _of_scorer(
             completion_tokens=question.sampling.max_tokens or UNLIMITED_ANSWER_TOKENS,
         )
         for repeat in range(question.repeats):
-            key = canonical([to_plain(question), repeat]).encode()
+            key = b"" if request.more_tokens else canonical([to_plain(question), repeat]).encode()
             yield request, key, not request.more_tokens and paid.reply(question, repeat)
 
 
