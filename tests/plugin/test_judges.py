@@ -186,7 +186,7 @@ def test_judge_given_by_a_flag_judges(court: Callable[..., Court]) -> None:
 
 def test_workers_of_xdist_judge_too(court: Callable[..., Court]) -> None:
     made = court()
-    made.project.pytester.runpytest_subprocess("suites", "-n1")
+    made.project.run("-n1")
     run = made.project.stored()
     assert made.judge.requests == 16
     assert len(run.results) == 4
