@@ -5,6 +5,8 @@
 FOLDER holds JSON lines (*.jsonl, *.jsonl.gz) with `response` and either `refusal` (1, 0 or null for neither)
 or `label` ("refusal" or another word); `source`, `lang` and `model` split the table. A refusal is read when the kind is
 `decline`. Two definitions are kept apart where a source labels answers that contradict the question as compliance.
+
+On answers that the classifier was fitted to, the table flatters: scripts/refusal_reading/train.py prints what it does on others.
 """
 
 import argparse
@@ -58,9 +60,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
     parser.add_argument("folder", type=Path)
     rows = list(answers(parser.parse_args().folder))
-    started = time.perf_counter()
+    started = time.process_time()
     readings = [read_refusal(row.text) for row in rows]
-    took_s = time.perf_counter() - started
+    took_s = time.process_time() - started
     groups: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
     kinds: Counter[tuple[str, bool]] = Counter()
     for row, reading in zip(rows, readings, strict=True):

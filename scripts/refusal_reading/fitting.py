@@ -25,10 +25,13 @@ class Recipe:
     least_rows: int = 3
     """In how many rows a sign must occur."""
     source_weights: dict[str, float] = field(
-        default_factory=lambda: {"own en": 2.0, "own zh": 2.0, "reuter": 2.0, "weak zh": 0.3}
+        default_factory=lambda: {"own en": 2.0, "own zh": 2.0, "reuter": 3.0, "weak zh": 0.3}
     )
     refute_weight: float = 0.3
     """Do-Not-Answer's contradictions, which XSTest would call refusals, against its other answers."""
+
+    inability_weight: float = 0.1
+    """Do-Not-Answer's inabilities, which its makers left undecided, against its other answers."""
 
     def signs_kept(self, kind: str) -> int:
         """How many signs the regression of a kind keeps."""
@@ -51,6 +54,8 @@ class Table:
         self.counted = np.array([row.refused is not None for row in rows])
         self.refused = np.array([row.refused is True for row in rows])
         self.is_refute = (self.source == "dna") & (self.kind == "refute")
+        self.marks = [head.marks for head in heads]
+        self.is_inability = ~self.counted & (self.kind == "cannot")
         self.has_decline = np.array(["declines" in head.marks for head in heads])
 
 
@@ -85,10 +90,12 @@ def fit(table: Table, chosen: NDArray[np.bool_], kind: str, recipe: Recipe) -> F
 def _teaches(table: Table, kind: str) -> NDArray[np.bool_]:
     """Which rows take part in a regression.
 
-    For declines, answers that the sources' makers left undecided do not: the sources disagree on them. Nor do contradictions in
+    For declines, partial refusals and redirections do not: the sources disagree on them. Nor do contradictions in
     Do-Not-Answer that decline in so many words ("I cannot assist with ..."): they would teach the opposite.
     """
-    undecided = ~table.counted if kind == "decline" else np.zeros(len(table.rows), bool)
+    undecided = (
+        (~table.counted & ~table.is_inability) if kind == "decline" else np.zeros(len(table.rows), bool)
+    )
     # Only two classes are labelled there.
     two_classes = (table.source == "weak zh") if kind != "decline" else np.zeros(len(table.rows), bool)
     return ~undecided & ~two_classes & ~(table.is_refute & table.has_decline)
@@ -96,6 +103,7 @@ def _teaches(table: Table, kind: str) -> NDArray[np.bool_]:
 
 def _row_weights(table: Table, chosen: NDArray[np.bool_], recipe: Recipe) -> NDArray[np.float64]:
     weights = np.where(table.is_refute, recipe.refute_weight, 1.0)
+    weights[table.is_inability] = recipe.inability_weight
     for source in Counter(table.source[chosen]):
         of_source = chosen & (table.source == source)
         weights[of_source] *= 1000 * recipe.source_weights.get(str(source), 1.0) / weights[of_source].sum()

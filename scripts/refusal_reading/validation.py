@@ -9,7 +9,8 @@ from lists import LISTS, refuses_by_list
 from numpy.typing import NDArray
 from rows import FOLDS, OWN_FILES
 
-from harness.texts.refusal_reading import is_material
+from harness.texts.refusal_classifier import KINDS
+from harness.texts.refusal_reading import IDIOM_LINE, is_material, kind_of
 
 PEOPLE = ("xstest", "dna", "reuter")
 """Sources labelled by people; the others are our own rows, weak labels and one-liners."""
@@ -52,7 +53,12 @@ def held_out(table: Table, recipe: Recipe) -> HeldOut:
         sources[asked] = fit(table, teaching & ~asked, "decline", recipe).logits(table, asked)
     hard = ~teaching
     prompts[hard] = models[hard] = fit(table, teaching, "decline", recipe).logits(table, hard)
-    material = np.array([is_material(row.text) for row in table.rows])
+    material = np.array(
+        [
+            is_material(row.text) or marks >= IDIOM_LINE
+            for row, marks in zip(table.rows, table.marks, strict=True)
+        ]
+    )
     for logits in (prompts, models, sources):
         logits[material & ~np.isnan(logits)] = _CERTAINLY_NOT
     return HeldOut(prompts=prompts, models=models, sources=sources)
@@ -105,8 +111,42 @@ def print_tables(table: Table, recipe: Recipe) -> float:
     }
     _print_f1(table, readings, unread={"whole source held out": np.isnan(out.sources)})
     _print_rates(table, readings)
+    _print_kinds(table, recipe, readings["prompts held out"])
     print(f"\nthreshold {line:+.2f} logits")
     return line
+
+
+def _print_kinds(table: Table, recipe: Recipe, declines: NDArray[np.bool_]) -> None:
+    """F1 of every kind; the patterns take part as they do in the reading."""
+    likely = {kind: np.zeros(len(table.rows)) for kind in KINDS}
+    teaching = ~np.char.startswith(table.source, "hard")
+    for fold in range(FOLDS):
+        asked = teaching & (table.fold == fold)
+        for kind in KINDS[1:]:
+            likely[kind][asked] = fit(table, teaching & ~asked, kind, recipe).logits(table, asked)
+    read = np.array(
+        [
+            "decline" if declined else kind_of({kind: float(likely[kind][row] > 0) for kind in KINDS}, marks)
+            for row, (declined, marks) in enumerate(zip(declines, table.marks, strict=True))
+        ]
+    )
+    print(
+        "\nF1 of the kinds, prompts held out\n"
+        f"{'':12}" + "".join(f"{kind:>10}" for kind in (*KINDS, "comply"))
+    )
+    for source in ("dna", *OWN_FILES):
+        rows = table.source == source
+        print(
+            f"{source:12}"
+            + "".join(f"{_kind_f1(table.kind[rows], read[rows], kind):10.3f}" for kind in (*KINDS, "comply"))
+        )
+
+
+def _kind_f1(labelled: NDArray[np.str_], read: NDArray[np.str_], kind: str) -> float:
+    if not (labelled == kind).any():
+        return float("nan")
+    hits = int(((labelled == kind) & (read == kind)).sum())
+    return 2 * hits / max(1, int((labelled == kind).sum()) + int((read == kind).sum()))
 
 
 def _print_f1(
