@@ -12,14 +12,24 @@ from harness.records.decisions import (
     GateFinding,
     LabelFigures,
     LabelFinding,
+    PromptSaving,
     SuiteVerdict,
     Verdict,
 )
 from harness.records.form import Json, Message, record
 from harness.records.judgements import JUDGE_SAMPLING, Bill, Label, Question, Result, Score
 from harness.records.questions import Case, Endpoint, Gate, Sampling, ScorerSpec, Suite
-from harness.records.runs import Checkpoint, Manifest, ModelFacts, Run, TrainingJob
-from harness.records.words import Change, Decision, FailureKind, Outcome, Role, RunStatus, SuiteRole
+from harness.records.runs import Checkpoint, Manifest, ModelFacts, Retirement, Run, TrainingJob
+from harness.records.words import (
+    Change,
+    Decision,
+    FailureKind,
+    Goal,
+    Outcome,
+    Role,
+    RunStatus,
+    SuiteRole,
+)
 
 __all__ = [
     "JUDGE_SAMPLING",
@@ -37,6 +47,7 @@ __all__ = [
     "FailureKind",
     "Gate",
     "GateFinding",
+    "Goal",
     "Json",
     "Label",
     "LabelFigures",
@@ -45,8 +56,10 @@ __all__ = [
     "Message",
     "ModelFacts",
     "Outcome",
+    "PromptSaving",
     "Question",
     "Result",
+    "Retirement",
     "Role",
     "Run",
     "RunStatus",

@@ -5,7 +5,7 @@ from dataclasses import field
 
 from harness.records.form import record
 from harness.records.questions import Gate
-from harness.records.words import Change, Decision, Outcome, Role, SuiteRole
+from harness.records.words import Change, Decision, Goal, Outcome, Role, SuiteRole
 
 
 @record
@@ -98,8 +98,28 @@ class LabelFinding:
 
 
 @record
+class PromptSaving:
+    """What other prompts for the candidate save in one suite, and whether its answers are worse for it.
+
+    `tokens` and `reference_tokens` are prompt tokens of a call on average, over the calls both models answered;
+    `saved_usd` is for 1,000 calls at the price of the candidate's model. None where the endpoint tells no tokens,
+    or the model has no price. `decision` is the guard's: shown to lose less than the suite's margin, harmed, or neither.
+    """
+
+    suite: str
+    decision: Decision
+    calls: int
+    tokens: float | None = None
+    reference_tokens: float | None = None
+    saved_usd: float | None = None
+
+
+@record
 class Verdict:
-    """Promote, hold or undecided; the reasons, one sentence each; what would settle it."""
+    """Promote, hold or undecided; the reasons, one sentence each; what would settle it.
+
+    With the goal `migration`, promote says that the candidate is as good as the reference.
+    """
 
     outcome: Outcome
     reasons: tuple[str, ...]
@@ -109,3 +129,5 @@ class Verdict:
     reference: str = "base"
     pooled: SuiteVerdict | None = None
     classifications: tuple[LabelFinding, ...] = ()
+    goal: Goal = "improvement"
+    savings: tuple[PromptSaving, ...] = ()

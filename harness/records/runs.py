@@ -7,7 +7,7 @@ from pathlib import Path
 from harness.records.form import Json, record
 from harness.records.judgements import Label, Result
 from harness.records.questions import Suite
-from harness.records.words import RunStatus
+from harness.records.words import Goal, Role, RunStatus
 
 
 @record
@@ -45,13 +45,29 @@ class ModelFacts:
 
 
 @record
+class Retirement:
+    """The day a provider shuts a model of the run down, `YYYY-MM-DD`, and who says so.
+
+    `told_by` is `configuration`, `endpoint`, or the month of the price table, `YYYY-MM`. `tuned_from` is the base whose
+    last day it is, where the model itself has none of its own.
+    """
+
+    role: Role
+    model: str
+    day: str
+    told_by: str
+    tuned_from: str | None = None
+
+
+@record
 class Manifest:
     """What a run was: enough to recompute its verdict and its page from its folder alone.
 
     `selected` maps each suite to the ids of the cases that were asked for, in order; `skipped` maps
     suites that were not asked at all to the reason; times are UTC in ISO 8601. `judging` pins the
     prompts of judged scorers: a digest for each `suite: scorer`. `warnings` are sentences on what
-    weakens the run's evidence, such as a judge of the candidate's own family.
+    weakens the run's evidence, such as a judge of the candidate's own family. `retirements` are the last days that
+    were known of its models when it began, however far away.
     """
 
     schema: int
@@ -72,6 +88,8 @@ class Manifest:
     alpha: float = 0.05
     judging: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    goal: Goal = "improvement"
+    retirements: tuple[Retirement, ...] = ()
 
 
 @record

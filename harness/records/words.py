@@ -9,6 +9,8 @@ Change = Literal["kept", "improved", "regressed", "missed"]
 """A case's candidate against its reference: both good, only candidate, only reference, neither."""
 Decision = Literal["pass", "fail", "undecided"]
 Outcome = Literal["promote", "hold", "undecided"]
+Goal = Literal["improvement", "migration"]
+"""What a run is to show: that the candidate is better, or that it can replace its reference without loss."""
 RunStatus = Literal["running", "complete", "interrupted"]
 FailureKind = Literal[
     "auth",  # the key is missing, wrong, or may not use this model
