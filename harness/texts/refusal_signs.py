@@ -25,7 +25,7 @@ from harness.texts.refusal_patterns import (
 )
 
 # A refusal announces itself; what follows is explanation and may be anything.
-HEAD_CHARACTERS = 600
+HEAD_CHARACTERS = 420
 HEAD_WORDS = 60
 HEAD_HANZI = 80
 _PATTERN_SENTENCES = 2
