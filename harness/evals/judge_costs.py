@@ -108,8 +108,7 @@ def _of_scorer(
         if cell.role != "candidate" or reference is None:
             return  # one comparison serves both rows
         other = paid.answer(replace(cell, role=reference)) or other
-    questions = tried(spec, lambda: tuple(questions_about(scorer, cell.case, (own, other))))
-    for question in () if isinstance(questions, Score) else questions:
+    for question in _questions(spec, scorer, cell=cell, answers=(own, other)):
         request = _Request(
             role="judge",
             messages=question.messages,
@@ -119,6 +118,21 @@ def _of_scorer(
         for repeat in range(question.repeats):
             key = b"" if request.more_tokens else canonical([to_plain(question), repeat]).encode()
             yield request, key, not request.more_tokens and paid.reply(question, repeat)
+
+
+def _questions(
+    spec: ScorerSpec, scorer: AnyScorer, *, cell: Cell, answers: tuple[Completion, Completion]
+) -> Sequence[Question]:
+    """What a scorer will ask. Where it can ask nothing about an answer that is not known yet, which would have to be
+    JSON, it is counted as asking once, about as much as the case and its longest answer.
+    """
+    questions = tried(spec, lambda: tuple(questions_about(scorer, cell.case, answers)))
+    if isinstance(questions, Score):
+        return ()
+    if questions or answers[0] is not _UNKNOWN[0]:
+        return questions
+    material = {"role": "user", "content": answers[0].text}
+    return (Question(name="", messages=(*cell.case.messages, material)),)
 
 
 def _unknown(messages: Sequence[Message]) -> int:

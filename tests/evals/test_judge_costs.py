@@ -71,6 +71,15 @@ def test_the_same_known_answer_is_judged_once() -> None:
     assert line.requests == 1
 
 
+def test_a_grader_of_json_answers_is_counted_before_there_are_any() -> None:
+    message: Json = {"role": "user", "content": "Is {{ sample.output_json.city }} right?"}
+    grader = judged("score_model", model="wise", input=[message])
+    (line,) = estimate_judging(cells(grader), MODELS, PRICES, count=one_each)
+    assert (line.requests, line.prompt_tokens) == (2, 2 * (2 + 50))
+    garbled = Paid(answer=lambda _: Completion(text="no JSON"))
+    assert estimate_judging(cells(grader), MODELS, PRICES, paid=garbled, count=one_each) == ()
+
+
 def test_what_judging_may_cost_counts_against_the_budget() -> None:
     lines = estimate_judging(cells(judged("rubric", criteria=[CRITERION])), MODELS, PRICES, count=one_each)
     with pytest.raises(BudgetError):
