@@ -123,8 +123,10 @@ def _of_scorer(
 def _questions(
     spec: ScorerSpec, scorer: AnyScorer, *, cell: Cell, answers: tuple[Completion, Completion]
 ) -> Sequence[Question]:
-    """What a scorer will ask. Where it can ask nothing about an answer that is not known yet, which would have to be
-    JSON, it is counted as asking once, about as much as the case and its longest answer.
+    """What a scorer will ask.
+
+    Where it can ask nothing about an answer that is not known yet, which would have to be JSON, it is counted as asking
+    once, about as much as the case and its longest answer.
     """
     questions = tried(spec, lambda: tuple(questions_about(scorer, cell.case, answers)))
     if isinstance(questions, Score):
