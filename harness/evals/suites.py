@@ -373,11 +373,7 @@ def messages_for(suite: Suite, case: Case, role: Role) -> tuple[Message, ...]:
     The promoted model is asked as the candidate is unless the suite has a prompt for it. A case
     that brings its own system message keeps it; an empty prompt sends none.
     """
-    system = suite.system
-    if role in suite.prompts:
-        system = suite.prompts[role]
-    elif role == "promoted":
-        system = suite.prompts.get("candidate", suite.system)
+    system = suite.prompt_for(role)
     own = bool(case.messages) and case.messages[0].get("role") in {"system", "developer"}
     if not system or own:
         return case.messages

@@ -5,7 +5,7 @@ from dataclasses import field
 from typing import Literal
 
 from harness.records.form import Json, Message, record
-from harness.records.words import SuiteRole
+from harness.records.words import Role, SuiteRole
 
 
 @record
@@ -90,6 +90,12 @@ class Suite:
     gates: tuple[Gate, ...] = ()
     path: str = ""
     digest: str = ""
+
+    def prompt_for(self, role: Role) -> str | None:
+        """The system prompt of a role: its own, else the suite's; the promoted model is asked as the candidate is."""
+        if role == "promoted" and role not in self.prompts:
+            role = "candidate"
+        return self.prompts.get(role, self.system)
 
 
 @record
