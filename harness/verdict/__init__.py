@@ -15,6 +15,7 @@ from harness.verdict.gates import describe_gate, judge_gate
 from harness.verdict.intervals import t_interval, wilson
 from harness.verdict.labelled import PREFERENCE, PeopleScores
 from harness.verdict.leanings import Leaning, describe_leaning, leanings_of
+from harness.verdict.migration import role_under, word_of
 from harness.verdict.pairing import compare
 from harness.verdict.pooled import POOLED_MARGIN
 from harness.verdict.promotion import decide, judge_suite, reference_of, verdict_of
@@ -55,9 +56,11 @@ __all__ = [
     "mean_score",
     "pair_scores",
     "reference_of",
+    "role_under",
     "scores_of",
     "strata_of",
     "t_interval",
     "verdict_of",
     "wilson",
+    "word_of",
 ]

@@ -8,6 +8,7 @@ from harness.errors import UsageError
 from harness.records import (
     Failure,
     GateFinding,
+    Goal,
     Outcome,
     Result,
     Role,
@@ -21,8 +22,10 @@ from harness.verdict.calibration import Calibration
 from harness.verdict.classification import label_findings
 from harness.verdict.comparison import is_good, mean_score
 from harness.verdict.gates import judge_gate
+from harness.verdict.migration import NO_GUARD, as_guards
 from harness.verdict.pooled import judge_pooled
 from harness.verdict.rules import DISTRUSTED, judge_suites, weigh
+from harness.verdict.savings import describe_saving, savings_of
 from harness.verdict.scores import SuiteScores, check_scores, rows_by_suite, scores_of, suite_scores
 from harness.verdict.sentences import count
 
@@ -40,16 +43,18 @@ class Doubt:
     remedy: str
 
 
-def decide(scores: Sequence[SuiteScores], *, alpha: float = ALPHA) -> Verdict:
+def decide(scores: Sequence[SuiteScores], *, alpha: float = ALPHA, goal: Goal = "improvement") -> Verdict:
     """Promote, hold or undecided, from scores alone.
 
     Promote: a target is better than chance explains (Holm over several), all guards together are
     shown to lose less than `POOLED_MARGIN`, no suite is harmed, and every critical suite is proved.
-    Hold: any suite, or all guards together, got worse. Undecided: anything else.
+    Hold: any suite, or all guards together, got worse. Undecided: anything else. In a migration every target
+    is a guard, and promote says that the candidate is as good.
 
     Args:
         scores: One entry per suite, arrays of shape (cases, trials) in 0..1, NaN where unscored.
         alpha: One-sided level of each promotion test, above 0 and below one half.
+        goal: What is to be shown.
 
     Raises:
         UsageError: Arrays no suite could have produced, or an impossible alpha.
@@ -57,15 +62,16 @@ def decide(scores: Sequence[SuiteScores], *, alpha: float = ALPHA) -> Verdict:
     if not 0 < alpha < 0.5:
         raise UsageError(f"alpha is {alpha}", remedy="0.05 is usual; it must be above 0 and below 0.5")
     check_scores(scores)
-    evidence = [weigh(suite) for suite in scores]
+    evidence = [weigh(suite) for suite in (as_guards(scores) if goal == "migration" else scores)]
     suites = judge_suites(evidence, alpha=alpha)
     pooled = judge_pooled(evidence, alpha=alpha)
     return Verdict(
-        outcome=_outcome(suites, pooled),
-        reasons=tuple(_reasons(suites, pooled)),
+        outcome=_outcome(suites, pooled, goal=goal),
+        reasons=tuple(_reasons(suites, pooled, goal=goal)),
         suites=suites,
-        next_steps=tuple(_next_steps(suites, pooled)),
+        next_steps=tuple(_next_steps(suites, pooled, goal=goal)),
         pooled=pooled,
+        goal=goal,
     )
 
 
@@ -91,7 +97,7 @@ def verdict_of(run: Run) -> Verdict:
     """
     reference = reference_of(run)
     rows = rows_by_suite(run.results)
-    verdict = decide(scores_of(run, reference=reference), alpha=run.manifest.alpha)
+    verdict = decide(scores_of(run, reference=reference), alpha=run.manifest.alpha, goal=run.manifest.goal)
     gates = tuple(
         judge_gate(
             suite,
@@ -106,6 +112,8 @@ def verdict_of(run: Run) -> Verdict:
     )
     verdict = replace(verdict, reference=reference, classifications=label_findings(run, reference=reference))
     verdict = _with_gates(verdict, gates, required=_required(run, rows))
+    savings = savings_of(run, reference=reference)
+    verdict = replace(verdict, savings=savings, reasons=(*verdict.reasons, *map(describe_saving, savings)))
     return _with_doubts(verdict, doubts=tuple(_doubts(run, rows, reference=reference)))
 
 
@@ -132,10 +140,12 @@ def reference_of(run: Run) -> Role:
 # --- from suites to a verdict ----------------------------------------------------------------------
 
 
-def _outcome(suites: Mapping[str, SuiteVerdict], pooled: SuiteVerdict | None) -> Outcome:
+def _outcome(suites: Mapping[str, SuiteVerdict], pooled: SuiteVerdict | None, *, goal: Goal) -> Outcome:
     judged = [suite for suite in suites.values() if suite.role != "info"]
     if any(suite.decision == "fail" for suite in [*judged, *([pooled] if pooled else [])]):
         return "hold"
+    if goal == "migration":
+        return "promote" if judged and not _open_questions(suites, pooled) else "undecided"
     improved = any(suite.role == "target" and suite.decision == "pass" for suite in judged)
     return "promote" if improved and not _open_questions(suites, pooled) else "undecided"
 
@@ -150,7 +160,7 @@ def _open_questions(suites: Mapping[str, SuiteVerdict], pooled: SuiteVerdict | N
     return [suite for suite in blocking if suite.decision == "undecided"]
 
 
-def _reasons(suites: Mapping[str, SuiteVerdict], pooled: SuiteVerdict | None) -> Iterator[str]:
+def _reasons(suites: Mapping[str, SuiteVerdict], pooled: SuiteVerdict | None, *, goal: Goal) -> Iterator[str]:
     """Harm first, then what stands in the way, then what speaks for it, then the rest."""
     judged = [suite for suite in suites.values() if suite.role != "info"]
     judged.sort(key=lambda suite: ("target", "critical", "guard").index(suite.role))
@@ -158,7 +168,9 @@ def _reasons(suites: Mapping[str, SuiteVerdict], pooled: SuiteVerdict | None) ->
     together = [pooled] if pooled else []
     open_questions = _open_questions(suites, pooled)
     yield from (suite.reason for suite in [*judged, *together] if suite.decision == "fail")
-    if not targets:
+    if goal == "migration" and not judged:
+        yield NO_GUARD
+    elif goal != "migration" and not targets:
         yield NO_TARGET
     judged[targets:targets] = together
     yield from (suite.reason for suite in judged if suite in open_questions)
@@ -168,13 +180,15 @@ def _reasons(suites: Mapping[str, SuiteVerdict], pooled: SuiteVerdict | None) ->
     )
 
 
-def _next_steps(suites: Mapping[str, SuiteVerdict], pooled: SuiteVerdict | None) -> Iterator[str]:
+def _next_steps(
+    suites: Mapping[str, SuiteVerdict], pooled: SuiteVerdict | None, *, goal: Goal
+) -> Iterator[str]:
     judged = [*suites.values(), *([pooled] if pooled else [])]
     failed = [suite for suite in judged if suite.decision == "fail"]
     yield from (
         f"look at the {count(suite.worse, 'case')} of {suite.name} that got worse" for suite in failed
     )
-    if not any(suite.role == "target" for suite in suites.values()):
+    if goal != "migration" and not any(suite.role == "target" for suite in suites.values()):
         yield "give the role target to the suite that should improve"
     if not failed:
         yield from (_settle(suite) for suite in _open_questions(suites, pooled))
