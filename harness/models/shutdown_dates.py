@@ -1,0 +1,66 @@
+"""When will an endpoint stop serving its models? One cheap call; whoever does not tell is not asked twice."""
+
+import json
+from collections.abc import Mapping
+from datetime import date, datetime, timezone
+
+from openai import DefaultHttpxClient, OpenAI, OpenAIError, Timeout
+
+from harness.records import Endpoint, Json
+
+# A courtesy to the user, which must not hold up a run.
+LIMIT_S = 5.0
+KEYLESS = "none"
+
+
+def shutdown_dates(endpoint: Endpoint, *, limit_s: float = LIMIT_S) -> Mapping[str, str]:
+    """The last days (`YYYY-MM-DD`) that an endpoint's list of models tells, by model id.
+
+    Empty where it tells none, has no such list, or does not answer within `limit_s` seconds a step: never an error.
+    """
+    try:
+        with (
+            DefaultHttpxClient(timeout=Timeout(limit_s)) as connections,
+            OpenAI(
+                base_url=endpoint.base_url,
+                api_key=endpoint.api_key or KEYLESS,
+                max_retries=0,
+                timeout=limit_s,
+                http_client=connections,
+            ) as client,
+        ):
+            return read_shutdown_dates(client.get("/models", cast_to=str))
+    except (OpenAIError, OSError, ValueError, ImportError):
+        # Of the last three kinds are a proxy's or a certificate's settings that let no client be made.
+        return {}
+
+
+def read_shutdown_dates(text: str) -> dict[str, str]:
+    """The last days in a list of models: `shutdown_date` (OpenAI, since August 2026) or `deprecation.inference` (Azure)."""
+    try:
+        listed: Json = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    models = listed.get("data") if isinstance(listed, dict) else listed
+    found = {}
+    for model in models if isinstance(models, list) else []:
+        if isinstance(model, dict) and isinstance(model.get("id"), str) and (day := _last_day(model)):
+            found[model["id"]] = day
+    return found
+
+
+def _last_day(model: Mapping[str, Json]) -> str | None:
+    day = model.get("shutdown_date")
+    if isinstance(day, str):
+        try:
+            return date.fromisoformat(day[:10]).isoformat()
+        except ValueError:
+            return None
+    deprecation = model.get("deprecation")
+    moment = deprecation.get("inference") if isinstance(deprecation, dict) else None
+    if isinstance(moment, bool) or not isinstance(moment, int):
+        return None
+    try:
+        return datetime.fromtimestamp(moment, timezone.utc).date().isoformat()
+    except (ValueError, OverflowError, OSError):
+        return None
