@@ -6,13 +6,14 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
+from datetime import date
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
 from harness.dataset import Price
 from harness.errors import FileError, Mistake, UsageError
-from harness.records import Endpoint, Json, record
+from harness.records import Endpoint, Goal, Json, record
 from harness.redaction import redact
 from harness.serial import ParseError, Problem, nearest, parse, with_values
 
@@ -68,6 +69,7 @@ class Settings:
     job: str | None = None
     train: Path | None = None
     valid: Path | None = None
+    goal: Goal = "improvement"
     concurrency: int = 32
     trials: int | None = None
     budget_usd: float | None = 5.0
@@ -255,6 +257,17 @@ def _model_faults(path: tuple[str, ...], model: ModelSettings) -> Iterator[Probl
             yield Problem((*path, "price", name), f"{price}", "USD per 1M tokens, 0 or more")
 
 
+    for name in ("shutdown", "no_jobs_from"):
+        day = getattr(model.price, name)
+        if day is not None and not _is_day(day):
+            yield Problem((*path, "price", name), f"{day!r} is not a day", 'e.g. "2027-01-14"')
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 def _url_faults(path: tuple[str, ...], url: str) -> Iterator[Problem]:
     """The URL is not shown: it may carry a password."""
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.evals.pins import judge_pins
 from harness.evals.store import SCHEMA, new_run_id, now
-from harness.records import Case, Manifest, ModelFacts, Role, Suite, TrainingJob, record
+from harness.records import Case, Goal, Json, Manifest, ModelFacts, Role, Suite, TrainingJob, record
 from harness.serial import digest, to_plain
 
 PACKAGES = ("finetune-harness", "openai", "pytest")
@@ -26,6 +26,7 @@ class Plan:
     selected: Mapping[str, Sequence[Case]]
     models: Mapping[Role, ModelFacts]
     code: Mapping[str, str] = field(default_factory=dict)
+    goal: Goal = "improvement"
 
     @property
     def ids(self) -> dict[str, tuple[str, ...]]:
@@ -41,7 +42,9 @@ class Plan:
     def digest(self) -> str:
         """Equal for equal questions to equal models."""
         ids = self.ids
-        pinned = {"judging": dict(self.judging)} if self.judging else {}
+        pinned: dict[str, Json] = {"judging": dict(self.judging)} if self.judging else {}
+        if self.goal != "improvement":
+            pinned["goal"] = self.goal
         return digest(
             {
                 **pinned,
@@ -81,6 +84,7 @@ def new_manifest(
         versions=_versions(),
         commit=_commit(root),
         judging=plan.judging,
+        goal=plan.goal,
         job=job,
         data=data,
     )

@@ -3,6 +3,7 @@
 from harness.lineup.families import families_of, kinship
 from harness.lineup.fine_tuning import check_training_budget, training_request
 from harness.lineup.preparation import STATE, Lineup, handover, prepared, taken_over
+from harness.lineup.retirement import ask_shutdown_dates, retirements_of
 from harness.lineup.seats import (
     Seat,
     SeatPlan,
@@ -20,6 +21,7 @@ __all__ = [
     "Seat",
     "SeatPlan",
     "Teller",
+    "ask_shutdown_dates",
     "check_training_budget",
     "families_of",
     "handover",
@@ -30,6 +32,7 @@ __all__ = [
     "plan_seats",
     "planned_seats",
     "prepared",
+    "retirements_of",
     "taken_over",
     "training_request",
 ]

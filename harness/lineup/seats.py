@@ -28,7 +28,7 @@ PRICED = ("input", "cached", "output")
 
 @record
 class Seat:
-    """One role's model: its id, where it is served, what it costs (USD per 1M tokens)."""
+    """One role's model: its id, where it is served, what it costs (USD per 1M tokens), its configured last day."""
 
     model: str
     endpoint: Endpoint
@@ -45,6 +45,7 @@ class SeatPlan:
     """A seat before anything is started.
 
     `model` is None where training or a list of jobs will tell it, `settings` is None for the local server.
+    last_day: str | None = None
     """
 
     model: str | None
@@ -57,7 +58,14 @@ class SeatPlan:
 
     def seat(self, model: str, endpoint: Endpoint) -> Seat:
         """The seat, once its model and endpoint are known."""
-        return Seat(model=model, endpoint=endpoint, price=self.price(model), embedded=self.embedded)
+        last_day = self.settings.price.shutdown if self.settings and model == self.settings.model else None
+        return Seat(
+            model=model,
+            endpoint=endpoint,
+            price=self.price(model),
+            embedded=self.embedded,
+            last_day=last_day,
+        )
 
     def price(self, model: str) -> Mapping[str, float]:
         """USD per 1M tokens: the configured price, else the dated table's; empty when unknown."""

@@ -38,6 +38,10 @@ FLAGS: tuple[tuple[str, dict[str, object]], ...] = (
     ("--judge", {"metavar": "MODEL", "help": "the model that judges answers: any endpoint's"}),
     ("--embedding", {"metavar": "MODEL", "help": "the model that gives vectors to scorers by embedding"}),
     ("--job", {"metavar": "ID", "help": "the fine-tuning job of the candidate: its curve is shown"}),
+    (
+        "--goal",
+        {"metavar": "GOAL", "help": "improvement (default), or migration: can the candidate replace it?"},
+    ),
     ("--base-url", {"metavar": "URL", "help": "any OpenAI-compatible endpoint for models named by id"}),
     ("--trials", {"metavar": "K", "type": int, "help": "ask every case K times, whatever its suite says"}),
     ("--concurrency", {"metavar": "N", "type": int, "help": "requests under way at once (default 32)"}),

@@ -27,12 +27,21 @@ from harness.evals import (
     resumable,
     suites_asking,
 )
-from harness.lineup import Lineup, Seat, kinship, lacking, planned_seats
+from harness.lineup import (
+    Lineup,
+    Seat,
+    ask_shutdown_dates,
+    kinship,
+    lacking,
+    planned_seats,
+    retirements_of,
+)
 from harness.models import AnswerCache, answer_key, vector_key
 from harness.records import Case, Completion, Manifest, Question, Role, Suite
 from harness.serial import file_digest
 
 ASKED: tuple[Role, ...] = ("candidate", "base", "promoted")
+from harness.verdict import role_under
 
 
 class Questions:
@@ -65,7 +74,8 @@ class Questions:
         Raises:
             pytest.UsageError: Two files of the session give the same suite name.
         """
-        suite = replace(suite, trials=self.settings.trials or suite.trials)
+        role = role_under(suite.role, self.settings.goal)
+        suite = replace(suite, role=role, trials=self.settings.trials or suite.trials)
         known = self.suites.get(suite.name)
         if known is not None and known.path != suite.path:
             raise pytest.UsageError(f"two suites are called {suite.name!r}: {known.path} and {suite.path}")
@@ -200,4 +210,6 @@ class Questions:
         manifest = continued(manifest, earlier) if earlier else manifest
         kin = kinship(self.seats, lineup.job) if manifest.judging else ()
         warnings = (*kin, *changes_since_last(reports, manifest))
-        return replace(manifest, warnings=warnings), earlier
+        retirements = retirements_of(self.seats, ask_shutdown_dates(self.seats), job=lineup.job)
+        return replace(manifest, warnings=warnings, retirements=retirements), earlier
+            goal=self.settings.goal,
