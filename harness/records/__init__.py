@@ -13,6 +13,7 @@ from harness.records.decisions import (
     LabelFigures,
     LabelFinding,
     PromptSaving,
+    Purchase,
     SuiteVerdict,
     Verdict,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "ModelFacts",
     "Outcome",
     "PromptSaving",
+    "Purchase",
     "Question",
     "Result",
     "Retirement",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import field
+from typing import Literal
 
 from harness.records.form import record
 from harness.records.questions import Gate
@@ -29,11 +30,34 @@ class Comparison:
 
 
 @record
+class Purchase:
+    """More answers that are expected to settle a suite: so many cases in all, or each case asked so often.
+
+    `now` is what the run had of them. `requests` counts what is still to be asked, of every model and of the judge;
+    `cost_usd` is what models of known price take for that, `tokens` what the others take; None where there are none.
+    `is_partial` says that the run does not tell all of it.
+    """
+
+    kind: Literal["cases", "trials"]
+    needed: int
+    now: int
+    requests: int
+    cost_usd: float | None = None
+    tokens: int | None = None
+    is_partial: bool = False
+
+
+@record
 class SuiteVerdict:
     """What one suite says. Scores are in 0..1; the interval is the two-sided 90 % one.
 
     `rule` names the test that decided; `reason` is its sentence. `better` and `worse` count the
     cases where the candidate's score is higher or lower. None where nothing can be computed.
+
+    What is planned with succeeds in 80 % of runs: `smallest_detectable` is the true difference these cases would find,
+    `provable_margin` the loss they would rule out in a model that lost nothing, `purchases`
+    what would settle an undecided suite if the truth is what was seen, the cheapest first. `spread` is the
+    standard deviation of a case's difference.
     """
 
     name: str
@@ -51,6 +75,10 @@ class SuiteVerdict:
     worse: int = 0
     smallest_detectable: float | None = None
     cases_needed: int | None = None
+    trials_needed: int | None = None
+    provable_margin: float | None = None
+    spread: float | None = None
+    purchases: tuple[Purchase, ...] = ()
 
 
 @record
@@ -116,7 +144,7 @@ class PromptSaving:
 
 @record
 class Verdict:
-    """Promote, hold or undecided; the reasons, one sentence each; what would settle it.
+    """Promote, hold or undecided; all of it in one sentence; the reasons, one sentence each; what would settle it.
 
     With the goal `migration`, promote says that the candidate is as good as the reference.
     """
@@ -131,3 +159,4 @@ class Verdict:
     classifications: tuple[LabelFinding, ...] = ()
     goal: Goal = "improvement"
     savings: tuple[PromptSaving, ...] = ()
+    summary: str = ""
