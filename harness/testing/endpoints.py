@@ -6,7 +6,7 @@ It speaks real HTTP, so the official client's parsing, retries and time-outs are
 import contextlib
 import json
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import TypeAlias
@@ -74,12 +74,22 @@ class FaultyEndpoint:
         bodies: The parsed requests, in the order of arrival.
         keys: The API key each of them came with.
         answered: How many of them got a completion.
+        listings: How often its list of models was asked for; it has the objects of `models`.
     """
 
-    def __init__(self, answers: Answers = "ok", *, faults: Script = (), latency_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        answers: Answers = "ok",
+        *,
+        faults: Script = (),
+        latency_s: float = 0.0,
+        models: Sequence[Mapping[str, Json]] = (),
+    ) -> None:
         self.bodies: list[Mapping[str, Json]] = []
         self.keys: list[str] = []
         self.answered = 0
+        self.listings = 0
+        self._models = models
         self._answers = answers
         self._faults = faults if callable(faults) else iter(faults)
         self._latency_s = latency_s
@@ -109,6 +119,12 @@ class FaultyEndpoint:
     def requests(self) -> int:
         """How many requests came, the client's retries included."""
         return len(self.bodies)
+
+    def list_models(self) -> str:
+        """The answer to who asks for the list of models."""
+        with self._lock:
+            self.listings += 1
+        return json.dumps({"object": "list", "data": [dict(model) for model in self._models]})
 
     def react(self, body: Mapping[str, Json], key: str) -> Fault | str:
         """What this request gets: the script's trouble, or the answer's text."""
@@ -145,9 +161,18 @@ def _prompt(body: Mapping[str, Json]) -> str:
     return ""
 
 
+def _words(body: Mapping[str, Json]) -> list[str]:
+    """The words of all messages."""
+    messages = body.get("messages")
+    listed = (
+        [message for message in messages if isinstance(message, dict)] if isinstance(messages, list) else []
+    )
+    return [word for message in listed for word in str(message.get("content")).split()]
+
+
 def _completion(body: Mapping[str, Json], text: str) -> Mapping[str, Json]:
     """A chat completion in OpenAI's form; a token is a word here."""
-    prompt_tokens, completion_tokens = len(_prompt(body).split()), len(text.split())
+    prompt_tokens, completion_tokens = len(_words(body)), len(text.split())
     return {
         "id": "chatcmpl-scripted",
         "object": "chat.completion",
@@ -174,6 +199,12 @@ def _handler_of(endpoint: FaultyEndpoint) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         wbufsize = -1  # head and body in one packet: apart, the second waits 40 ms for an acknowledgement
+
+        def do_GET(self) -> None:
+            if self.path.endswith("/models"):
+                self._send(200, endpoint.list_models(), {})
+            else:
+                self._send(404, _envelope(Fault(status=404, message="only models are listed")), {})
 
         def do_POST(self) -> None:
             data = self.rfile.read(int(self.headers.get("content-length", 0)))
