@@ -102,15 +102,16 @@ def gate_command(options: argparse.Namespace) -> int:
 
 def _print_verdict(options: argparse.Namespace) -> "Outcome":
     from harness.evals import open_run
-    from harness.report import text_summary
+    from harness.report import text_summary, warnings_of
     from harness.serial import to_json, to_plain
-    from harness.verdict import leanings_of, reference_of, verdict_of
+    from harness.verdict import leanings_of, reference_of, verdict_of, word_of
 
     run = open_run(run_folder(options))
     verdict = verdict_of(run)
     if options.json:
         leanings = leanings_of(run, reference=reference_of(run))
-        print(to_json({**to_plain(verdict), "leanings": leanings}, indent=1))
+        shown = {"word": word_of(verdict), "warnings": warnings_of(run.manifest), "leanings": leanings}
+        print(to_json({**to_plain(verdict), **shown}, indent=1))
     else:
         for line in text_summary(run, verdict):
             print(line.text)

@@ -3,7 +3,7 @@
 from harness.models.cached import AnswerCache, CachedModel, answer_key
 from harness.models.embeddings import CachedEmbedder, OpenAIEmbedder, vector_key
 from harness.models.openai_chat import ChatClient, OpenAIChat
-from harness.models.shutdown_dates import shutdown_dates
+from harness.models.shutdowns import shutdown_dates
 
 __all__ = [
     "AnswerCache",

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from harness.records import Decision, LabelFinding, Outcome, Role, Run, SuiteVerdict, Verdict, record
+from harness.report.cautions import warnings_of
 from harness.report.spending import Spending, spent_by
-from harness.verdict import describe_leaning, leanings_of, reference_of
+from harness.verdict import describe_leaning, leanings_of, reference_of, word_of
 
 Colour = Literal["green", "red", "yellow"]
 
@@ -34,12 +35,12 @@ def text_summary(run: Run, verdict: Verdict) -> Iterator[Line]:
         why = f": {printable(run.manifest.reason)}" if run.manifest.reason else ""
         text = f"this run was interrupted{why}; what was answered is kept, the same command resumes it"
         yield Line(text=text, colour="yellow")
-    for warning in run.manifest.warnings:
+    for warning in warnings_of(run.manifest):
         yield Line(text=f"warning: {printable(warning)}", colour="yellow")
     yield Line(text="")
     yield from _table(run, verdict)
     yield Line(text="")
-    yield Line(text=f"verdict: {verdict.outcome.upper()}", colour=OUTCOME_COLOUR[verdict.outcome], bold=True)
+    yield Line(text=f"verdict: {_word(verdict)}", colour=OUTCOME_COLOUR[verdict.outcome], bold=True)
     for reason in verdict.reasons:
         yield Line(text=f"  - {printable(reason)}")
     for step in verdict.next_steps:
@@ -51,6 +52,12 @@ def text_summary(run: Run, verdict: Verdict) -> Iterator[Line]:
 def printable(text: str) -> str:
     """Text from outside without what could steer a terminal."""
     return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def _word(verdict: Verdict) -> str:
+    """`PROMOTE`; of a migration `EQUIVALENT (promote)`, with what scripts know it by."""
+    word = word_of(verdict)
+    return word.upper() if word == verdict.outcome else f"{word.upper()} ({verdict.outcome})"
 
 
 def _table(run: Run, verdict: Verdict) -> Iterator[Line]:

@@ -1,11 +1,11 @@
 """The top of the page: the verdict, why, what next, what was compared with what, what it took."""
 
 from harness.records import Manifest, Outcome, Role, record
+from harness.report.cautions import warnings_of
 from harness.report.material import ROLE_WORDS, Material
 from harness.report.notation import MISSING, between, count, counted, date, dollars, seconds
 from harness.report.spending import Spending, spent_by, total, total_cost
-
-OUTCOME_WORDS: dict[Outcome, str] = {"promote": "Promote", "hold": "Hold", "undecided": "Undecided"}
+from harness.verdict import word_of
 
 
 @record
@@ -34,7 +34,7 @@ class Summary:
     word: str
     reasons: tuple[str, ...]
     next_steps: tuple[str, ...]
-    notice: str
+    notices: tuple[str, ...]
     run_id: str
     when: str
     players: tuple[Player, ...]
@@ -50,10 +50,10 @@ def show_summary(material: Material) -> Summary:
     spent = [spent_by(material.run, role) for role in roles]
     return Summary(
         outcome=material.verdict.outcome,
-        word=OUTCOME_WORDS[material.verdict.outcome],
+        word=word_of(material.verdict).capitalize(),
         reasons=material.verdict.reasons,
         next_steps=material.verdict.next_steps,
-        notice=" ".join(filter(None, (_notice(manifest, spent), *manifest.warnings))),
+        notices=tuple(filter(None, (_notice(manifest, spent), *map(_as_sentence, warnings_of(manifest))))),
         run_id=manifest.id,
         when=date(manifest.created),
         players=tuple(_player(part, material) for part in spent),
@@ -73,6 +73,11 @@ def _notice(manifest: Manifest, spent: list[Spending]) -> str:
             return f"This run was not finished when the page was written{reason}.{asked}"
         case _:
             return asked.strip()
+
+
+def _as_sentence(warning: str) -> str:
+    """A line of the terminal as a sentence."""
+    return f"{warning[:1].upper()}{warning[1:]}."
 
 
 def _player(part: Spending, material: Material) -> Player:

@@ -19,20 +19,21 @@ def shutdown_dates(endpoint: Endpoint, *, limit_s: float = LIMIT_S) -> Mapping[s
     Empty where it tells none, has no such list, or does not answer within `limit_s` seconds a step: never an error.
     """
     try:
-        with (
-            DefaultHttpxClient(timeout=Timeout(limit_s)) as connections,
-            OpenAI(
-                base_url=endpoint.base_url,
-                api_key=endpoint.api_key or KEYLESS,
-                max_retries=0,
-                timeout=limit_s,
-                http_client=connections,
-            ) as client,
-        ):
-            return read_shutdown_dates(client.get("/models", cast_to=str))
-    except (OpenAIError, OSError, ValueError, ImportError):
-        # Of the last three kinds are a proxy's or a certificate's settings that let no client be made.
+        http_client = DefaultHttpxClient(timeout=Timeout(limit_s))
+    except Exception:  # noqa: BLE001 - of many kinds, all about the environment; who asks for answers tells them
         return {}
+    client = OpenAI(
+        base_url=endpoint.base_url,
+        api_key=endpoint.api_key or KEYLESS,
+        max_retries=0,
+        timeout=limit_s,
+        http_client=http_client,
+    )
+    with client:
+        try:
+            return read_shutdown_dates(client.get("/models", cast_to=str))
+        except (OpenAIError, ValueError):
+            return {}
 
 
 def read_shutdown_dates(text: str) -> dict[str, str]:
