@@ -20,7 +20,7 @@ from harness.records.decisions import (
 from harness.records.form import Json, Message, record
 from harness.records.judgements import JUDGE_SAMPLING, Bill, Label, Question, Result, Score
 from harness.records.questions import Case, Endpoint, Gate, Sampling, ScorerSpec, Suite
-from harness.records.runs import Checkpoint, Manifest, ModelFacts, Retirement, Run, TrainingJob
+from harness.records.runs import Checkpoint, Looks, Manifest, ModelFacts, Retirement, Run, TrainingJob
 from harness.records.words import (
     Change,
     Decision,
@@ -53,6 +53,7 @@ __all__ = [
     "Label",
     "LabelFigures",
     "LabelFinding",
+    "Looks",
     "Manifest",
     "Message",
     "ModelFacts",

@@ -60,6 +60,20 @@ class Retirement:
 
 
 @record
+class Looks:
+    """How a run that may stop early asks: its cases in the random order that `seed` gives, a part before each look.
+
+    `cases` maps each suite to how many of its cases are asked before each look. `taken` says at which look, from 1,
+    the run ended; None until it has. `why` is the sentence of a run that stopped before its last look.
+    """
+
+    seed: str
+    cases: Mapping[str, tuple[int, ...]]
+    taken: int | None = None
+    why: str = ""
+
+
+@record
 class Manifest:
     """What a run was: enough to recompute its verdict and its page from its folder alone.
 
@@ -67,7 +81,7 @@ class Manifest:
     suites that were not asked at all to the reason; times are UTC in ISO 8601. `judging` pins the
     prompts of judged scorers: a digest for each `suite: scorer`. `warnings` are sentences on what
     weakens the run's evidence, such as a judge of the candidate's own family. `retirements` are the last days that
-    were known of its models when it began, however far away.
+    were known of its models when it began, however far away. `looks` is there when it may stop early.
     """
 
     schema: int
@@ -90,6 +104,16 @@ class Manifest:
     warnings: tuple[str, ...] = ()
     goal: Goal = "improvement"
     retirements: tuple[Retirement, ...] = ()
+    looks: Looks | None = None
+
+    @property
+    def counted(self) -> Mapping[str, tuple[str, ...]]:
+        """The ids of the cases the verdict rests on: all that were selected, or those before the look a run ended at."""
+        looks = self.looks
+        if looks is None or looks.taken is None:
+            return self.selected
+        ends = {name: sizes[looks.taken - 1] for name, sizes in looks.cases.items()}
+        return {name: cases[: ends.get(name)] for name, cases in self.selected.items()}
 
 
 @record
