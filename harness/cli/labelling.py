@@ -81,6 +81,7 @@ def calibrate_command(options: argparse.Namespace) -> int:
     from harness.evals import open_run, write_labels
     from harness.labelling import judge_findings, read_sheets, told, told_reading
     from harness.serial import to_json
+    from harness.verdict import word_of
 
     folder = run_folder(options)
     run = open_run(folder)
@@ -97,7 +98,7 @@ def calibrate_command(options: argparse.Namespace) -> int:
     judge = run.manifest.models.get("judge")
     for line in (*told_reading(reading), *told(found, judge=judge.model if judge else "unknown")):
         print(printable(line))
-    print(f"\nthe verdict with these labels: {verdict.outcome.upper()} (`harness show {run.manifest.id}`)")
+    print(f"\nthe verdict with these labels: {word_of(verdict).upper()} (`harness show {run.manifest.id}`)")
     return 0
 
 

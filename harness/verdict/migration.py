@@ -23,21 +23,6 @@ def as_guards(scores: Sequence[SuiteScores]) -> list[SuiteScores]:
     return [replace(suite, role=role_under(suite.role, "migration")) for suite in scores]
 
 
-def answered(verdict: Verdict) -> Verdict:
-    """The verdict on a migration with the answer to its question as the first reason; any other as it is."""
-    if verdict.goal != "migration":
-        return verdict
-    reference = verdict.reference
-    answers = {
-        "equivalent": f"the candidate can replace the {reference} model: shown to be as good, within the margins",
-        "worse": f"the candidate cannot replace the {reference} model: it is worse",
-        "hold": f"the candidate may not replace the {reference} model yet: it is not shown to be worse, but something "
-        "that is asked of it is not met",
-        "undecided": f"whether the candidate can replace the {reference} model is open",
-    }
-    return replace(verdict, reasons=(answers[word_of(verdict)], *verdict.reasons))
-
-
 def word_of(verdict: Verdict) -> str:
     """The verdict in a word: its outcome; for a migration `equivalent`, `worse` or `undecided`.
 
