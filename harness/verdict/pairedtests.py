@@ -6,7 +6,7 @@ return NaN.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -149,11 +149,19 @@ def p_tango(threshold: float, *, better: int, worse: int, cases: int) -> float:
     return 0.5 * math.erfc(score / math.sqrt(2))
 
 
-def holm(p_values: Sequence[float], *, level: float) -> list[bool]:
-    """Which of several tests hold when the chance of any false one is kept at `level` (Holm 1979)."""
-    holds = [False] * len(p_values)
-    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
-        if p_values[index] > level / (len(p_values) - rank):
+def holm(
+    p_values: Sequence[float], *, level: float, at_look: Sequence[Callable[[float], float]] | None = None
+) -> list[bool]:
+    """Which of several tests hold when the chance of any false one is kept at `level` (Holm 1979).
+
+    `at_look` gives for each test what a level is at the look it is taken at.
+    """
+    left = dict(enumerate(p_values))
+    while left:
+        share = level / len(left)
+        held = [index for index, p in left.items() if p <= (at_look[index](share) if at_look else share)]
+        if not held:
             break
-        holds[index] = True
-    return holds
+        for index in held:
+            del left[index]
+    return [index not in left for index in range(len(p_values))]

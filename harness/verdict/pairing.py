@@ -17,7 +17,7 @@ def compare(run: Run, *, candidate: Role = "candidate", reference: Role) -> Comp
     cases = [
         case
         for scores in scores_of(run, candidate=candidate, reference=reference)
-        for case in _compared(suites[scores.name], run.manifest.selected[scores.name], scores)
+        for case in _compared(suites[scores.name], run.manifest.counted[scores.name], scores)
     ]
     return Comparison(candidate=candidate, reference=reference, cases=tuple(cases))
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from harness.records import Decision, SuiteVerdict
-from harness.verdict.intervals import augmented_interval, t_interval
+from harness.verdict.boundaries import Look
+from harness.verdict.intervals import CONFIDENCE, augmented_interval, t_interval
 from harness.verdict.pairedtests import PairedDifference, p_augmented, p_below, pool
 from harness.verdict.planning import cases_needed, smallest_detectable
 from harness.verdict.rules import Evidence
@@ -28,8 +29,11 @@ def judge_pooled(evidence: Sequence[Evidence], *, alpha: float) -> SuiteVerdict 
     total = pool([suite.difference for suite in guards if suite.difference is not None], weights=weights)
     cases = sum(suite.cases for suite in guards)
     needed = cases_needed(total, threshold=-POOLED_MARGIN, alpha=alpha, cases=cases)
-    decision = _decide(total, alpha=alpha)
-    interval = t_interval(total) if decision == "fail" else augmented_interval(total)
+    look = look_together(guards)
+    decision = _decide(total, alpha=look.level(alpha))
+    confidence = 1 - 2 * look.level((1 - CONFIDENCE) / 2)
+    interval_of = t_interval if decision == "fail" else augmented_interval
+    interval = interval_of(total, confidence=confidence)
     moved = f"{POOLED} together {movement(total.mean)} {seen(interval, cases)}"
     outlook = f"; about {count(needed, 'such case')} could" if needed else ""
     reasons: dict[Decision, str] = {
@@ -54,6 +58,13 @@ def judge_pooled(evidence: Sequence[Evidence], *, alpha: float) -> SuiteVerdict 
         smallest_detectable=smallest_detectable(total, alpha=alpha),
         cases_needed=needed if decision == "undecided" else None,
     )
+
+
+def look_together(guards: Sequence[Evidence]) -> Look:
+    """The look of all guards as one: the share of the evidence is the mean of theirs, by weight."""
+    weights = [suite.scores.weight for suite in guards]
+    shares = zip(*(suite.scores.look.shares for suite in guards), strict=True)
+    return Look(shares=tuple(min(_weighted(share, weights), 1.0) for share in shares))
 
 
 def _decide(total: PairedDifference, *, alpha: float) -> Decision:

@@ -13,7 +13,7 @@ import numpy as np
 
 from harness.records import Decision, SuiteVerdict, record
 from harness.verdict.calibration import USELESS_KAPPA, Calibration, calibrate
-from harness.verdict.intervals import Interval, augmented_interval, t_interval, tango_interval
+from harness.verdict.intervals import CONFIDENCE, Interval, augmented_interval, t_interval, tango_interval
 from harness.verdict.pairedtests import (
     FEWEST_FAMILIES,
     PairedDifference,
@@ -83,6 +83,15 @@ class Evidence:
         return self.calibration.candidate.mean.mean, self.calibration.reference.mean.mean
 
     @property
+    def confidence(self) -> float:
+        """The two-sided level of an interval that is `CONFIDENCE` over all looks."""
+        return 1 - 2 * self.level((1 - CONFIDENCE) / 2)
+
+    def level(self, level: float) -> float:
+        """What a one-sided level is at the look that this is; the same where a suite is judged once."""
+        return self.scores.look.level(level)
+
+    @property
     def distrusted(self) -> bool:
         """Whether people and the judge agree too little for anything to rest on the judge."""
         return self.calibration is not None and self.calibration.trust == "none"
@@ -146,9 +155,9 @@ def judge_suites(evidence: Sequence[Evidence], *, alpha: float) -> dict[str, Sui
 def _significant(
     suites: Sequence[Evidence], *, test: Callable[[PairedDifference], float], level: float
 ) -> frozenset[str]:
-    tested = [(suite.name, test(suite.difference)) for suite in suites if suite.difference is not None]
-    holds = holm([p_value for _, p_value in tested], level=level)
-    return frozenset(name for (name, _), held in zip(tested, holds, strict=True) if held)
+    tested = [(suite, test(suite.difference)) for suite in suites if suite.difference is not None]
+    holds = holm([p for _, p in tested], level=level, at_look=[suite.level for suite, _ in tested])
+    return frozenset(suite.name for (suite, _), held in zip(tested, holds, strict=True) if held)
 
 
 # --- the four roles --------------------------------------------------------------------------------
@@ -157,7 +166,7 @@ def _significant(
 def _judge_target(
     suite: Evidence, difference: PairedDifference, *, wins: frozenset[str], several: bool, alpha: float
 ) -> Finding:
-    interval = t_interval(difference)
+    interval = t_interval(difference, confidence=suite.confidence)
     rule = t_rule(suite, difference, corrected=several)
     if suite.name in wins:
         reason = (
@@ -165,7 +174,7 @@ def _judge_target(
             "more than chance explains"
         )
         return Finding(decision="pass", rule=rule, reason=reason, interval=interval, level=alpha)
-    if p_below(difference) <= alpha:
+    if p_below(difference) <= suite.level(alpha):
         return _harmed(suite, difference, rule=t_rule(suite, difference), level=alpha)
     needed = cases_needed(difference, threshold=0.0, alpha=alpha, cases=suite.cases)
     outlook = (
@@ -190,7 +199,7 @@ def _judge_guard(
 def _judge_critical(suite: Evidence, difference: PairedDifference, *, alpha: float) -> Finding:
     if suite.margin == 0:
         return _judge_new_failures(suite, difference, alpha=alpha)
-    if p_below(difference) <= alpha:
+    if p_below(difference) <= suite.level(alpha):
         return _harmed(suite, difference, rule=t_rule(suite, difference), level=alpha)
     return _judge_margin(suite, difference, level=min(CRITICAL_LEVEL, alpha))
 
@@ -208,7 +217,7 @@ def _judge_new_failures(suite: Evidence, difference: PairedDifference, *, alpha:
             decision="fail", reason=f"{suite.name} is worse on {worse} of {cases}, and may be on none"
         )
     reason = f"{suite.name} is worse on none of {cases} (new failures in up to {hidden:.0%} of such cases could hide)"
-    return found(decision="pass", reason=reason)
+    return found(decision="pass" if suite.scores.look.is_last else "undecided", reason=reason)
 
 
 def _judge_margin(suite: Evidence, difference: PairedDifference, *, level: float) -> Finding:
@@ -216,11 +225,12 @@ def _judge_margin(suite: Evidence, difference: PairedDifference, *, level: float
     margin, interval = suite.margin, _interval(suite, difference)
     moved = f"{suite.name} {movement(difference.mean)} {seen(interval, suite.cases)}"
     found = partial(Finding, interval=interval, level=level)
-    if difference.mean < -DROP_FACTOR * margin - ROUNDING:
+    # On the first cases of several looks chance alone makes such falls.
+    if suite.scores.look.is_last and difference.mean < -DROP_FACTOR * margin - ROUNDING:
         reason = f"{moved}: more than {DROP_FACTOR:.0f} times the {points(margin)} it may lose"
         return found(decision="fail", rule="point drop", reason=reason)
     rule = "Tango score test" if suite.paired.binary else with_families("augmented t", suite)
-    if _p_within(suite, difference) < level:
+    if _p_within(suite, difference) < suite.level(level):
         return found(decision="pass", rule=rule, reason=f"{moved}: shown to lose less than {points(margin)}")
     needed = (
         cases_needed(
@@ -236,7 +246,7 @@ def _judge_margin(suite: Evidence, difference: PairedDifference, *, level: float
 
 
 def _report(suite: Evidence, difference: PairedDifference, *, alpha: float) -> Finding:
-    interval = t_interval(difference)
+    interval = t_interval(difference, confidence=suite.confidence)
     reason = f"{suite.name} {movement(difference.mean)} {seen(interval, suite.cases)}; reported only"
     rule = t_rule(suite, difference)
     return Finding(decision="undecided", rule=rule, reason=reason, interval=interval, level=alpha)
@@ -278,12 +288,14 @@ def _interval(suite: Evidence, difference: PairedDifference) -> Interval:
     """The interval of the test that `_p_within` applies."""
     paired = suite.paired
     if paired.binary:
-        return tango_interval(better=paired.better, worse=paired.worse, cases=suite.cases)
-    return augmented_interval(difference)
+        return tango_interval(
+            better=paired.better, worse=paired.worse, cases=suite.cases, confidence=suite.confidence
+        )
+    return augmented_interval(difference, confidence=suite.confidence)
 
 
 def _harmed(suite: Evidence, difference: PairedDifference, *, rule: str, level: float) -> Finding:
-    interval = t_interval(difference)
+    interval = t_interval(difference, confidence=suite.confidence)
     reason = (
         f"{suite.name} got worse by {points(difference.mean)} {seen(interval, suite.cases)}: "
         "more than chance explains"

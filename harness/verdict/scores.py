@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.errors import UsageError
-from harness.records import Failure, Label, Result, Role, Run, Suite, SuiteRole, record
+from harness.records import Failure, Label, Manifest, Result, Role, Run, Suite, SuiteRole, record
+from harness.verdict.boundaries import WHOLE, Look
 from harness.verdict.comparison import case_score
 from harness.verdict.labelled import PeopleScores, people_on, people_scores
 from harness.verdict.pairedtests import TINY, Floats, Ints
@@ -21,7 +22,8 @@ class SuiteScores:
     two may differ in trials. `families` has shape (cases,): cases with the same number are not
     independent. `margin` is the largest acceptable loss of a guard or critical suite; None takes
     the default. `weight` is the suite's share among all guards. `people` is what people say about some
-    of the answers that a judge scored.
+    of the answers that a judge scored. `look` says that this is a part of the suite's cases, or the last of several
+    times they are judged.
     """
 
     name: str
@@ -32,6 +34,7 @@ class SuiteScores:
     families: Ints | None = None
     weight: float = 1.0
     people: PeopleScores | None = None
+    look: Look = WHOLE
 
 
 @record
@@ -142,7 +145,7 @@ def _check_arrays(suite: SuiteScores) -> None:
 
 
 def scores_of(run: Run, *, candidate: Role = "candidate", reference: Role) -> list[SuiteScores]:
-    """The asked suites of a run as arrays, one row per selected case.
+    """The asked suites of a run as arrays, one row per case that counts.
 
     An answer that failed after its retries counts as 0 for the side that failed; where both failed, and
     where nobody was asked, it is NaN.
@@ -155,10 +158,20 @@ def scores_of(run: Run, *, candidate: Role = "candidate", reference: Role) -> li
             roles=(candidate, reference),
             cases=cases,
             labels=run.labels,
+            look=look_of(run.manifest, suite.name),
         )
         for suite in run.manifest.suites
-        if (cases := run.manifest.selected.get(suite.name, ()))
+        if (cases := run.manifest.counted.get(suite.name, ()))
     ]
+
+
+def look_of(manifest: Manifest, suite: str) -> Look:
+    """At which look of a suite a run ended; `WHOLE` where it is judged once."""
+    looks = manifest.looks
+    if looks is None or looks.taken is None or suite not in looks.cases:
+        return WHOLE
+    cases = len(manifest.selected[suite])
+    return Look(shares=tuple(size / cases for size in looks.cases[suite][: looks.taken]))
 
 
 def rows_by_suite(results: Sequence[Result]) -> dict[str, dict[Role, list[Result]]]:
@@ -176,6 +189,7 @@ def suite_scores(
     roles: tuple[Role, Role],
     cases: Sequence[str],
     labels: Sequence[Label] = (),
+    look: Look = WHOLE,
 ) -> SuiteScores:
     """One suite's results as arrays with a row for each id in `cases`, candidate and reference; see `scores_of`."""
     shape = (len(cases), suite.trials)
@@ -194,6 +208,7 @@ def suite_scores(
         families=families_of(suite, cases),
         weight=suite.weight,
         people=people_scores(suite, results, labels, roles=roles, cases=cases),
+        look=look,
     )
 
 
