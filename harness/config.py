@@ -27,6 +27,8 @@ LOCAL, OPENAI = "local", "openai"
 NO_KEY = "none"
 EMBEDDED_MODEL = "smollm2-135m-instruct"
 LATEST = "latest"
+# For `promoted`: whatever is recorded, compare with the base.
+NONE = "none"
 OPENAI_KEY = "OPENAI_API_KEY"
 FILES = ("harness.toml", "pyproject.toml")
 
@@ -93,7 +95,7 @@ FLAGS_ONLY = {
     "cache": "--no-cache",
 }
 # What a name under `models` must not be, because it means something else already.
-RESERVED = (LOCAL, OPENAI, LATEST, EMBEDDED_MODEL)
+RESERVED = (LOCAL, OPENAI, LATEST, NONE, EMBEDDED_MODEL)
 
 
 def project_root(start: Path) -> Path:
@@ -256,7 +258,6 @@ def _model_faults(path: tuple[str, ...], model: ModelSettings) -> Iterator[Probl
         if price is not None and not 0 <= price < math.inf:
             yield Problem((*path, "price", name), f"{price}", "USD per 1M tokens, 0 or more")
 
-
     for name in ("shutdown", "no_jobs_from"):
         day = getattr(model.price, name)
         if day is not None and not _is_day(day):
@@ -268,6 +269,8 @@ def _is_day(text: str) -> bool:
         return date.fromisoformat(text).isoformat() == text
     except ValueError:
         return False
+
+
 def _url_faults(path: tuple[str, ...], url: str) -> Iterator[Problem]:
     """The URL is not shown: it may carry a password."""
     try:
@@ -285,7 +288,7 @@ def endpoint_of(model: ModelSettings, environment: Mapping[str, str]) -> Endpoin
     Raises:
         UsageError: The variable that should hold the key is not set.
     """
-    label = public_url(model.base_url or environment.get("OPENAI_BASE_URL") or OPENAI)
+    label = endpoint_label(model, environment)
     # Without a variable of its own, another provider's endpoint gets no key: OPENAI_API_KEY is OpenAI's.
     variable = OPENAI_KEY if model.base_url is None else None
     variable = model.api_key_env or variable
@@ -303,6 +306,11 @@ def endpoint_of(model: ModelSettings, environment: Mapping[str, str]) -> Endpoin
         max_retries=model.max_retries,
         max_tokens_field=model.max_tokens_field,
     )
+
+
+def endpoint_label(model: ModelSettings, environment: Mapping[str, str]) -> str:
+    """The public name of a configured model's endpoint."""
+    return public_url(model.base_url or environment.get("OPENAI_BASE_URL") or OPENAI)
 
 
 def public_url(url: str) -> str:

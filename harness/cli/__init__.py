@@ -62,7 +62,7 @@ def printable(text: str) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from harness.cli import data, labelling, models, runs, serve
+    from harness.cli import data, labelling, models, promotion, runs, serve
 
     parser = argparse.ArgumentParser(
         prog="harness",
@@ -72,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     data.add_commands(commands)
     runs.add_commands(commands)
+    promotion.add_commands(commands)
     labelling.add_commands(commands)
     serve.add_command(commands)
     models.add_commands(commands)

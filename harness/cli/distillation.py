@@ -141,7 +141,7 @@ def _text(path: Path) -> str:
 
 def _settings(options: argparse.Namespace) -> "Settings":
     """The project's settings with the teacher as the only model, and nothing to train."""
-    from harness.config import project_root, read_settings, with_flags
+    from harness.config import NONE, project_root, read_settings, with_flags
 
     flags = {
         "concurrency": options.concurrency,
@@ -152,7 +152,7 @@ def _settings(options: argparse.Namespace) -> "Settings":
     settings = with_flags(read_settings(project_root(Path.cwd())), flags)
     teacher = options.teacher
     return replace(
-        settings, base=teacher, candidate=teacher, promoted=None, judge=None, job=None, train=None, valid=None
+        settings, base=teacher, candidate=teacher, promoted=NONE, judge=None, job=None, train=None, valid=None
     )
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     listing = commands.add_parser("runs", help="list the stored runs, newest first")
     listing.set_defaults(command=list_command)
     listing.add_argument("--json", action="store_true", help="as JSON")
-    _add_reports(listing)
+    add_reports(listing)
     for name, words, command in (
         ("show", "a run's table and verdict", show_command),
         ("gate", "recompute a run's verdict; exit 0 only for promote", gate_command),
@@ -32,10 +33,11 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Which run a command is about, and where runs are."""
     parser.add_argument("run", metavar="RUN", help="a run's folder, its id, or 'latest'")
-    _add_reports(parser)
+    add_reports(parser)
 
 
-def _add_reports(parser: argparse.ArgumentParser) -> None:
+def add_reports(parser: argparse.ArgumentParser) -> None:
+    """Where runs are."""
     parser.add_argument(
         "--reports", type=Path, metavar="DIR", help="where runs are stored (default: reports/)"
     )
@@ -45,7 +47,9 @@ def list_command(options: argparse.Namespace) -> int:
     """Every stored run with its verdict; a damaged one with the reason."""
     from harness.evals import list_runs
 
-    rows = [_row(folder) for folder in list_runs(_reports(options))]
+    reports = reports_folder(options)
+    promoted = _promoted_run(reports)
+    rows = [{**_row(folder), "promoted": folder.name == promoted} for folder in list_runs(reports)]
     if options.json:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return 0
@@ -54,6 +58,18 @@ def list_command(options: argparse.Namespace) -> int:
     if not rows:
         print("no runs yet: `pytest suites/` makes one")
     return 0
+
+
+def _promoted_run(reports: Path) -> str | None:
+    """The run of the model in production; a record that cannot be read hides no run."""
+    from harness.evals import read_promotions
+
+    try:
+        promotions = read_promotions(reports)
+    except StorageError as error:
+        print(printable(f"harness: {error}"), file=sys.stderr)
+        return None
+    return promotions[0].run if promotions else None
 
 
 def _row(folder: Path) -> "dict[str, Json]":
@@ -82,11 +98,10 @@ def _damaged(folder: Path, problem: str) -> "dict[str, Json]":
 
 
 def _line(row: "dict[str, Json]") -> str:
+    mark = "  (in production)" if row["promoted"] else ""
     if "problem" in row:
-        return f"{row['run']}  {row['status']:<11}  {row['problem']}"
-    return (
-        f"{row['run']}  {row['status']:<11}  {row['verdict']:<9}  {row['rows']:>6} rows  {row['candidate']}"
-    )
+        return f"{row['run']}  {row['status']:<11}  {row['problem']}{mark}"
+    return f"{row['run']}  {row['status']:<11}  {row['verdict']:<9}  {row['rows']:>6} rows  {row['candidate']}{mark}"
 
 
 def show_command(options: argparse.Namespace) -> int:
@@ -155,7 +170,7 @@ def _write_page(run: "Run", verdict: "Verdict", folder: Path) -> Path:
         raise StorageError(what, remedy="copy the run to a folder that can be written") from None
 
 
-def _reports(options: argparse.Namespace) -> Path:
+def reports_folder(options: argparse.Namespace) -> Path:
     """Where runs are: the flag's folder, which must be there, or the configured one, which need not be yet."""
     from harness.config import project_root, read_settings
 
@@ -176,7 +191,7 @@ def run_folder(options: argparse.Namespace) -> Path:
     given = Path(options.run)
     if (given / "manifest.json").is_file():
         return given
-    reports = _reports(options)
+    reports = reports_folder(options)
     folders = {folder.name: folder for folder in list_runs(reports)}
     if options.run == "latest" and folders:
         return next(iter(folders.values()))

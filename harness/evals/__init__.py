@@ -16,6 +16,15 @@ from harness.evals.labels import LABELS, write_labels
 from harness.evals.manifests import Plan, continued, new_manifest
 from harness.evals.pins import changes_since_last, judge_changes, judge_pins, role_needed, suites_asking
 from harness.evals.prefetch import OpenEmbedder, OpenModels, Prefetcher, opened
+from harness.evals.promotions import (
+    PROMOTED,
+    REUSED,
+    Promotion,
+    add_promotion,
+    new_promotion,
+    read_promotions,
+    stored_answers,
+)
 from harness.evals.requests import Requests
 from harness.evals.runner import ask, evaluate
 from harness.evals.scoring import guarded
@@ -34,6 +43,8 @@ __all__ = [
     "CURVE",
     "LABELS",
     "PAGE",
+    "PROMOTED",
+    "REUSED",
     "SUFFIX",
     "VERDICT",
     "Cell",
@@ -43,9 +54,11 @@ __all__ = [
     "Paid",
     "Plan",
     "Prefetcher",
+    "Promotion",
     "Requests",
     "RoleEstimate",
     "RunWriter",
+    "add_promotion",
     "ask",
     "case_digest",
     "cells_of",
@@ -67,11 +80,14 @@ __all__ = [
     "messages_for",
     "most_tokens",
     "new_manifest",
+    "new_promotion",
     "open_run",
     "opened",
+    "read_promotions",
     "reference_of",
     "resumable",
     "role_needed",
+    "stored_answers",
     "suites_asking",
     "write_labels",
 ]

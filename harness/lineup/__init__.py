@@ -3,6 +3,7 @@
 from harness.lineup.families import families_of, kinship
 from harness.lineup.fine_tuning import check_training_budget, training_request
 from harness.lineup.preparation import STATE, Lineup, handover, prepared, taken_over
+from harness.lineup.production import known_answers
 from harness.lineup.retirement import ask_shutdown_dates, retirements_of
 from harness.lineup.seats import (
     Seat,
@@ -26,6 +27,7 @@ __all__ = [
     "families_of",
     "handover",
     "kinship",
+    "known_answers",
     "lacking",
     "open_embedder",
     "open_models",

@@ -8,8 +8,10 @@ from pathlib import Path
 from harness import localserver
 from harness.config import Settings, endpoint_of
 from harness.errors import UsageError
+from harness.evals import Promotion
 from harness.lineup.fine_tuning import is_trained, job_of, training_request
-from harness.lineup.seats import Seat, SeatPlan, plan_seats
+from harness.lineup.production import in_production
+from harness.lineup.seats import Seat, SeatPlan, plan_seats, without_itself
 from harness.lineup.telling import Teller, weights_line
 from harness.records import Endpoint, Json, Role, TrainingJob, record
 from harness.training import TrainingCurve, curve_of
@@ -82,12 +84,24 @@ def _lineup(
             seats[role] = plan.seat(plan.model, endpoints[role])
     if settings.base is None and job is not None and job.model:  # the job knows better than any name
         seats["base"] = plans["candidate"].seat(job.model, home)
+    promotion = in_production(settings)
+    seats = without_itself(seats, settings)
+    if promotion is not None:
+        teller.say(_who_is_promoted(promotion, is_compared="promoted" in seats))
     if not {"base", "promoted"} & set(seats):
         teller.say(
             "nothing to compare the candidate with, so the verdict will be undecided: give --base MODEL"
         )
     curve = curve_of(home, job) if job is not None else None
     return Lineup(seats=seats, job=job, curve=curve, data=data)
+
+
+def _who_is_promoted(promotion: Promotion, *, is_compared: bool) -> str:
+    what = f"in production: {promotion.model}, promoted {promotion.at} with {promotion.run}"
+    without = "compared with it (--promoted none does without)"
+    return (
+        f"{what}; {without if is_compared else 'it is the candidate itself, which is compared with the base'}"
+    )
 
 
 @contextlib.contextmanager
@@ -119,7 +133,7 @@ def taken_over(
     """The seats of a `handover`, with the keys this process finds in its own environment."""
     models, local = given["models"], given["local"]
     assert isinstance(models, Mapping), "not a handover"
-    plans = plan_seats(settings, environment)
+    plans = {role: plan for role, plan in plan_seats(settings, environment).items() if role in models}
     if "base" in models:
         plans.setdefault("base", plans["candidate"])  # the base the job told of is where the candidate is
     endpoints = _remote(plans, environment)

@@ -4,11 +4,22 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 
-from harness.config import EMBEDDED_MODEL, LATEST, LOCAL, OPENAI, OPENAI_KEY, ModelSettings, Settings
+from harness.config import (
+    EMBEDDED_MODEL,
+    LATEST,
+    LOCAL,
+    NONE,
+    OPENAI,
+    OPENAI_KEY,
+    ModelSettings,
+    Settings,
+)
 from harness.dataset import base_of, price_of
 from harness.errors import UsageError
-from harness.evals import OpenEmbedder, OpenModels
+from harness.evals import REUSED, OpenEmbedder, OpenModels
+from harness.lineup.production import home_of, in_production
 from harness.models import (
+    NOTHING_KNOWN,
     AnswerCache,
     CachedEmbedder,
     CachedModel,
@@ -17,7 +28,7 @@ from harness.models import (
     OpenAIEmbedder,
 )
 from harness.protocols import Embedder, Model
-from harness.records import Endpoint, ModelFacts, Role, record
+from harness.records import Completion, Endpoint, ModelFacts, Role, record
 from harness.serial import to_plain
 
 # What the embedded model is too small for; suites name it under `needs:`.
@@ -34,6 +45,7 @@ class Seat:
     endpoint: Endpoint
     price: Mapping[str, float]
     embedded: bool = False
+    last_day: str | None = None
 
     def facts(self) -> ModelFacts:
         """What a manifest may know of it."""
@@ -45,7 +57,6 @@ class SeatPlan:
     """A seat before anything is started.
 
     `model` is None where training or a list of jobs will tell it, `settings` is None for the local server.
-    last_day: str | None = None
     """
 
     model: str | None
@@ -100,11 +111,22 @@ def plan_seats(settings: Settings, environment: Mapping[str, str]) -> dict[Role,
     plans: dict[Role, SeatPlan] = {"candidate": candidate}
     found: tuple[tuple[Role, SeatPlan | None], ...] = (
         ("base", base or _base_behind(settings, candidate)),
-        ("promoted", _named(settings, settings.promoted, environment)),
+        ("promoted", _promoted(settings, environment)),
         ("judge", _named(settings, settings.judge, environment)),
         ("embedding", _named(settings, settings.embedding, environment)),
     )
     return plans | {role: plan for role, plan in found if plan is not None}
+
+
+def _promoted(settings: Settings, environment: Mapping[str, str]) -> SeatPlan | None:
+    """The model in production: the one that is named, else the one on record."""
+    if settings.promoted is not None:
+        name = None if settings.promoted == NONE else settings.promoted
+        return _named(settings, name, environment)
+    promotion = in_production(settings)
+    if promotion is None:
+        return None
+    return SeatPlan(model=promotion.model, settings=home_of(promotion, settings, environment))
 
 
 def _named(settings: Settings, name: str | None, environment: Mapping[str, str]) -> SeatPlan | None:
@@ -149,7 +171,20 @@ def planned_seats(settings: Settings, environment: Mapping[str, str]) -> dict[Ro
         price = plan.price(plan.model or f"ft:{base}")
         name = plan.model or f"{base or 'a model'}, fine-tuned first"
         seats[role] = Seat(model=name, endpoint=Endpoint(label=""), price=price, embedded=plan.embedded)
-    return seats
+    return without_itself(seats, settings)
+
+
+def without_itself(seats: Mapping[Role, Seat], settings: Settings) -> dict[Role, Seat]:
+    """The seats without the model on record where that is the candidate: no model can be better than itself."""
+    candidate, promoted = seats["candidate"], seats.get("promoted")
+    is_itself = promoted is not None and (promoted.model, promoted.endpoint.label) == (
+        candidate.model,
+        candidate.endpoint.label,
+    )
+    on_record = settings.promoted is None
+    return {
+        role: seat for role, seat in seats.items() if not (role == "promoted" and is_itself and on_record)
+    }
 
 
 def lacking(seats: Mapping[Role, Seat]) -> frozenset[str]:
@@ -158,8 +193,17 @@ def lacking(seats: Mapping[Role, Seat]) -> frozenset[str]:
     return frozenset({CAPABLE}) if any(seat.embedded for seat in asked) else frozenset()
 
 
-def open_models(seats: Mapping[Role, Seat], cache: AnswerCache, *, read: bool) -> OpenModels:
-    """The seats as models behind the answer cache, one client for each endpoint."""
+def open_models(
+    seats: Mapping[Role, Seat],
+    cache: AnswerCache,
+    *,
+    read: bool,
+    known: Mapping[str, Completion] = NOTHING_KNOWN,
+) -> OpenModels:
+    """The seats as models behind the answer cache, one client for each endpoint.
+
+    `known` are answers by `answer_key` that the models a candidate is compared with need not be asked for.
+    """
 
     @contextlib.asynccontextmanager
     async def opened() -> AsyncIterator[Mapping[Role, Model]]:
@@ -172,6 +216,7 @@ def open_models(seats: Mapping[Role, Seat], cache: AnswerCache, *, read: bool) -
                     cache,
                     endpoint=seat.endpoint.label,
                     read=read,
+                    known=known if role in REUSED else NOTHING_KNOWN,
                 )
                 for role, seat in seats.items()
                 if role != "embedding"

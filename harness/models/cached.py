@@ -10,10 +10,10 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Generic, TypeVar
 
 from filelock import FileLock, Timeout
@@ -36,6 +36,7 @@ CREATE TABLE IF NOT EXISTS answers (
     key TEXT PRIMARY KEY, endpoint TEXT NOT NULL, model TEXT NOT NULL, answer TEXT NOT NULL, stored_at REAL NOT NULL
 ) WITHOUT ROWID
 """
+NOTHING_KNOWN: Mapping[str, Completion] = MappingProxyType({})
 _T = TypeVar("_T")
 _Answer = TypeVar("_Answer", bound=Completion | Embedding)
 
@@ -243,12 +244,22 @@ class Stored(Generic[_Answer]):
 class CachedModel:
     """A model whose answers are kept in an AnswerCache; `endpoint` is the endpoint's public label.
 
-    With `read` off every question is asked anew, once, and its answer replaces the stored one.
+    With `read` off every question is asked anew, once, and its answer replaces the stored one. Answers `known`
+    from elsewhere, by `answer_key`, come before those of the cache, and do not enter it.
     """
 
-    def __init__(self, model: Model, cache: AnswerCache, *, endpoint: str, read: bool = True) -> None:
+    def __init__(
+        self,
+        model: Model,
+        cache: AnswerCache,
+        *,
+        endpoint: str,
+        read: bool = True,
+        known: Mapping[str, Completion] = NOTHING_KNOWN,
+    ) -> None:
         self._model = model
         self._endpoint = endpoint
+        self._known = known
         self._stored = Stored(cache, Completion, endpoint=endpoint, model=model.name, read=read)
 
     @property
@@ -265,6 +276,8 @@ class CachedModel:
             StorageError: The answer came but could not be written.
         """
         key = answer_key(messages, sampling, endpoint=self._endpoint, model=self.name, trial=trial)
+        if key in self._known:
+            return replace(self._known[key], cached=True)
         return await self._stored.get(key, lambda: self._model.complete(messages, sampling, trial=trial))
 
 

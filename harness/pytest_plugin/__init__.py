@@ -33,7 +33,10 @@ FLAGS: tuple[tuple[str, dict[str, object]], ...] = (
     ("--base", {"metavar": "MODEL", "help": "the untuned model it is compared with"}),
     (
         "--promoted",
-        {"metavar": "MODEL", "help": "the model now in production; the gate's reference when given"},
+        {
+            "metavar": "MODEL",
+            "help": "the model in production, the gate's reference (default: the one on record; 'none')",
+        },
     ),
     ("--judge", {"metavar": "MODEL", "help": "the model that judges answers: any endpoint's"}),
     ("--embedding", {"metavar": "MODEL", "help": "the model that gives vectors to scorers by embedding"}),

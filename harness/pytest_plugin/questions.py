@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from harness.config import Settings
 from harness.errors import BudgetError, UsageError
 from harness.evals import (
+    REUSED,
     Cell,
     Count,
     Paid,
@@ -30,8 +32,10 @@ from harness.evals import (
 from harness.lineup import (
     Lineup,
     Seat,
+    Teller,
     ask_shutdown_dates,
     kinship,
+    known_answers,
     lacking,
     planned_seats,
     retirements_of,
@@ -39,9 +43,9 @@ from harness.lineup import (
 from harness.models import AnswerCache, answer_key, vector_key
 from harness.records import Case, Completion, Manifest, Question, Role, Suite
 from harness.serial import file_digest
+from harness.verdict import role_under
 
 ASKED: tuple[Role, ...] = ("candidate", "base", "promoted")
-from harness.verdict import role_under
 
 
 class Questions:
@@ -53,6 +57,27 @@ class Questions:
         self.selected: Mapping[str, tuple[Case, ...]] = {}
         self.seats: Mapping[Role, Seat] = {}
         self.code: Mapping[str, str] = {}
+
+    @cached_property
+    def known(self) -> Mapping[str, Completion]:
+        """The answers stored with the run that was promoted last, by `answer_key`."""
+        return known_answers(self.settings)
+
+    def tell_reuse(self, teller: Teller) -> None:
+        """Say how many answers of each model are there already, stored with the run that was promoted."""
+        if not self.known:
+            return
+        cells = [cell for name in self.selected for cell in self.cells(self.suites[name])]
+        for role in REUSED:
+            mine = [cell for cell in cells if cell.role == role]
+            if mine:
+                there = sum(self._is_known(cell) for cell in mine)
+                teller.say(
+                    f"{role}: {there} of {len(mine)} answers are reused from the run that was promoted"
+                )
+
+    def _is_known(self, cell: Cell) -> bool:
+        return bool(self.known) and cell.role in REUSED and self._answer_key(cell) in self.known
 
     @property
     def roles(self) -> tuple[Role, ...]:
@@ -137,7 +162,7 @@ class Questions:
         prices = {role: seat.price for role, seat in self.seats.items()}
 
         def is_paid(cell: Cell) -> bool:
-            return stored is not None and stored.holds(self._answer_key(cell))
+            return self._is_known(cell) or (stored is not None and stored.holds(self._answer_key(cell)))
 
         answers = estimate(cells, models, prices, is_paid=is_paid, count=count)
         paid = self._paid(stored) if stored is not None else None
@@ -169,7 +194,13 @@ class Questions:
             return stored.holds(vector_key(text, endpoint=seat.endpoint.label, model=seat.model))
 
         return Paid(
-            answer=lambda cell: stored.find(self._answer_key(cell), Completion), reply=reply, vector=vector
+            answer=lambda cell: (
+                self.known[self._answer_key(cell)]
+                if self._is_known(cell)
+                else stored.find(self._answer_key(cell), Completion)
+            ),
+            reply=reply,
+            vector=vector,
         )
 
     def check_roles(self, environment: Mapping[str, str]) -> None:
@@ -198,6 +229,7 @@ class Questions:
             selected={suite.name: self.cases(suite) for suite in suites if not needs[suite.name]},
             models={role: seat.facts() for role, seat in self.seats.items()},
             code=self.code,
+            goal=self.settings.goal,
         )
         manifest = new_manifest(
             plan,
@@ -212,4 +244,3 @@ class Questions:
         warnings = (*kin, *changes_since_last(reports, manifest))
         retirements = retirements_of(self.seats, ask_shutdown_dates(self.seats), job=lineup.job)
         return replace(manifest, warnings=warnings, retirements=retirements), earlier
-            goal=self.settings.goal,

@@ -58,7 +58,6 @@ from harness.training import write_curve
 from harness.verdict import judge_gate, judge_suite, verdict_of
 
 ANSWERS = "answers.sqlite"
-ASKED: tuple[Role, ...] = ("candidate", "base", "promoted")
 
 
 class HarnessSession:
@@ -165,6 +164,7 @@ class HarnessSession:
         assert self._lineup is not None, "not prepared"
         cache = self._open_cache()
         self.questions.check_budget(cache)
+        self.questions.tell_reuse(self.teller)
         reports = self.settings.path(self.settings.reports)
         manifest, earlier = self.questions.manifest(self._lineup, reports=reports)
         if earlier is not None:
@@ -188,7 +188,7 @@ class HarnessSession:
 
     def _start_asking(self, cache: AnswerCache, *, concurrency: int) -> None:
         seats, read = self.questions.seats, self.settings.cache
-        models = open_models(seats, cache, read=read)
+        models = open_models(seats, cache, read=read, known=self.questions.known)
         embedder = open_embedder(seats, cache, read=read)
         self._prefetcher = Prefetcher(models, concurrency=concurrency, open_embedder=embedder)
 

@@ -62,6 +62,7 @@ def test_runs_as_json(capsys: pytest.CaptureFixture[str]) -> None:
             "verdict": verdict,
             "candidate": "ft:m:acme::abc123",
             "rows": 2 * CASES,
+            "promoted": False,
         }
         for name, verdict in ((GOOD, "promote"), (BAD, "hold"))
     ]
