@@ -26,9 +26,10 @@ def retirement_warnings(retirements: Iterable[Retirement], *, on: date) -> tuple
         retirements: What is known of the models of a run.
         on: The day to count from.
     """
-    by_day: dict[tuple[str, str, bool], list[Retirement]] = {}
+    by_day: dict[tuple[str, str, str], list[Retirement]] = {}
     for one in sorted(retirements, key=lambda known: known.day):
-        by_day.setdefault((one.day, one.told_by, one.role in _NOT_ASKED), []).append(one)
+        kind = one.role if one.role in _NOT_ASKED else ""
+        by_day.setdefault((one.day, one.told_by, kind), []).append(one)
     near = ((group, days) for group in by_day.values() if (days := _days_left(group[0], on)) is not None)
     return tuple(_sentence(group, days) for group, days in near if days <= HORIZON_DAYS)
 
@@ -47,25 +48,26 @@ def _sentence(group: Sequence[Retirement], left: int) -> str:
         behind = f", tuned from {one.tuned_from}," if one.tuned_from else ""
         named.setdefault(f"{one.model}{behind}", []).append(one.role)
     who = " and ".join(f"the {'/'.join(roles)} model {model}" for model, roles in named.items())
+    several = len(named) > 1
     if left < 0:
-        when = f"was to be shut down on {first.day}, {counted(-left, 'day')} before this run"
-    elif left == 0:
-        when = f"is shut down on {first.day}, the day of this run"
+        when = f"{'were' if several else 'was'} to be shut down on {first.day}, {counted(-left, 'day')} before this run"
     else:
-        when = f"is shut down on {first.day}, {counted(left, 'day')} after this run"
-    when = when.replace("is ", "are ", 1).replace("was ", "were ", 1) if len(named) > 1 else when
-    return f"{who} {when} ({_told_by(first.told_by)}): {_advice(first.role)}"
+        after = f"{counted(left, 'day')} after this run" if left else "the day of this run"
+        when = f"{'are' if several else 'is'} shut down on {first.day}, {after}"
+    return f"{who} {when} ({_told_by(first.told_by)}): {_advice([one.role for one in group])}"
 
 
 def _told_by(teller: str) -> str:
     words: Mapping[str, str] = {
-        "configuration": "your configuration says so",
-        "endpoint": "its endpoint says so",
+        "configuration": "says your configuration",
+        "endpoint": "says the endpoint",
     }
-    return words.get(teller, f"as of {teller}")
+    return words.get(teller, f"says the price table of {teller}")
 
 
-def _advice(role: Role) -> str:
-    if role in _NOT_ASKED:
-        return f"name another {role} model before then and run again: what two of them score does not compare"
-    return f"train a replacement elsewhere and compare it with --goal migration; {GUIDE} has the steps"
+def _advice(roles: Sequence[Role]) -> str:
+    if roles[0] in _NOT_ASKED:
+        return f"name another {roles[0]} model before then and run again: what two of them score does not compare"
+    if "candidate" in roles:
+        return f"train a replacement elsewhere and compare it with --goal migration; {GUIDE} has the steps"
+    return f"switch before then; --goal migration asks whether the candidate can replace it, {GUIDE} has the steps"

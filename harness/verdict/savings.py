@@ -1,10 +1,10 @@
 """What does a shorter prompt save, and are the answers as good with it? Suites that prompt the candidate in its own way."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from statistics import fmean
 
 from harness.records import Completion, Decision, PromptSaving, Result, Role, Run, Suite, Usage
-from harness.verdict.migration import as_guards
 from harness.verdict.rules import judge_suites, weigh
 from harness.verdict.scores import rows_by_suite, suite_scores
 
@@ -44,9 +44,8 @@ def _decision(run: Run, suite: Suite, rows: Mapping[Role, Sequence[Result]], *, 
         cases=run.manifest.selected[suite.name],
         labels=run.labels,
     )
-    return judge_suites([weigh(guard) for guard in as_guards([scores])], alpha=run.manifest.alpha)[
-        suite.name
-    ].decision
+    guard = replace(scores, role="critical" if suite.role == "critical" else "guard")
+    return judge_suites([weigh(guard)], alpha=run.manifest.alpha)[suite.name].decision
 
 
 def _calls(rows: Mapping[Role, Sequence[Result]], reference: Role) -> list[tuple[Usage, Usage]]:
@@ -117,7 +116,7 @@ def _amounts(saving: PromptSaving) -> Iterator[str]:
     if round(new, 1) == round(old, 1):
         yield f"as many prompt tokens ({_tokens(new)} a call)"
         return
-    change = f"{abs(1 - new / old):.0%}".replace("%", " %") if old else f"{_tokens(new)}"
+    change = f"{abs(1 - new / old) * 100:.0f} %" if old else _tokens(new)
     yield f"{change} {'fewer' if new < old else 'more'} prompt tokens ({_tokens(new)} a call, not {_tokens(old)})"
     if saving.saved_usd is not None:
         verb = "saves" if saving.saved_usd >= 0 else "costs"
