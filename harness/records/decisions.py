@@ -33,12 +33,14 @@ class Comparison:
 class Purchase:
     """More answers that are expected to settle a suite: so many cases in all, or each case asked so often.
 
+    `shows` is what they are expected to show: that the candidate is better, that it is safe, or that it is worse.
     `now` is what the run had of them. `requests` counts what is still to be asked, of every model and of the judge;
     `cost_usd` is what models of known price take for that, `tokens` what the others take; None where there are none.
     `is_partial` says that the run does not tell all of it.
     """
 
     kind: Literal["cases", "trials"]
+    shows: Literal["better", "safe", "worse"]
     needed: int
     now: int
     requests: int

@@ -126,7 +126,7 @@ def p_augmented(difference: PairedDifference, threshold: float) -> float:
     return p_above(augmented(difference), threshold)
 
 
-def tango_score(threshold: float, *, better: int, worse: int, cases: int) -> float:
+def tango_score(threshold: float, *, better: float, worse: float, cases: float) -> float:
     """The standard normal score of H0: difference = `threshold`, for yes/no outcomes of paired cases.
 
     Tango (1998), Statistics in Medicine 17:891-908; at threshold 0 it is McNemar's z. Infinite

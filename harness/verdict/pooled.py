@@ -6,9 +6,9 @@ from harness.records import Decision, SuiteVerdict
 from harness.verdict.boundaries import Look
 from harness.verdict.intervals import CONFIDENCE, augmented_interval, t_interval
 from harness.verdict.pairedtests import PairedDifference, p_augmented, p_below, pool
-from harness.verdict.planning import cases_needed, smallest_detectable
+from harness.verdict.planning import smallest_detectable
 from harness.verdict.rules import Evidence
-from harness.verdict.sentences import count, movement, points, seen
+from harness.verdict.sentences import gain, movement, points, seen
 
 POOLED_MARGIN = 0.03
 """The loss all guards together may have. Asking each of six guards of 100 cases for proof of .05 promotes
@@ -22,24 +22,24 @@ def judge_pooled(evidence: Sequence[Evidence], *, alpha: float) -> SuiteVerdict 
 
     None when no guard has anything to test.
     """
-    guards = [suite for suite in evidence if suite.scores.role == "guard" and suite.difference is not None]
+    guards = tested_guards(evidence)
     if not guards:
         return None
     weights = [suite.scores.weight for suite in guards]
-    total = pool([suite.difference for suite in guards if suite.difference is not None], weights=weights)
+    total = pooled_difference(guards)
     cases = sum(suite.cases for suite in guards)
-    needed = cases_needed(total, threshold=-POOLED_MARGIN, alpha=alpha, cases=cases)
     look = look_together(guards)
     decision = _decide(total, alpha=look.level(alpha))
     confidence = 1 - 2 * look.level((1 - CONFIDENCE) / 2)
     interval_of = t_interval if decision == "fail" else augmented_interval
     interval = interval_of(total, confidence=confidence)
-    moved = f"{POOLED} together {movement(total.mean)} {seen(interval, cases)}"
-    outlook = f"; about {count(needed, 'such case')} could" if needed else ""
+    evidence_seen = seen(interval, cases)
+    moved = f"{POOLED} together {movement(total.mean, interval)} {evidence_seen}"
+    said = "no sign of harm" if total.mean >= 0 else "chance alone could explain that"
     reasons: dict[Decision, str] = {
-        "pass": f"{moved}: shown to lose less than {points(POOLED_MARGIN)}",
-        "fail": f"{moved}: more than chance explains",
-        "undecided": f"{moved}: {cases:,} cannot rule out a loss of {points(POOLED_MARGIN)}{outlook}",
+        "pass": f"{moved}: a loss of {points(POOLED_MARGIN)} is ruled out",
+        "fail": f"{POOLED} together {gain(total.mean, interval)} {evidence_seen}: more than chance explains",
+        "undecided": f"{moved}: {said}, but a loss of {points(POOLED_MARGIN)} is not ruled out",
     }
     return SuiteVerdict(
         name=POOLED,
@@ -56,7 +56,6 @@ def judge_pooled(evidence: Sequence[Evidence], *, alpha: float) -> SuiteVerdict 
         better=sum(suite.paired.better for suite in guards),
         worse=sum(suite.paired.worse for suite in guards),
         smallest_detectable=smallest_detectable(total, alpha=alpha),
-        cases_needed=needed if decision == "undecided" else None,
     )
 
 
@@ -65,6 +64,17 @@ def look_together(guards: Sequence[Evidence]) -> Look:
     weights = [suite.scores.weight for suite in guards]
     shares = zip(*(suite.scores.look.shares for suite in guards), strict=True)
     return Look(shares=tuple(min(_weighted(share, weights), 1.0) for share in shares))
+
+
+def tested_guards(evidence: Sequence[Evidence]) -> list[Evidence]:
+    """The guards that have something to test."""
+    return [suite for suite in evidence if suite.scores.role == "guard" and suite.difference is not None]
+
+
+def pooled_difference(guards: Sequence[Evidence]) -> PairedDifference:
+    """The weighted mean difference of some tested guards."""
+    parts = [suite.difference for suite in guards if suite.difference is not None]
+    return pool(parts, weights=[suite.scores.weight for suite in guards])
 
 
 def _decide(total: PairedDifference, *, alpha: float) -> Decision:

@@ -22,12 +22,14 @@ from harness.verdict.calibration import Calibration
 from harness.verdict.classification import label_findings
 from harness.verdict.comparison import is_good, mean_score
 from harness.verdict.gates import judge_gate
+from harness.verdict.headlines import headline
 from harness.verdict.migration import NO_GUARD, as_guards
 from harness.verdict.pooled import judge_pooled
-from harness.verdict.rules import DISTRUSTED, judge_suites, weigh
+from harness.verdict.rules import judge_suites, weigh
 from harness.verdict.savings import describe_saving, savings_of
 from harness.verdict.scores import SuiteScores, check_scores, rows_by_suite, scores_of, suite_scores
 from harness.verdict.sentences import count
+from harness.verdict.settling import settle, unlabelled, with_costs, with_outlook, with_pooled_outlook
 
 ALPHA = 0.05
 """One-sided chance of promoting a model that is no better (Manifest.alpha can set another)."""
@@ -63,9 +65,9 @@ def decide(scores: Sequence[SuiteScores], *, alpha: float = ALPHA, goal: Goal = 
         raise UsageError(f"alpha is {alpha}", remedy="0.05 is usual; it must be above 0 and below 0.5")
     check_scores(scores)
     evidence = [weigh(suite) for suite in (as_guards(scores) if goal == "migration" else scores)]
-    suites = judge_suites(evidence, alpha=alpha)
-    pooled = judge_pooled(evidence, alpha=alpha)
-    return Verdict(
+    suites = with_outlook(judge_suites(evidence, alpha=alpha), evidence, alpha=alpha)
+    pooled = with_pooled_outlook(judge_pooled(evidence, alpha=alpha), evidence, alpha=alpha)
+    verdict = Verdict(
         outcome=_outcome(suites, pooled, goal=goal),
         reasons=tuple(_reasons(suites, pooled, goal=goal)),
         suites=suites,
@@ -73,6 +75,7 @@ def decide(scores: Sequence[SuiteScores], *, alpha: float = ALPHA, goal: Goal = 
         pooled=pooled,
         goal=goal,
     )
+    return replace(verdict, summary=headline(verdict))
 
 
 def judge_suite(
@@ -86,7 +89,8 @@ def judge_suite(
     asked = {result.case for rows in results.values() for result in rows}
     cases = [case.id for case in suite.cases if case.id in asked]
     scores = suite_scores(suite, results, roles=("candidate", reference), cases=cases)
-    return judge_suites([weigh(scores)], alpha=alpha)[suite.name]
+    evidence = [weigh(scores)]
+    return with_outlook(judge_suites(evidence, alpha=alpha), evidence, alpha=alpha)[suite.name]
 
 
 def verdict_of(run: Run) -> Verdict:
@@ -111,10 +115,14 @@ def verdict_of(run: Run) -> Verdict:
         for gate in suite.gates
     )
     verdict = replace(verdict, reference=reference, classifications=label_findings(run, reference=reference))
-    verdict = _with_gates(verdict, gates, required=_required(run, rows))
+    required, doubts = _required(run, rows), tuple(_doubts(run, rows, reference=reference))
+    verdict = _with_gates(_with_costs(verdict, run), gates, required=required)
     savings = savings_of(run, reference=reference)
     verdict = replace(verdict, savings=savings, reasons=(*verdict.reasons, *map(describe_saving, savings)))
-    return _with_doubts(verdict, doubts=tuple(_doubts(run, rows, reference=reference)))
+    verdict = _with_doubts(verdict, doubts=doubts)
+    steps = (*verdict.next_steps, *unlabelled(verdict, run))
+    summary = headline(verdict, required=len(required), is_partial=bool(doubts))
+    return replace(verdict, next_steps=steps, summary=summary)
 
 
 def metric_calibration(run: Run, suite: Suite, *, metric: str, reference: Role) -> Calibration | None:
@@ -183,35 +191,28 @@ def _reasons(suites: Mapping[str, SuiteVerdict], pooled: SuiteVerdict | None, *,
 def _next_steps(
     suites: Mapping[str, SuiteVerdict], pooled: SuiteVerdict | None, *, goal: Goal
 ) -> Iterator[str]:
-    judged = [*suites.values(), *([pooled] if pooled else [])]
-    failed = [suite for suite in judged if suite.decision == "fail"]
-    yield from (
-        f"look at the {count(suite.worse, 'case')} of {suite.name} that got worse" for suite in failed
-    )
+    failed = [suite for suite in suites.values() if suite.decision == "fail"]
+    if pooled and pooled.decision == "fail" and not any(suite.role == "guard" for suite in failed):
+        failed.append(pooled)
+    for suite in failed:
+        cases = "case" if suite.worse == 1 else count(suite.worse, "case")
+        yield f"look at the {cases} of {suite.name} that got worse"
     if goal != "migration" and not any(suite.role == "target" for suite in suites.values()):
         yield "give the role target to the suite that should improve"
     if not failed:
-        yield from (_settle(suite) for suite in _open_questions(suites, pooled))
-
-
-def _settle(suite: SuiteVerdict) -> str:
-    """What would settle one suite.
-
-    More trials are not offered: an undecided suite needs at least twice the evidence, and past
-    five trials new cases buy more than repeats.
-    """
-    if suite.rule == DISTRUSTED:
-        return (
-            f"make the question to the judge of {suite.name} clearer, or take another judge, and label anew"
-        )
-    if suite.interval is None:
-        return f"ask at least two independent cases of {suite.name} of both models"
-    if suite.cases_needed is None:
-        return f"train again: more cases of {suite.name} are not expected to change its result"
-    return f"ask about {count(suite.cases_needed, 'case')} like these in {suite.name} ({suite.cases:,} now)"
+        yield from (settle(suite) for suite in _open_questions(suites, pooled))
 
 
 # --- what a run adds -------------------------------------------------------------------------------
+
+
+def _with_costs(verdict: Verdict, run: Run) -> Verdict:
+    """What would settle it, at what the answers of this run took."""
+    suites = {name: with_costs(suite, run, names=[name]) for name, suite in verdict.suites.items()}
+    guards = [suite.name for suite in suites.values() if suite.role == "guard" and suite.interval]
+    pooled = verdict.pooled and with_costs(verdict.pooled, run, names=guards)
+    steps = tuple(_next_steps(suites, pooled, goal=verdict.goal))
+    return replace(verdict, suites=suites, pooled=pooled, next_steps=steps)
 
 
 def _with_gates(verdict: Verdict, gates: tuple[GateFinding, ...], *, required: tuple[str, ...]) -> Verdict:

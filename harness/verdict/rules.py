@@ -24,9 +24,9 @@ from harness.verdict.pairedtests import (
     p_tango,
     paired_difference,
 )
-from harness.verdict.planning import cases_needed, smallest_detectable
+from harness.verdict.planning import smallest_detectable
 from harness.verdict.scores import PairedScores, SuiteScores, pair_scores
-from harness.verdict.sentences import count, movement, points, seen, signed
+from harness.verdict.sentences import count, gain, movement, percent, points, seen, signed
 
 GUARD_MARGIN = 0.05
 """The loss a guard may have when it declares none: what 100 cases asked three times can show."""
@@ -106,7 +106,6 @@ class Finding:
     reason: str
     interval: Interval
     level: float
-    needed: int | None = None
 
 
 Judge = Callable[[Evidence, PairedDifference], Finding]
@@ -170,22 +169,17 @@ def _judge_target(
     rule = t_rule(suite, difference, corrected=several)
     if suite.name in wins:
         reason = (
-            f"{suite.name} improved by {points(difference.mean)} {seen(interval, suite.cases)}: "
+            f"{suite.name} {gain(difference.mean, interval)} {seen(interval, suite.cases)}: "
             "more than chance explains"
         )
         return Finding(decision="pass", rule=rule, reason=reason, interval=interval, level=alpha)
     if p_below(difference) <= suite.level(alpha):
         return _harmed(suite, difference, rule=t_rule(suite, difference), level=alpha)
-    needed = cases_needed(difference, threshold=0.0, alpha=alpha, cases=suite.cases)
-    outlook = (
-        f"chance could explain it, and about {_such_cases(suite, needed)} would settle it"
-        if needed
-        else "no improvement, and more cases are not expected to show one"
-    )
-    reason = f"{suite.name} {movement(difference.mean)} {seen(interval, suite.cases)}: {outlook}"
-    return Finding(
-        decision="undecided", rule=rule, reason=reason, interval=interval, level=alpha, needed=needed
-    )
+    outlook = "chance alone could explain that" if difference.mean > ROUNDING else "no improvement was seen"
+    if several and p_above(difference) <= alpha:
+        outlook = "among several targets chance alone could explain one such gain"
+    reason = f"{moved(suite, difference, interval)}: {outlook}"
+    return Finding(decision="undecided", rule=rule, reason=reason, interval=interval, level=alpha)
 
 
 def _judge_guard(
@@ -216,43 +210,39 @@ def _judge_new_failures(suite: Evidence, difference: PairedDifference, *, alpha:
         return found(
             decision="fail", reason=f"{suite.name} is worse on {worse} of {cases}, and may be on none"
         )
-    reason = f"{suite.name} is worse on none of {cases} (new failures in up to {hidden:.0%} of such cases could hide)"
+    reason = f"{suite.name} is worse on none of {cases} (new failures in up to {percent(hidden)} of such cases could hide)"
     return found(decision="pass" if suite.scores.look.is_last else "undecided", reason=reason)
 
 
 def _judge_margin(suite: Evidence, difference: PairedDifference, *, level: float) -> Finding:
     """Fell much too far; or shown to lose less than the margin; or neither."""
     margin, interval = suite.margin, _interval(suite, difference)
-    moved = f"{suite.name} {movement(difference.mean)} {seen(interval, suite.cases)}"
+    what = moved(suite, difference, interval)
     found = partial(Finding, interval=interval, level=level)
-    # On the first cases of several looks chance alone makes such falls.
-    if suite.scores.look.is_last and difference.mean < -DROP_FACTOR * margin - ROUNDING:
-        reason = f"{moved}: more than {DROP_FACTOR:.0f} times the {points(margin)} it may lose"
+    if difference.mean < -DROP_FACTOR * margin - ROUNDING:
+        reason = f"{what}: more than {DROP_FACTOR:.0f} times the {points(margin)} it may lose"
         return found(decision="fail", rule="point drop", reason=reason)
     rule = "Tango score test" if suite.paired.binary else with_families("augmented t", suite)
-    if _p_within(suite, difference) < suite.level(level):
-        return found(decision="pass", rule=rule, reason=f"{moved}: shown to lose less than {points(margin)}")
-    needed = (
-        cases_needed(
-            difference, threshold=-margin, alpha=level, cases=suite.cases, score_test=suite.paired.binary
-        )
-        if margin
-        else None
-    )
-    said = "no sign of harm" if suite.scores.role == "guard" else "not shown to be safe"
-    outlook = f"; about {_such_cases(suite, needed)} could" if needed else ""
-    reason = f"{moved}: {said}, but {suite.cases:,} cannot rule out a loss of {points(margin)}{outlook}"
-    return found(decision="undecided", rule=rule, reason=reason, needed=needed)
+    if _p_within(suite, difference) < level:
+        return found(decision="pass", rule=rule, reason=f"{what}: a loss of {points(margin)} is ruled out")
+    said = "no sign of harm" if difference.mean >= 0 else "chance alone could explain that"
+    reason = f"{what}: {said}, but a loss of {points(margin)} is not ruled out"
+    return found(decision="undecided", rule=rule, reason=reason)
 
 
 def _report(suite: Evidence, difference: PairedDifference, *, alpha: float) -> Finding:
     interval = t_interval(difference, confidence=suite.confidence)
-    reason = f"{suite.name} {movement(difference.mean)} {seen(interval, suite.cases)}; reported only"
+    reason = f"{moved(suite, difference, interval)}; reported only"
     rule = t_rule(suite, difference)
     return Finding(decision="undecided", rule=rule, reason=reason, interval=interval, level=alpha)
 
 
 # --- parts -----------------------------------------------------------------------------------------
+
+
+def moved(suite: Evidence, difference: PairedDifference, interval: Interval) -> str:
+    """What the suite's score did, on how many cases."""
+    return f"{suite.name} {movement(difference.mean, interval)} {seen(interval, suite.cases)}"
 
 
 def t_rule(suite: Evidence, difference: PairedDifference, *, corrected: bool = False) -> str:
@@ -296,10 +286,9 @@ def _interval(suite: Evidence, difference: PairedDifference) -> Interval:
 
 def _harmed(suite: Evidence, difference: PairedDifference, *, rule: str, level: float) -> Finding:
     interval = t_interval(difference, confidence=suite.confidence)
-    reason = (
-        f"{suite.name} got worse by {points(difference.mean)} {seen(interval, suite.cases)}: "
-        "more than chance explains"
-    )
+    # A guard is harmed by less certain a loss than its interval is made for.
+    how_sure = "more than chance explains" if interval[1] < 0 else "chance alone would rarely do that"
+    reason = f"{suite.name} {gain(difference.mean, interval)} {seen(interval, suite.cases)}: {how_sure}"
     return Finding(decision="fail", rule=rule, reason=reason, interval=interval, level=level)
 
 
@@ -320,7 +309,6 @@ def _tested(suite: Evidence, difference: PairedDifference, *, finding: Finding) 
         better=paired.better,
         worse=paired.worse,
         smallest_detectable=smallest_detectable(difference, alpha=finding.level),
-        cases_needed=finding.needed,
     )
 
 
@@ -330,7 +318,7 @@ def _untested(suite: Evidence) -> SuiteVerdict:
     if suite.distrusted:
         reason = (
             f"{suite.name} proves nothing: its judge and people agree too little "
-            f"(kappa {_kappa(suite)}, at least {USELESS_KAPPA:.2f} is asked)"
+            f"(agreement {_kappa(suite)} of 1, at least {USELESS_KAPPA:.2f} is asked)"
         )
     elif cases == 0:
         reason = f"{suite.name} has no case with a score for both models"
@@ -361,22 +349,17 @@ def _kappa(suite: Evidence) -> str:
     return f"{suite.calibration.kappa:.2f}"
 
 
-def _such_cases(suite: Evidence, needed: int) -> str:
-    """Cases that would settle a suite: where people correct a judge, they have to label their share of the new ones too."""
-    return count(needed, "such case") + (", labelled alike," if suite.calibration is not None else "")
-
-
 def _reservations(suite: Evidence) -> str:
     """What the reader should know about the data: people's labels, cases left out, families too few."""
     said = []
     if suite.calibration is not None:
         by_judge = signed(suite.calibration.raw[2])
         said.append(
-            f"corrected by labels on {count(suite.calibration.labels, 'case')}; by the judge alone {by_judge}, kappa {_kappa(suite)}"
+            f"corrected by labels on {count(suite.calibration.labels, 'case')}; by the judge alone {by_judge}, agreement {_kappa(suite)} of 1"
         )
     if suite.paired.left_out:
         said.append(
-            f"{suite.paired.left_out} of {count(suite.cases + suite.paired.left_out, 'case')} left out, unscored"
+            f"{suite.paired.left_out} of {count(suite.cases + suite.paired.left_out, 'case')} left out, without a score"
         )
     if _few_families(suite):
         said.append("families too few to treat one by one, so the means of the families were compared")

@@ -1,6 +1,12 @@
-"""How a finding is said: one plain sentence for the person who decides about the release."""
+"""How a finding is said: plain sentences for the person who decides about the release.
+
+No name of a test, no p value: those stand in the table, behind the sentences.
+"""
 
 from harness.verdict.intervals import Interval
+
+WIDE = 0.10
+"""An interval as wide as this knows nothing of tenths of a point: neither do the numbers beside it."""
 
 
 def points(value: float) -> str:
@@ -16,19 +22,53 @@ def signed(value: float) -> str:
     return text if text == "0" else f"{'+' if value > 0 else '-'}{text}"
 
 
-def movement(value: float) -> str:
-    """What the score did: `rose by 12 points`, `fell by 3 points`, `did not change`."""
-    if points(value).startswith("0 "):
-        return "did not change"
-    return f"{'rose' if value > 0 else 'fell'} by {points(value)}"
+def movement(value: float, interval: Interval | None = None) -> str:
+    """What the score did: `rose by 12 points`, `fell by 3 points`, `hardly changed`, `did not change`.
+
+    Beside an interval the number has as many digits as that.
+    """
+    text = _size(value, interval)
+    if text in ("0", "0.0"):
+        return "did not change" if abs(value) < _NOTHING else "hardly changed"
+    return f"{'rose' if value > 0 else 'fell'} by {text} point" + ("" if text == "1" else "s")
+
+
+def gain(value: float, interval: Interval) -> str:
+    """The same where chance does not explain it: `improved by 12 points`, `got worse by 3 points`."""
+    return movement(value, interval).replace("rose", "improved").replace("fell", "got worse")
 
 
 def seen(interval: Interval, cases: int) -> str:
-    """The evidence: the interval in brackets and the cases it rests on."""
-    low, high = interval
-    return f"(90 % interval {signed(low)} to {signed(high)}) on {count(cases, 'case')}"
+    """The evidence: the cases it rests on, and where the truth likely is (the two-sided 90 % interval)."""
+    low, high = (_signed(bound, interval) for bound in interval)
+    return f"on {count(cases, 'case')} (likely {low} to {high})"
 
 
 def count(number: int, noun: str) -> str:
     """`1 case`, `60 cases`, `1,200 cases`."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def percent(share: float) -> str:
+    """`7 %`; a share too small for that is `less than 1 %`."""
+    return f"{share:.0%}".replace("%", " %") if share >= 0.005 or share == 0 else "less than 1 %"
+
+
+def listed(names: list[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1]))) if names else ""
+
+
+_NOTHING = 1e-9
+
+
+def _size(value: float, interval: Interval | None) -> str:
+    if interval is None:
+        return points(value).split()[0]
+    wide = interval[1] - interval[0] >= WIDE
+    return f"{abs(value) * 100:.0f}" if wide else f"{abs(value) * 100:.1f}"
+
+
+def _signed(value: float, interval: Interval) -> str:
+    text = _size(value, interval)
+    return "0" if text in ("0", "0.0") else f"{'+' if value > 0 else '-'}{text}"

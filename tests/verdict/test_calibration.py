@@ -81,7 +81,7 @@ def test_a_flattering_judge_promotes_and_labels_take_it_back() -> None:
     assert suite.candidate == pytest.approx(0.5)
     assert suite.reference == pytest.approx(0.5)
     assert suite.rule == "paired t, corrected by labels"
-    assert "corrected by labels on 80 cases; by the judge alone +25, kappa 0.7" in suite.reason
+    assert "corrected by labels on 80 cases; by the judge alone +25, agreement 0.7" in suite.reason
 
 
 def test_figures_add_up() -> None:
@@ -114,7 +114,7 @@ def test_below_a_kappa_of_four_tenths_a_suite_proves_nothing() -> None:
     assert verdict.outcome == "undecided"
     suite = verdict.suites["routing"]
     assert (suite.decision, suite.rule, suite.interval) == ("undecided", "judge not trusted", None)
-    assert "its judge and people agree too little (kappa" in suite.reason
+    assert "its judge and people agree too little (agreement" in suite.reason
     assert any("another judge" in step for step in verdict.next_steps)
 
 

@@ -22,11 +22,11 @@ def test_the_sign_is_always_there_but_for_nothing() -> None:
 
 
 def test_a_movement_too_small_to_print_is_none() -> None:
-    assert movement(0.0001) == "did not change"
+    assert (movement(0.0), movement(0.0001)) == ("did not change", "hardly changed")
     assert movement(-0.03) == "fell by 3 points"
 
 
 def test_the_evidence_names_its_cases() -> None:
-    assert seen((-0.02, 0.08), 60) == "(90 % interval -2 to +8) on 60 cases"
+    assert seen((-0.02, 0.08), 60) == "on 60 cases (likely -2 to +8)"
     assert count(1, "case") == "1 case"
     assert count(1200, "case") == "1,200 cases"
