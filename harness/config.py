@@ -69,9 +69,9 @@ class Settings:
     judge: str | None = None
     embedding: str | None = None
     job: str | None = None
+    goal: Goal = "improvement"
     train: Path | None = None
     valid: Path | None = None
-    goal: Goal = "improvement"
     concurrency: int = 32
     trials: int | None = None
     budget_usd: float | None = 5.0
@@ -257,7 +257,6 @@ def _model_faults(path: tuple[str, ...], model: ModelSettings) -> Iterator[Probl
         price = getattr(model.price, name)
         if price is not None and not 0 <= price < math.inf:
             yield Problem((*path, "price", name), f"{price}", "USD per 1M tokens, 0 or more")
-
     for name in ("shutdown", "no_jobs_from"):
         day = getattr(model.price, name)
         if day is not None and not _is_day(day):
