@@ -93,18 +93,24 @@ def pool(parts: Sequence[PairedDifference], *, weights: Sequence[float]) -> Pair
     )
 
 
-def augmented(difference: PairedDifference) -> PairedDifference:
-    """The same with one pseudo-unit at +1 and one at -1 added.
+def augmented(difference: PairedDifference, *, against: float = 0.0) -> PairedDifference:
+    """The same with one pseudo-unit at +1 and one at -1 added, to be tested against a true difference of `against`.
 
     Keeps "not worse than" tests honest near a perfect score, where the observed spread is too small
     (Bonett & Price 2012, their adjustment for paired proportions carried to any score in 0..1).
     For n plain cases this is exactly the mean and √(v/N) of the N = n + 2 values. Families count as
     one unit each: counting their cases let a model that lost the margin pass 14 % of the time
     (simulated, families of 10, rate .97) where this form stays below 5 %.
+
+    The error is never below what it would be if the loss `against` were cases lost whole and none gained,
+    √(δ(1-δ)/N), as in a score test: without that such a loss passes up to 10 % of the time at sizes
+    where one lost case fewer makes the difference, with it at most 7 % (exact, 20 to 500 cases, δ up to .1).
     """
     units, total = difference.units, difference.units + 2
     squares = units * (units - 1) * difference.error**2 + 2 + 2 * units * difference.mean**2 / total
-    return replace(difference, mean=difference.mean * units / total, error=math.sqrt(squares) / total)
+    least = abs(against) * (1 - abs(against)) / total
+    error = math.sqrt(max(squares / total**2, least))
+    return replace(difference, mean=difference.mean * units / total, error=error)
 
 
 def p_above(difference: PairedDifference, threshold: float = 0.0) -> float:
@@ -123,7 +129,7 @@ def p_below(difference: PairedDifference) -> float:
 
 def p_augmented(difference: PairedDifference, threshold: float) -> float:
     """One-sided p value that the true difference is above `threshold`: augmented t."""
-    return p_above(augmented(difference), threshold)
+    return p_above(augmented(difference, against=threshold), threshold)
 
 
 def tango_score(threshold: float, *, better: float, worse: float, cases: float) -> float:

@@ -63,6 +63,18 @@ def test_augmented_t_is_the_t_of_the_data_with_one_value_at_each_end(differences
     assert made.freedom == len(differences) - 1
 
 
+@pytest.mark.parametrize(("margin", "most"), [(0.02, 0.069), (0.05, 0.07), (0.10, 0.072)])
+def test_cases_lost_whole_are_never_easily_missed(margin: float, most: float) -> None:
+    """Each case is lost with the chance `margin`, none is gained: how often is the loss called smaller? Exact, of every size."""
+    lost = 0
+    for cases in range(20, 301):
+        while p_augmented(of(-(np.arange(cases) < lost).astype(float)), -margin) <= 0.05:
+            lost += 1
+        while lost and p_augmented(of(-(np.arange(cases) < lost - 1).astype(float)), -margin) > 0.05:
+            lost -= 1
+        assert stats.binom.cdf(lost - 1, cases, margin) < most, cases
+
+
 def test_cluster_error_agrees_with_statsmodels() -> None:
     differences = (FAMILIES % 5 - 1) / 5 + ((np.arange(48) * 3) % 4) / 40
     clustered = of(differences, FAMILIES)
