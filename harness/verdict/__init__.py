@@ -1,6 +1,7 @@
 """Candidate against reference: what changed, whether chance explains it, and whether it ships."""
 
 from harness.verdict.agreement import Agreement, agreements
+from harness.verdict.boundaries import Look
 from harness.verdict.calibration import (
     ENOUGH_LABELS,
     GOOD_KAPPA,
@@ -15,12 +16,13 @@ from harness.verdict.gates import describe_gate, judge_gate
 from harness.verdict.intervals import t_interval, wilson
 from harness.verdict.labelled import PREFERENCE, PeopleScores
 from harness.verdict.leanings import Leaning, describe_leaning, leanings_of
+from harness.verdict.looks import look_sizes, stop_sentence, why_stop
 from harness.verdict.migration import role_under, word_of
 from harness.verdict.pairing import compare
 from harness.verdict.pooled import POOLED_MARGIN
 from harness.verdict.promotion import decide, judge_suite, reference_of, verdict_of
 from harness.verdict.rules import CRITICAL_MARGIN, GUARD_MARGIN
-from harness.verdict.scores import PairedScores, SuiteScores, pair_scores, scores_of
+from harness.verdict.scores import PairedScores, SuiteScores, families_of, pair_scores, scores_of
 
 __all__ = [
     "CRITICAL_MARGIN",
@@ -36,6 +38,7 @@ __all__ = [
     "Calibration",
     "Corrected",
     "Leaning",
+    "Look",
     "PairedScores",
     "PeopleScores",
     "Readings",
@@ -49,18 +52,22 @@ __all__ = [
     "decide",
     "describe_gate",
     "describe_leaning",
+    "families_of",
     "is_good",
     "judge_gate",
     "judge_suite",
     "leanings_of",
+    "look_sizes",
     "mean_score",
     "pair_scores",
     "reference_of",
     "role_under",
     "scores_of",
+    "stop_sentence",
     "strata_of",
     "t_interval",
     "verdict_of",
+    "why_stop",
     "wilson",
     "word_of",
 ]

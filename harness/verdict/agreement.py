@@ -76,8 +76,8 @@ def agreements(run: Run, suite: str, *, paired: PairedScores) -> tuple[Agreement
 
 
 def _weights(run: Run, suite: str, paired: PairedScores) -> dict[str, float]:
-    selected = run.manifest.selected[suite]
-    cases = [case for case, known in zip(selected, paired.known, strict=True) if known]
+    counted = run.manifest.counted[suite]
+    cases = [case for case, known in zip(counted, paired.known, strict=True) if known]
     return dict(zip(cases, case_weights(paired).tolist(), strict=True))
 
 

@@ -9,6 +9,7 @@ from harness.records import (
     Failure,
     GateFinding,
     Goal,
+    Manifest,
     Outcome,
     Result,
     Role,
@@ -23,6 +24,7 @@ from harness.verdict.classification import label_findings
 from harness.verdict.comparison import is_good, mean_score
 from harness.verdict.gates import judge_gate
 from harness.verdict.headlines import headline
+from harness.verdict.looks import stop_sentence
 from harness.verdict.migration import NO_GUARD, as_guards
 from harness.verdict.pooled import judge_pooled
 from harness.verdict.rules import judge_suites, weigh
@@ -122,7 +124,7 @@ def verdict_of(run: Run) -> Verdict:
     verdict = _with_doubts(verdict, doubts=doubts)
     steps = (*verdict.next_steps, *unlabelled(verdict, run))
     summary = headline(verdict, required=len(required), is_partial=bool(doubts))
-    return replace(verdict, next_steps=steps, summary=summary)
+    return _with_stop(replace(verdict, next_steps=steps, summary=summary), run.manifest)
 
 
 def metric_calibration(run: Run, suite: Suite, *, metric: str, reference: Role) -> Calibration | None:
@@ -134,7 +136,7 @@ def metric_calibration(run: Run, suite: Suite, *, metric: str, reference: Role) 
         replace(suite, scorers=specs),
         rows_by_suite(run.results).get(suite.name, {}),
         roles=("candidate", reference),
-        cases=run.manifest.selected.get(suite.name, ()),
+        cases=run.manifest.counted.get(suite.name, ()),
         labels=run.labels,
     )
     return weigh(scores).calibration
@@ -230,6 +232,20 @@ def _with_gates(verdict: Verdict, gates: tuple[GateFinding, ...], *, required: t
     return replace(verdict, outcome=outcome, gates=gates, reasons=reasons)
 
 
+def _with_stop(verdict: Verdict, manifest: Manifest) -> Verdict:
+    """That the run stopped early, where it did; what is open then is what the other cases were for."""
+    looks = manifest.looks
+    if looks is None or not looks.why:
+        return verdict
+    seen, cases = (sum(len(of[name]) for name in looks.cases) for of in (manifest.counted, manifest.selected))
+    said = stop_sentence(looks.why, seen=seen, cases=cases)
+    if verdict.outcome != "undecided":
+        return replace(verdict, reasons=(*verdict.reasons, said))
+    others = f"to have the other {count(cases - seen, 'case')} asked, run again without --early-stop"
+    steps = (*verdict.next_steps, f"{others}: answers already received are kept")
+    return replace(verdict, reasons=(said, *verdict.reasons), next_steps=steps)
+
+
 def _with_doubts(verdict: Verdict, *, doubts: tuple[Doubt, ...]) -> Verdict:
     """What the run lacks stands in the way of promotion, never of holding."""
     if not doubts:
@@ -263,11 +279,20 @@ def _doubts(
                 remedy="run the suites without selecting cases",
             )
         present = [role for role in roles if role in answered]
-        yield from _unanswered(suite, rows.get(suite.name, {}), selected=selected, roles=present)
-        yield from _lost(suite, rows.get(suite.name, {}), selected=selected, compared=roles)
+        owed = _owed(run, suite)
+        yield from _unanswered(suite, rows.get(suite.name, {}), selected=owed, roles=present)
+        yield from _lost(suite, rows.get(suite.name, {}), selected=owed, compared=roles)
         yield from _unjudged(suite, rows.get(suite.name, {}))
     if run.manifest.status == "interrupted":
         yield Doubt(reason="the run was interrupted", remedy=AGAIN)
+
+
+def _owed(run: Run, suite: Suite) -> tuple[str, ...]:
+    """The cases that must have been asked: those that count, and required ones, which are asked before their turn."""
+    selected = run.manifest.selected.get(suite.name, ())
+    required = {case.id for case in suite.cases if case.required}
+    counted = set(run.manifest.counted.get(suite.name, ()))
+    return tuple(case for case in selected if case in counted or case in required)
 
 
 def _unanswered(

@@ -6,7 +6,7 @@ from statistics import fmean
 
 from harness.records import Completion, Decision, PromptSaving, Result, Role, Run, Suite, Usage
 from harness.verdict.rules import judge_suites, weigh
-from harness.verdict.scores import rows_by_suite, suite_scores
+from harness.verdict.scores import look_of, rows_by_suite, suite_scores
 
 CALLS = 1000
 """Money is told for this many calls."""
@@ -41,8 +41,9 @@ def _decision(run: Run, suite: Suite, rows: Mapping[Role, Sequence[Result]], *, 
         suite,
         rows,
         roles=("candidate", reference),
-        cases=run.manifest.selected[suite.name],
+        cases=run.manifest.counted[suite.name],
         labels=run.labels,
+        look=look_of(run.manifest, suite.name),
     )
     guard = replace(scores, role="critical" if suite.role == "critical" else "guard")
     return judge_suites([weigh(guard)], alpha=run.manifest.alpha)[suite.name].decision
