@@ -15,7 +15,7 @@ DECISION_COLOUR: dict[Decision, Colour] = {"pass": "green", "fail": "red", "unde
 OUTCOME_COLOUR: dict[Outcome, Colour] = {"promote": "green", "hold": "red", "undecided": "yellow"}
 ROLES: tuple[Role, ...] = ("base", "promoted", "candidate", "judge", "embedding")
 # Columns of words; the others are numbers and stand to the right.
-WORDS = {0, 1, 7, 8}
+WORDS = {0, 1, 8, 9}
 
 
 @record
@@ -41,6 +41,8 @@ def text_summary(run: Run, verdict: Verdict) -> Iterator[Line]:
     yield from _table(run, verdict)
     yield Line(text="")
     yield Line(text=f"verdict: {_word(verdict)}", colour=OUTCOME_COLOUR[verdict.outcome], bold=True)
+    if verdict.summary:
+        yield Line(text=printable(verdict.summary), bold=True)
     for reason in verdict.reasons:
         yield Line(text=f"  - {printable(reason)}")
     for step in verdict.next_steps:
@@ -65,7 +67,18 @@ def _table(run: Run, verdict: Verdict) -> Iterator[Line]:
     judged += [verdict.pooled] if verdict.pooled is not None else []
     if judged:
         reference, interval = verdict.reference, "90 % interval"
-        head = ("suite", "role", "cases", reference, "candidate", "difference", interval, "", "decided by")
+        head = (
+            "suite",
+            "role",
+            "cases",
+            reference,
+            "candidate",
+            "difference",
+            interval,
+            "can show",
+            "",
+            "decided by",
+        )
         rows = [_cells(suite) for suite in judged]
         widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
         yield Line(text=_line(head, widths), bold=True)
@@ -121,9 +134,17 @@ def _cells(suite: SuiteVerdict) -> tuple[str, ...]:
         _share(suite.candidate),
         "–" if suite.difference is None else f"{suite.difference * 100:+.1f}",
         interval,
+        _can_show(suite),
         "" if suite.role == "info" else MARK[suite.decision],
         suite.rule,
     )
+
+
+def _can_show(suite: SuiteVerdict) -> str:
+    """The smallest gain of a target that its cases would find; of a guard the smallest loss they would rule out."""
+    if suite.role == "target" and suite.smallest_detectable is not None:
+        return f"{suite.smallest_detectable * 100:+.1f}"
+    return "–" if suite.provable_margin is None else f"{-suite.provable_margin * 100:+.1f}"
 
 
 def _share(value: float | None) -> str:

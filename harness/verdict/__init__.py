@@ -16,13 +16,14 @@ from harness.verdict.gates import describe_gate, judge_gate
 from harness.verdict.intervals import t_interval, wilson
 from harness.verdict.labelled import PREFERENCE, PeopleScores
 from harness.verdict.leanings import Leaning, describe_leaning, leanings_of
-from harness.verdict.looks import look_sizes, stop_sentence, why_stop
+from harness.verdict.looks import SHARES, look_sizes, stop_sentence, why_stop
 from harness.verdict.migration import role_under, word_of
 from harness.verdict.pairing import compare
 from harness.verdict.pooled import POOLED_MARGIN
 from harness.verdict.promotion import decide, judge_suite, reference_of, verdict_of
 from harness.verdict.rules import CRITICAL_MARGIN, GUARD_MARGIN
 from harness.verdict.scores import PairedScores, SuiteScores, families_of, pair_scores, scores_of
+from harness.verdict.settling import describe_reach
 
 __all__ = [
     "CRITICAL_MARGIN",
@@ -33,6 +34,7 @@ __all__ = [
     "HUMAN_KAPPA",
     "POOLED_MARGIN",
     "PREFERENCE",
+    "SHARES",
     "USELESS_KAPPA",
     "Agreement",
     "Calibration",
@@ -52,6 +54,7 @@ __all__ = [
     "decide",
     "describe_gate",
     "describe_leaning",
+    "describe_reach",
     "families_of",
     "is_good",
     "judge_gate",

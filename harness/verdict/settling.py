@@ -158,17 +158,18 @@ def _price(purchase: Purchase) -> str:
     return f"about {count(purchase.requests, 'request')}{money}"
 
 
-def _limit(suite: SuiteVerdict) -> str:
-    """The smallest difference that the cases of now are enough for."""
+def describe_reach(suite: SuiteVerdict) -> str:
+    """The smallest difference that the cases of a suite are enough for: `can show a gain of 10 points or more`."""
     if suite.role == "target" and suite.smallest_detectable is not None:
-        return f" ({_of_now(suite)} can show a gain of {points(suite.smallest_detectable)} or more)"
-    if suite.provable_margin is not None:
-        return f" ({_of_now(suite)} can rule out a loss of {points(suite.provable_margin)} or more)"
+        return f"can show a gain of {points(suite.smallest_detectable)} or more"
+    if suite.role != "target" and suite.provable_margin is not None:
+        return f"can rule out a loss of {points(suite.provable_margin)} or more"
     return ""
 
 
-def _of_now(suite: SuiteVerdict) -> str:
-    return f"the {count(suite.cases, 'case')} of this run"
+def _limit(suite: SuiteVerdict) -> str:
+    reach = describe_reach(suite)
+    return f" (the {count(suite.cases, 'case')} of this run {reach})" if reach else ""
 
 
 # --- plans -----------------------------------------------------------------------------------------

@@ -129,8 +129,8 @@ def sample_verdict(run: Run) -> Verdict:
     return Verdict(
         outcome="promote",
         reasons=(
-            "ticket-routing improved by 79 points (90 % interval +62 to +96) on 14 cases: more than chance explains",
-            "all guards together did not change (90 % interval -2.4 to +2.9) on 16 cases: shown to lose less than 3 points",
+            "ticket-routing improved by 79 points on 14 cases (likely +62 to +96): more than chance explains",
+            "all guards together did not change on 16 cases (likely -2.4 to +2.9): a loss of 3 points is ruled out",
         ),
         suites={"ticket-routing": routing, "marv-facts": facts, "refusals": refusals},
         gates=(
@@ -160,7 +160,7 @@ def sample_verdict(run: Run) -> Verdict:
             role="guard",
             decision="pass",
             rule="augmented t",
-            reason="all guards together did not change: shown to lose less than 3 points",
+            reason="all guards together did not change: a loss of 3 points is ruled out",
             cases=16,
             candidate=0.81,
             reference=0.81,

@@ -21,7 +21,7 @@ from harness.report.bars import Bar, Scale, Tick
 from harness.report.material import ROLE_WORDS, Material
 from harness.report.notation import count, counted, fixed, interval, plain, points, signed_points
 from harness.report.sections.confusion import LabelsView, show_labels
-from harness.verdict import describe_gate, describe_leaning, leanings_of
+from harness.verdict import describe_gate, describe_leaning, describe_reach, leanings_of
 
 GROUPS: tuple[tuple[tuple[SuiteRole, ...], str, str], ...] = (
     (("target",), "Targets", "what the training was for: the candidate must be better"),
@@ -67,6 +67,7 @@ class SuiteRow:
     decision: Decision
     rule: str
     reason: str
+    reach: str
     description: str = ""
     changes: tuple[ChangeCount, ...] = ()
     gates: tuple[GateRow, ...] = ()
@@ -179,6 +180,7 @@ def _row(verdict: SuiteVerdict, reference: str, *, measure: Scale) -> SuiteRow:
         decision=verdict.decision,
         rule=verdict.rule,
         reason=verdict.reason,
+        reach=describe_reach(verdict),
     )
 
 

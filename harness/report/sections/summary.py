@@ -32,6 +32,7 @@ class Summary:
 
     outcome: Outcome
     word: str
+    headline: str
     reasons: tuple[str, ...]
     next_steps: tuple[str, ...]
     notices: tuple[str, ...]
@@ -51,6 +52,7 @@ def show_summary(material: Material) -> Summary:
     return Summary(
         outcome=material.verdict.outcome,
         word=word_of(material.verdict).capitalize(),
+        headline=material.verdict.summary,
         reasons=material.verdict.reasons,
         next_steps=material.verdict.next_steps,
         notices=tuple(filter(None, (_notice(manifest, spent), *map(_as_sentence, warnings_of(manifest))))),
