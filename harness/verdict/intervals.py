@@ -19,8 +19,11 @@ _BISECTIONS = 60
 
 
 def t_interval(difference: PairedDifference, *, confidence: float = CONFIDENCE) -> Interval:
-    """The paired t interval, within -1..1; of the augmented form when all units differ by the same."""
-    used = augmented(difference) if difference.constant else difference
+    """The paired t interval, within -1..1; of the augmented form when their spread says nothing about chance."""
+    return _t_interval(augmented(difference) if difference.spread_unknown else difference, confidence)
+
+
+def _t_interval(used: PairedDifference, confidence: float) -> Interval:
     reach = float(stdtrit(used.freedom, (1 + confidence) / 2)) * used.error
     return max(used.mean - reach, -1.0), min(used.mean + reach, 1.0)
 
@@ -28,7 +31,7 @@ def t_interval(difference: PairedDifference, *, confidence: float = CONFIDENCE) 
 def augmented_interval(difference: PairedDifference, *, confidence: float = CONFIDENCE) -> Interval:
     """The augmented t interval, within -1..1: the differences that the test cannot reject."""
     used = augmented(difference)
-    low, high = t_interval(used, confidence=confidence)
+    low, high = _t_interval(used, confidence)
     spread = float(stdtrit(used.freedom, (1 + confidence) / 2)) ** 2 / (used.units + 2)
     return min(low, -_one_way(used.mean, spread)), max(high, _one_way(-used.mean, spread))
 

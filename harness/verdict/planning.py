@@ -46,7 +46,7 @@ def planning_factor(alpha: float) -> float:
 
 def smallest_detectable(difference: PairedDifference, *, alpha: float) -> float:
     """The true difference this many units would find with 80 % power, one-sided at `alpha`; at most 1."""
-    used = augmented(difference) if difference.constant else difference
+    used = augmented(difference) if difference.spread_unknown else difference
     return min(planning_factor(alpha) * used.error, 1.0)
 
 
@@ -54,7 +54,7 @@ def power(difference: PairedDifference, claim: Claim) -> float:
     """The chance that as many units again pass the test of `claim`, if the truth is what these show."""
     if claim.test == "score":
         return _score_power(difference, claim)
-    if claim.test == "paired t" and not difference.constant:
+    if claim.test == "paired t" and not difference.spread_unknown:
         critical = float(stdtrit(difference.freedom, 1 - claim.alpha))
         return _t_power(difference, (difference.mean - claim.threshold) / difference.error, critical)
     used = augmented(difference, against=claim.threshold)

@@ -248,7 +248,7 @@ def moved(suite: Evidence, difference: PairedDifference, interval: Interval) -> 
 
 def t_rule(suite: Evidence, difference: PairedDifference, *, corrected: bool = False) -> str:
     """The name of the t test that a suite's differences call for."""
-    name = with_families("augmented t" if difference.constant else "paired t", suite)
+    name = with_families("augmented t" if difference.spread_unknown else "paired t", suite)
     return f"Holm-corrected {name}" if corrected else name
 
 

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from harness.verdict.intervals import t_interval
 from harness.verdict.pairedtests import (
     PairedDifference,
     augmented,
@@ -90,11 +91,21 @@ def test_families_that_cancel_out_do_not_shrink_the_error() -> None:
 
 
 def test_few_families_are_compared_by_their_means() -> None:
-    families = np.array([0, 0, 0, 1, 1, 2])
-    difference = of(np.array([1.0, 1.0, 1.0, 0.0, 0.5, 0.0]), families)
-    expected = stats.ttest_1samp([1.0, 0.25, 0.0], 0, alternative="greater")
-    assert difference.units == 3
+    families = np.array([0, 0, 0, 1, 1, 2, 3, 4])
+    difference = of(np.array([1.0, 1.0, 1.0, 0.0, 0.5, 0.0, 0.25, 0.5]), families)
+    expected = stats.ttest_1samp([1.0, 0.25, 0.0, 0.25, 0.5], 0, alternative="greater")
+    assert difference.units == 5
     assert p_above(difference) == pytest.approx(expected.pvalue, rel=1e-9)
+
+
+@pytest.mark.parametrize("units", [2, 3, 4])
+def test_a_few_cases_that_agree_are_luck_however_closely_they_agree(units: int) -> None:
+    """All of four better happens by luck in (1/2)^4, more than one time in twenty; a t test would say p < .001."""
+    alike = of(np.linspace(0.98, 1.0, units))
+    assert stats.ttest_1samp(np.linspace(0.98, 1.0, units), 0, alternative="greater").pvalue < 0.005
+    assert p_above(alike) > 0.05
+    assert t_interval(alike)[0] < 0
+    assert p_above(of(np.linspace(0.98, 1.0, 5))) < 0.05
 
 
 @pytest.mark.parametrize("differences", [[], [1.0]])
