@@ -64,12 +64,19 @@ def promote_command(options: argparse.Namespace) -> int:
         print(f"the verdict was {verdict.outcome.upper()}; the reason to override it stays on record")
     for line in _remarks(promotion, before):
         print(printable(line))
-    print(f"recorded in {reports / PROMOTED}: commit it")
+    print(f"recorded in {_short(reports / PROMOTED)}: commit it")
     if folder.resolve() == (reports / promotion.run).resolve():
+        folder = _short(folder)
         print(
             f"for runs elsewhere to reuse its answers: git add -f {folder}/manifest.json {folder}/results.jsonl"
         )
     return 0
+
+
+def _short(path: Path) -> Path:
+    """A path as it is typed in this folder."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _said(text: str | None, flag: str) -> str | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from harness.errors import StorageError
-from harness.evals.store import now, open_run
+from harness.evals.store import MANIFEST, now, open_run
 from harness.evals.suites import messages_for
 from harness.models import answer_key
 from harness.records import Completion, Outcome, Role, Run, RunStatus, Verdict, record
@@ -193,7 +193,7 @@ def stored_answers(reports: Path, promotion: Promotion) -> dict[str, Completion]
         StorageError: The run's manifest is damaged or newer.
     """
     folder = reports / promotion.run
-    if Path(promotion.run).name != promotion.run or not folder.is_dir():
+    if Path(promotion.run).name != promotion.run or not (folder / MANIFEST).is_file():
         return {}
     run = open_run(folder)
     cases = {(suite.name, case.id): (suite, case) for suite in run.manifest.suites for case in suite.cases}
