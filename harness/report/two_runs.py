@@ -42,20 +42,7 @@ def compare_runs(earlier: Run, later: Run) -> RunComparison:
     A case is shared when prompt, expectation and scorers are the same in both, whatever its id; ids are the
     later run's. A suite whose scores mean another thing in the two runs is refused.
     """
-    before, after = _asked(earlier), _asked(later)
-    refused = {name: f"only in {earlier.manifest.id}" for name in before if name not in after}
-    refused |= {name: f"only in {later.manifest.id}" for name in after if name not in before}
-    shared: dict[str, dict[str, str]] = {}
-    for name in after:
-        if name in before:
-            why = _why_not(earlier.manifest, later.manifest, after[name])
-            pairs = _pairs(before[name], after[name], runs=(earlier, later))
-            if why is None and not pairs:
-                why = _why_no_case(before[name], after[name])
-            if why is None:
-                shared[name] = pairs
-            else:
-                refused[name] = why
+    shared, refused = _sorted_out(earlier, later)
     merged = _merged(earlier, later, shared)
     return RunComparison(
         earlier=earlier.manifest.id,
@@ -74,11 +61,29 @@ def compare_runs(earlier: Run, later: Run) -> RunComparison:
     )
 
 
+# --- what can be compared --------------------------------------------------------------------------
+
+
+def _sorted_out(earlier: Run, later: Run) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
+    """The shared cases of each suite that can be compared, and why each other one cannot."""
+    before, after = _asked(earlier), _asked(later)
+    refused = {name: f"only in {earlier.manifest.id}" for name in before if name not in after}
+    refused |= {name: f"only in {later.manifest.id}" for name in after if name not in before}
+    shared: dict[str, dict[str, str]] = {}
+    for name in (name for name in after if name in before):
+        pairs = _pairs(_by_digest(before[name], earlier), _by_digest(after[name], later))
+        why = _why_not(earlier.manifest, later.manifest, after[name])
+        if why is None and not pairs:
+            why = _why_no_case(before[name], after[name])
+        if why is None:
+            shared[name] = pairs
+        else:
+            refused[name] = why
+    return shared, refused
+
+
 def _asked(run: Run) -> dict[str, Suite]:
     return {suite.name: suite for suite in run.manifest.suites if run.manifest.selected.get(suite.name)}
-
-
-# --- what can be compared --------------------------------------------------------------------------
 
 
 def _why_not(earlier: Manifest, later: Manifest, suite: Suite) -> str | None:
@@ -106,21 +111,21 @@ def _reference(manifest: Manifest) -> tuple[str, str] | None:
     return (facts.model, facts.endpoint) if facts else None
 
 
-def _pairs(before: Suite, after: Suite, *, runs: tuple[Run, Run]) -> dict[str, str]:
-    """Ids of the shared cases, the earlier run's to the later's; of equal cases the first goes with the first."""
-    waiting: dict[tuple[str, int], str] = {}
-    for suite, run in ((before, runs[0]), (after, runs[1])):
-        seen: Counter[str] = Counter()
-        found = {}
-        for case in suite.cases:
-            if case.id in run.manifest.selected[suite.name]:
-                key = case_digest(suite, case)
-                found[key, seen[key]] = case.id
-                seen[key] += 1
-        if suite is after:
-            return {waiting[key]: case for key, case in found.items() if key in waiting}
-        waiting = found
-    raise AssertionError("both suites were read")
+def _pairs(before: Mapping[tuple[str, int], str], after: Mapping[tuple[str, int], str]) -> dict[str, str]:
+    """Ids of the shared cases, the earlier run's to the later's."""
+    return {before[key]: case for key, case in after.items() if key in before}
+
+
+def _by_digest(suite: Suite, run: Run) -> dict[tuple[str, int], str]:
+    """Ids of the selected cases by what makes a case itself; of equal ones the first is 0, the next 1."""
+    seen: Counter[str] = Counter()
+    found = {}
+    for case in suite.cases:
+        if case.id in run.manifest.selected[suite.name]:
+            digest = case_digest(suite, case)
+            found[digest, seen[digest]] = case.id
+            seen[digest] += 1
+    return found
 
 
 def _why_no_case(before: Suite, after: Suite) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import StorageError
-from harness.models.cached import SCHEMA, AnswerCache, CachedModel
+from harness.models.cached import SCHEMA, AnswerCache, CachedModel, answer_key
 from harness.records import Completion, Failure, Message, Sampling, Usage
 from harness.testing.endpoints import FaultyEndpoint
 
@@ -54,6 +54,22 @@ def test_second_run_pays_nothing_and_says_so(path: Path) -> None:
         assert isinstance(answer, Completion)
         assert (answer.cached, answer.usage.prompt_tokens, answer.latency_s) == (expected_cached, 5, 1.5)
     assert model.asked == 1
+
+
+def test_answers_known_from_elsewhere_come_first_and_do_not_enter_the_cache(path: Path) -> None:
+    model = CountingModel()
+    key = answer_key(HELLO, Sampling(), endpoint="e", model="m")
+    with AnswerCache(path) as cache:
+        known = CachedModel(model, cache, endpoint="e", known={key: Completion(text="then", latency_s=2.0)})
+        answer = ask(known)
+        assert isinstance(answer, Completion)
+        assert (answer.text, answer.cached, answer.latency_s) == ("then", True, 2.0)
+        assert not cache.holds(key)
+        assert model.asked == 0
+        for other in (ask(known, trial=1), ask(known, sampling=Sampling(temperature=1.0))):
+            assert isinstance(other, Completion)
+            assert (other.text, other.cached) == ("hi", False)
+    assert model.asked == 2
 
 
 def test_failures_are_asked_again(path: Path) -> None:
