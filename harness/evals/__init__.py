@@ -14,6 +14,7 @@ from harness.evals.estimates import (
 from harness.evals.judge_costs import Paid, estimate_judging
 from harness.evals.labels import LABELS, write_labels
 from harness.evals.manifests import Plan, continued, new_manifest
+from harness.evals.margins import margin_warnings
 from harness.evals.pins import changes_since_last, judge_changes, judge_pins, role_needed, suites_asking
 from harness.evals.prefetch import OpenEmbedder, OpenModels, Prefetcher, opened
 from harness.evals.promotions import (
@@ -77,6 +78,7 @@ __all__ = [
     "judge_pins",
     "list_runs",
     "load_suite",
+    "margin_warnings",
     "messages_for",
     "most_tokens",
     "new_manifest",

@@ -122,6 +122,11 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     return SuiteFile.from_parent(parent, path=file_path)
 
 
+def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
+    """What the collected suites cannot show, told before anybody is asked, and with `--collect-only` too."""
+    return harness_session(config).cautions(items) if SESSION in config.stash else []
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
     """Before the first item: models resolved, server started, candidate trained, run opened."""

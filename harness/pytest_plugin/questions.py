@@ -23,6 +23,7 @@ from harness.evals import (
     estimate,
     estimate_judging,
     exact_tokens,
+    margin_warnings,
     messages_for,
     most_tokens,
     new_manifest,
@@ -51,8 +52,9 @@ ASKED: tuple[Role, ...] = ("candidate", "base", "promoted")
 class Questions:
     """Filled as pytest collects; complete when the run begins."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, root: Path) -> None:
         self.settings = settings
+        self.root = root
         self.suites: dict[str, Suite] = {}
         self.selected: Mapping[str, tuple[Case, ...]] = {}
         self.seats: Mapping[Role, Seat] = {}
@@ -220,6 +222,17 @@ class Questions:
                 remedy = f"give --{role} MODEL, or set `{role}`: a model id or a name under `models`"
                 raise UsageError(f"{what}, and no {role} model is named", remedy=remedy)
 
+    def margin_warnings(self, names: Iterable[str]) -> tuple[str, ...]:
+        """A sentence for each of some suites whose margin its cases cannot show."""
+        asked = [self.suites[name] for name in names if not self.lacking(self.suites[name])]
+        return tuple(
+            warning
+            for suite in asked
+            for warning in margin_warnings(
+                replace(suite, role=role_under(suite.role, self.settings.goal)), file=self.root / suite.path
+            )
+        )
+
     def manifest(self, lineup: Lineup, *, reports: Path) -> tuple[Manifest, Manifest | None]:
         """The manifest of the run about to begin, and the unfinished run it continues, if any."""
         suites = tuple(self.suites[name] for name in self.selected)
@@ -241,6 +254,7 @@ class Questions:
         earlier = resumable(reports, manifest.plan) if self.settings.cache else None
         manifest = continued(manifest, earlier) if earlier else manifest
         kin = kinship(self.seats, lineup.job) if manifest.judging else ()
-        warnings = (*kin, *changes_since_last(reports, manifest))
+        margins = self.margin_warnings(self.selected)
+        warnings = (*margins, *kin, *changes_since_last(reports, manifest))
         retirements = retirements_of(self.seats, ask_shutdown_dates(self.seats), job=lineup.job)
         return replace(manifest, warnings=warnings, retirements=retirements), earlier

@@ -53,6 +53,7 @@ from harness.records import (
     Verdict,
 )
 from harness.report import render
+from harness.report.text import printable
 from harness.serial import from_json, to_json, write_atomic
 from harness.training import write_curve
 from harness.verdict import judge_gate, judge_suite, verdict_of
@@ -72,7 +73,7 @@ class HarnessSession:
         self.teller = TerminalTeller(config)
         with as_pytest_errors():
             self.settings = with_flags(read_settings(project_root(config.rootpath)), _flags(config))
-        self.questions = Questions(self.settings)
+        self.questions = Questions(self.settings, root=config.rootpath)
         self._lineup: Lineup | None = None
         self._prefetcher: Prefetcher | None = None
         self._writer: RunWriter | None = None
@@ -83,6 +84,7 @@ class HarnessSession:
         self._interruption: str | None = None
         self._worker_failure: str | None = None
         self._lacks_cases = False
+        self._told: tuple[str, ...] = ()
         self._keeper = ScoreKeeper()
         self._stack = contextlib.ExitStack()
 
@@ -123,6 +125,11 @@ class HarnessSession:
             items[0].session.shouldfail = str(error)
             return True
         return None
+
+    def cautions(self, items: Iterable[pytest.Item]) -> list[str]:
+        """Margins that the suites of some items cannot show, as lines to print; the summary does not repeat them."""
+        self._told = self.questions.margin_warnings(selected_cases(items))
+        return [f"warning: {printable(warning)}" for warning in self._told]
 
     def handed_over(self) -> str:
         """What an xdist worker needs, as text without secrets; prepares on the first call."""
@@ -350,7 +357,10 @@ class HarnessSession:
     def summarise(self, terminal: pytest.TerminalReporter) -> None:
         """The run in a table, the verdict, and where the page is."""
         if self._run is not None and self._verdict is not None:
-            summary(terminal, self._run, self._verdict, page=self._page)
+            manifest = self._run.manifest
+            left = tuple(warning for warning in manifest.warnings if warning not in self._told)
+            run = replace(self._run, manifest=replace(manifest, warnings=left))
+            summary(terminal, run, self._verdict, page=self._page)
         if self._trouble is not None:
             terminal.write_line(f"harness: {self._trouble}", red=True)
 

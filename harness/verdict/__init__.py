@@ -12,6 +12,7 @@ from harness.verdict.calibration import (
 )
 from harness.verdict.comparison import case_score, change_of, is_good, mean_score
 from harness.verdict.corrections import FEWEST_LABELS, Corrected, Readings, correct, strata_of
+from harness.verdict.foresight import Support, margin_support
 from harness.verdict.gates import describe_gate, judge_gate
 from harness.verdict.intervals import t_interval, wilson
 from harness.verdict.labelled import PREFERENCE, PeopleScores
@@ -45,6 +46,7 @@ __all__ = [
     "PeopleScores",
     "Readings",
     "SuiteScores",
+    "Support",
     "agreements",
     "calibrate",
     "case_score",
@@ -61,6 +63,7 @@ __all__ = [
     "judge_suite",
     "leanings_of",
     "look_sizes",
+    "margin_support",
     "mean_score",
     "pair_scores",
     "reference_of",
