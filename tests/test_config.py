@@ -386,3 +386,19 @@ def test_missing_key_names_the_model_the_place_and_the_variable(environment: dic
 def test_missing_key_of_openai_is_told() -> None:
     with pytest.raises(UsageError, match=r"gpt-4\.1 is at openai, and OPENAI_API_KEY is not set"):
         endpoint_of(ModelSettings(model="gpt-4.1"), {})
+
+
+@pytest.mark.parametrize("day", ["14.01.2027", "2027-13-01", "soon", "20270114", "2027-01-14T00:00"])
+def test_a_last_day_that_is_no_day_is_told(tmp_path: Path, day: str) -> None:
+    (tmp_path / "harness.toml").write_text(f'[models.old]\nmodel = "m"\nprice = {{shutdown = "{day}"}}\n')
+    with pytest.raises(FileError) as caught:
+        read_settings(tmp_path)
+    (mistake,) = caught.value.mistakes
+    assert "is not a day" in str(mistake)
+
+
+def test_a_last_day_and_a_goal_are_read(tmp_path: Path) -> None:
+    text = 'goal = "migration"\n[models.old]\nmodel = "m"\nprice = {shutdown = "2027-01-14"}\n'
+    (tmp_path / "harness.toml").write_text(text)
+    settings = read_settings(tmp_path)
+    assert (settings.goal, settings.models["old"].price.shutdown) == ("migration", "2027-01-14")

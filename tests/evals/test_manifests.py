@@ -7,7 +7,7 @@ import pytest
 from eval_samples import suite
 
 from harness.evals import Plan, continued, new_manifest
-from harness.records import Manifest, ModelFacts, Suite, TrainingJob
+from harness.records import Manifest, ModelFacts, Retirement, Suite, TrainingJob
 from harness.serial import from_json, to_json
 
 FACTS = ModelFacts(model="ft:m:acme::abc123", endpoint="openai", price={"input": 0.4, "output": 1.6})
@@ -48,6 +48,7 @@ def test_equal_questions_to_equal_models_are_one_plan() -> None:
         plan(candidate=replace(FACTS, endpoint="elsewhere")),
         plan(loaded(), loaded("more")),
         replace(plan(), code={"suites/test_dry.py": "d3"}),
+        replace(plan(), goal="migration"),
     ],
     ids=[
         "edited suite",
@@ -57,6 +58,7 @@ def test_equal_questions_to_equal_models_are_one_plan() -> None:
         "other endpoint",
         "another suite",
         "tests in Python",
+        "another goal",
     ],
 )
 def test_whatever_changes_the_questions_makes_another_plan(other: Plan) -> None:
@@ -84,6 +86,13 @@ def test_manifest_says_what_is_asked_of_whom_before_it_is(tmp_path: Path) -> Non
     assert made.versions["pytest"] == pytest.__version__
     assert re.fullmatch(r"\d{8}T\d{6}Z-ft-m-acme--abc123-[0-9a-f]{4}", made.id)
     assert from_json(Manifest, to_json(made)) == made
+
+
+def test_goal_and_last_days_survive_the_way_to_disk(tmp_path: Path) -> None:
+    made = manifest(replace(plan(), goal="migration"), tmp_path)
+    day = Retirement(role="base", model="m", day="2027-01-14", told_by="2026-10", tuned_from="n")
+    stored = from_json(Manifest, to_json(replace(made, retirements=(day,))))
+    assert (stored.goal, stored.retirements) == ("migration", (day,))
 
 
 def test_two_runs_of_one_second_have_two_names(tmp_path: Path) -> None:

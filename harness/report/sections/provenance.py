@@ -57,6 +57,7 @@ def _run(manifest: Manifest) -> Iterable[Fact]:
     yield "Finished", date(manifest.finished)
     yield "Commit", manifest.commit or MISSING
     yield "Plan", manifest.plan
+    yield "Goal", manifest.goal
     yield "Level α, one-sided", f"{manifest.alpha:g}"
     yield "Manifest schema", str(manifest.schema)
 
@@ -65,7 +66,8 @@ def _models(manifest: Manifest) -> Iterable[Fact]:
     for role, facts in manifest.models.items():
         price = ", ".join(f"{kind} {dollars(value)}" for kind, value in facts.price.items())
         told = f"; per million tokens: {price}" if price else ""
-        yield ROLE_WORDS.get(role, role), f"{facts.model} at {facts.endpoint}{told}"
+        last = "".join(f"; shut down on {one.day}" for one in manifest.retirements if one.role == role)
+        yield ROLE_WORDS.get(role, role), f"{facts.model} at {facts.endpoint}{told}{last}"
 
 
 def _job(manifest: Manifest) -> Iterable[Fact]:

@@ -78,8 +78,9 @@ def _notice(manifest: Manifest, spent: list[Spending]) -> str:
 
 
 def _as_sentence(warning: str) -> str:
-    """A line of the terminal as a sentence."""
-    return f"{warning[:1].upper()}{warning[1:]}."
+    """A line of the terminal as a sentence; one that begins with a file's place keeps that as it is."""
+    first = warning.partition(" ")[0]
+    return f"{first.capitalize() if first.isalpha() and first.islower() else first}{warning[len(first) :]}."
 
 
 def _player(part: Spending, material: Material) -> Player:
