@@ -3,6 +3,7 @@
 import argparse
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from harness.dataset import DatasetReport
     from harness.dataset.partition import Partition
-    from harness.report.text import Line
+    from harness.report.lines import Line
 
 # Columns of a report that no terminal shows.
 KEPT_COLUMNS = 100
@@ -131,36 +132,52 @@ def _share(text: str) -> float:
 
 def check_command(options: argparse.Namespace) -> int:
     """Check a file; the exit status says whether a job would take it."""
-    from harness.cli.bases import chosen_base
-    from harness.cli.runs import run_folder
-    from harness.dataset.pricing import with_prices
-    from harness.evals import open_run
     from harness.serial import to_json
-    from harness.vetting import check_dataset, with_coverage
 
     if options.official:
         return _official(options)
+    report = _checked(options)
+    page = _page(report, options.html) if options.html else None
+    if options.json:
+        print(to_json(report, indent=1))
+    else:
+        from harness.report.training_data import dataset_text
+
+        _write(dataset_text(report, page=page, plain=not _shows_all(sys.stdout.encoding), width=_columns()))
+    return 0 if report.is_fit else 1
+
+
+def _checked(options: argparse.Namespace) -> "DatasetReport":
+    from harness.cli.bases import chosen_base
+    from harness.dataset.checking import check_file
+    from harness.dataset.pricing import with_prices
+
     base = chosen_base(options.model)
+    engine = chosen_engine(options)
+    if options.suites is None and not options.run:
+        # What suites and runs need takes longer to import than a small file to check.
+        report = check_file(
+            options.file,
+            model=base.model,
+            valid=options.valid,
+            expected_refusals=options.expect_refusals,
+            engine=engine,
+        )
+        return with_prices(report, base=base.price, tuned=base.tuned_price)
+    from harness.cli.runs import run_folder
+    from harness.evals import open_run
+    from harness.vetting import check_dataset, with_coverage
+
     report = check_dataset(
         options.file,
         model=base.model,
         valid=options.valid,
         suites=options.suites,
         expected_refusals=options.expect_refusals,
-        engine=chosen_engine(options),
+        engine=engine,
     )
     report = with_prices(report, base=base.price, tuned=base.tuned_price)
-    if options.run:
-        report = with_coverage(report, open_run(run_folder(options)))
-    page = _page(report, options.html) if options.html else None
-    if options.json:
-        print(to_json(report, indent=1))
-    else:
-        # Only now: the page's libraries take more memory than a check.
-        from harness.report.training_data import dataset_text
-
-        _write(dataset_text(report, page=page, plain=not _shows_all(sys.stdout.encoding), width=_columns()))
-    return 0 if report.is_fit else 1
+    return with_coverage(report, open_run(run_folder(options))) if options.run else report
 
 
 def _page(report: "DatasetReport", target: Path) -> Path:
@@ -174,17 +191,16 @@ def _page(report: "DatasetReport", target: Path) -> Path:
 
 
 def _official(options: argparse.Namespace) -> int:
-    from harness.dataset import count_tokens, read_lines
+    from harness.dataset import read_lines
     from harness.dataset.lines import raw_lines
     from harness.dataset.official import blank_line, official_report
+    from harness.dataset.tokens import count_many
     from harness.report.training_data import official_text
     from harness.serial import to_json
 
-    def count(text: str) -> int:
-        return count_tokens(text, encoding=OFFICIAL_ENCODING)
-
+    count_all = partial(count_many, encoding=OFFICIAL_ENCODING)
     blank = blank_line(raw_lines(options.file))
-    report = official_report(read_lines(options.file), count, edition=options.official, blank=blank)
+    report = official_report(read_lines(options.file), count_all, edition=options.official, blank=blank)
     if options.json:
         print(to_json(report, indent=1))
     else:

@@ -22,7 +22,7 @@ from harness.dataset.formats import FormatTally
 from harness.dataset.leaks import SuitePrompt, suite_leaks, validation_leaks
 from harness.dataset.lengths import LengthTally
 from harness.dataset.limits import example_limit
-from harness.dataset.lines import Line
+from harness.dataset.lines import Line, chunks
 from harness.dataset.pricing import TokenUse, training_cost
 from harness.dataset.quality.agreement import AgreementTally
 from harness.dataset.quality.balance import BalanceTally
@@ -39,10 +39,6 @@ from harness.dataset.shapes import Form
 from harness.dataset.tallies import SeenRow, Setting, Tally
 from harness.dataset.tokens import encoding_for
 from harness.serial import file_digest
-
-# Lines that are counted together, and their size beyond which fewer are.
-_CHUNK_LINES = 512
-_CHUNK_BYTES = 4 * 2**20
 
 # The checks of the data itself, in the order their findings are told: one line for each.
 QUALITY: Mapping[str, Callable[[], Tally]] = {
@@ -173,16 +169,9 @@ def tally_lines(lines: Iterable[Line], *, model: str) -> Tallies:
 
 
 def seen_rows(lines: Iterable[Line], *, model: str) -> Iterator[SeenRow]:
-    """Lines with everything tallies ask of them, counted a few hundred at a time because that is several times as fast."""
-    chunk: list[Line] = []
-    size = 0
-    for line in lines:
-        chunk.append(line)
-        size += line.size
-        if len(chunk) >= _CHUNK_LINES or size >= _CHUNK_BYTES:
-            yield from _seen(chunk, model)
-            chunk, size = [], 0
-    yield from _seen(chunk, model)
+    """Lines with everything tallies ask of them."""
+    for chunk in chunks(lines):
+        yield from _seen(chunk, model)
 
 
 def _seen(chunk: Sequence[Line], model: str) -> Iterator[SeenRow]:

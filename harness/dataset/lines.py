@@ -26,6 +26,10 @@ _GZIP_MARK = b"\x1f\x8b"
 # Lines between two calls of `progress`.
 _PROGRESS_LINES = 256
 
+# Lines that are counted together, and their size beyond which fewer are.
+_CHUNK_LINES = 512
+_CHUNK_BYTES = 4 * 2**20
+
 
 @record
 class Line:
@@ -95,6 +99,20 @@ def _lines(raw_lines: Iterable["RawLine"]) -> Iterator[Line]:
             return
         is_beginning = False
         yield parsed(raw)
+
+
+def chunks(lines: Iterable[Line]) -> Iterator[list[Line]]:
+    """Lines a few hundred at a time, fewer where they are long: counting their tokens together is several times as fast."""
+    chunk: list[Line] = []
+    size = 0
+    for line in lines:
+        chunk.append(line)
+        size += line.size
+        if len(chunk) >= _CHUNK_LINES or size >= _CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
 
 
 def is_wrong_as_a_whole(path: Path) -> bool:

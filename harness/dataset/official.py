@@ -6,13 +6,13 @@ every model, quantiles .1 and .9 called p5 and p95, tools not counted) is kept; 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 
 from harness.dataset.billing import default_epochs
-from harness.dataset.lines import Line, RawLine
+from harness.dataset.lines import Line, RawLine, chunks
 from harness.dataset.tokens import TOKENS_OF_REPLY_START, TOKENS_PER_MESSAGE, TOKENS_PER_NAME
 from harness.records import Json, record
 
@@ -137,6 +137,14 @@ def _encoded(value: Json, count: CountTokens) -> int:
     return count(value)
 
 
+def _texts(row: Json) -> Iterator[str]:
+    """Every text that `count_row` may count in a row, whatever the row is."""
+    messages = row.get("messages") if isinstance(row, Mapping) else None
+    for message in messages if isinstance(messages, list) else ():
+        if isinstance(message, Mapping):
+            yield from (value for value in message.values() if isinstance(value, str))
+
+
 def distribution(values: Iterable[int]) -> Distribution:
     """The script's figures of a list that is not empty."""
     array = np.fromiter(values, dtype=np.int64)
@@ -213,24 +221,27 @@ def blank_line(raws: Iterable[RawLine]) -> Stop | None:
 
 def official_report(
     lines: Iterable[Line],
-    count: CountTokens,
+    count_all: Callable[[Sequence[str]], Sequence[int]],
     *,
     edition: Edition,
     limit: int = MAX_TOKENS,
     blank: Stop | None = None,
 ) -> OfficialReport:
-    """The script's report of a file's lines; `blank` is the blank line it ends at."""
+    """The script's report of a file's lines; `count_all` counts the tokens of each of many texts, `blank` is the blank line it ends at."""
     errors: Counter[str] = Counter()
     counted: list[RowCounts] = []
     stops = [blank] if blank else []
     rows = 0
-    for line in lines:
-        rows += 1
-        try:
-            errors += format_errors(_read(line), edition=edition)
-            counted.append(count_row(line.row, count))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            stops.append(Stop(line=line.number, error=f"{type(error).__name__}: {error}"))
+    for chunk in chunks(lines):
+        texts = [*dict.fromkeys(text for line in chunk for text in _texts(line.row))]
+        tokens = dict(zip(texts, count_all(texts), strict=True))
+        for line in chunk:
+            rows += 1
+            try:
+                errors += format_errors(_read(line), edition=edition)
+                counted.append(count_row(line.row, tokens.__getitem__))
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                stops.append(Stop(line=line.number, error=f"{type(error).__name__}: {error}"))
     totals = [row.total for row in counted]
     return OfficialReport(
         edition=edition,

@@ -12,7 +12,7 @@ from harness.errors import SuiteError
 from harness.evals import load_suite, role_needed, runner
 from harness.pytest_plugin import harness_session
 from harness.records import Case, Change, Decision, Failure, Gate, Result, Role, Suite
-from harness.report.text import printable
+from harness.report.lines import printable
 from harness.scorers import build
 from harness.serial import to_json
 from harness.verdict import change_of, is_good, mean_score
@@ -104,7 +104,10 @@ class CaseItem(SuiteItem):
     def setup(self) -> None:
         """Wait for this case's own answers; the endpoint's trouble and a scorer's are errors of the set-up."""
         self.skip_if_needed()
-        self.results = harness_session(self.config).results(self.suite, self.case)
+        asking = harness_session(self.config).asking
+        if why := asking.why_unasked(self.suite, self.case):
+            pytest.skip(why)
+        self.results = asking.results(self.suite, self.case)
         if failures := [*self._unanswered(), *self._unjudged()]:
             # What was not asked, because of another role's trouble, is no trouble of its own.
             own = [(role, why) for role, why in failures if why.kind != "not_asked"] or failures
@@ -187,8 +190,7 @@ class GateItem(SuiteItem):
             GateNotPassedError: The condition is not met, or cannot be decided although the whole suite was asked.
         """
         self.skip_if_needed()
-        session = harness_session(self.config)
-        decision, reason, partial = session.judge(self.suite, self.gate)
+        decision, reason, partial = harness_session(self.config).judge(self.suite, self.gate)
         if decision == "undecided" and partial:
             pytest.skip(f"not enough evidence: {reason}")
         if not _passed(decision, self.suite, self.gate):

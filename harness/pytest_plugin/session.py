@@ -17,7 +17,6 @@ from harness.evals import (
     VERDICT,
     Prefetcher,
     RunWriter,
-    cells_of,
     estimate_lines,
     load_suite,
 )
@@ -33,13 +32,13 @@ from harness.lineup import (
 )
 from harness.models import AnswerCache
 from harness.pytest_plugin import suite_files
+from harness.pytest_plugin.asking import Asking
 from harness.pytest_plugin.items import SuiteItem, selected_cases
 from harness.pytest_plugin.python_suites import Asker, Scored, ScoreKeeper
 from harness.pytest_plugin.questions import Questions
 from harness.pytest_plugin.terminal import TerminalTeller, summary
 from harness.pytest_plugin.trouble import as_collection_errors, as_pytest_errors
 from harness.records import (
-    Case,
     Decision,
     Failure,
     Gate,
@@ -53,12 +52,15 @@ from harness.records import (
     Verdict,
 )
 from harness.report import render
-from harness.report.text import printable
+from harness.report.lines import printable
 from harness.serial import from_json, to_json, write_atomic
 from harness.training import write_curve
-from harness.verdict import judge_gate, judge_suite, verdict_of
+from harness.verdict import verdict_of
 
 ANSWERS = "answers.sqlite"
+NOT_DEALT_OUT = (
+    "--early-stop looks at all suites together, and -n deals them out to processes: drop one of the two"
+)
 
 
 class HarnessSession:
@@ -75,7 +77,7 @@ class HarnessSession:
             self.settings = with_flags(read_settings(project_root(config.rootpath)), _flags(config))
         self.questions = Questions(self.settings, root=config.rootpath)
         self._lineup: Lineup | None = None
-        self._prefetcher: Prefetcher | None = None
+        self._asking: Asking | None = None
         self._writer: RunWriter | None = None
         self._run: Run | None = None
         self._verdict: Verdict | None = None
@@ -134,6 +136,8 @@ class HarnessSession:
     def handed_over(self) -> str:
         """What an xdist worker needs, as text without secrets; prepares on the first call."""
         if self._lineup is None:
+            if self.settings.early_stop:
+                raise pytest.UsageError(NOT_DEALT_OUT)
             with as_collection_errors():
                 for path in suite_files(self.config):
                     self.questions.add(replace(load_suite(path), path=_node_path(self.config, path)))
@@ -197,7 +201,9 @@ class HarnessSession:
         seats, read = self.questions.seats, self.settings.cache
         models = open_models(seats, cache, read=read, known=self.questions.known)
         embedder = open_embedder(seats, cache, read=read)
-        self._prefetcher = Prefetcher(models, concurrency=concurrency, open_embedder=embedder)
+        prefetcher = Prefetcher(models, concurrency=concurrency, open_embedder=embedder)
+        manifest = self._writer.manifest if self._writer is not None else None
+        self._asking = Asking(self.questions, prefetcher, manifest=manifest)
 
     def _print_estimate(self, *, others: int) -> None:
         self.questions.check_roles(self.environment)
@@ -209,31 +215,22 @@ class HarnessSession:
 
     # --- asking -----------------------------------------------------------------------------------
 
-    def prefetch(self, suite: Suite) -> None:
-        """Ask all selected cases of a suite without waiting."""
-        if self._prefetcher is not None:
-            self._prefetcher.request(self.questions.cells(suite))
+    @property
+    def asking(self) -> Asking:
+        """The way to answers."""
+        assert self._asking is not None, "asked before the run began"
+        return self._asking
 
-    def results(self, suite: Suite, case: Case) -> tuple[Result, ...]:
-        """The results of one case, waited for."""
-        assert self._prefetcher is not None, "asked before the run began"
-        prefetcher = self._prefetcher
-        return tuple(prefetcher.wait(cell) for cell in cells_of(suite, [case], self.questions.roles))
+    def prefetch(self, suite: Suite) -> None:
+        """Ask for a suite without waiting."""
+        if self._asking is not None:
+            self._asking.prefetch(suite)
 
     def judge(self, suite: Suite, gate: Gate | None) -> tuple[Decision, str, bool]:
-        """A gate's decision, its sentence, and whether only a part of the suite was asked."""
-        cases, reference = self.questions.cases(suite), self.questions.reference
-        by_role: dict[Role, list[Result]] = {role: [] for role in self.questions.roles}
-        for case in cases:
-            for row in self.results(suite, case):
-                by_role[row.role].append(row)
-        partial = len(cases) < len(suite.cases)
-        if gate is None:
-            verdict = judge_suite(suite, by_role, reference=reference)
-            passed_in_part = partial and verdict.decision == "pass"
-            return "undecided" if passed_in_part else verdict.decision, verdict.reason, partial
-        finding = judge_gate(suite, gate, results=by_role, reference=reference)
-        return finding.decision, finding.reason, partial
+        """As `Asking.judge`; undecided where no case was selected, so that nothing was asked."""
+        if self._asking is None:
+            return "undecided", f"no case of {suite.name} was selected", True
+        return self._asking.judge(suite, gate)
 
     def record(self, rows: Sequence[Result]) -> None:
         """Write rows as they arrive; a disk that is full stops the run, keeping what is there."""
@@ -266,7 +263,7 @@ class HarnessSession:
     @property
     def stop_reason(self) -> str | None:
         """Why no further item should run, if so."""
-        halted = self._prefetcher.halted if self._prefetcher else None
+        halted = self._asking.halted if self._asking else None
         return self._trouble or (halted.message if halted else None)
 
     # --- suites in Python -----------------------------------------------------------------------------
@@ -288,8 +285,7 @@ class HarnessSession:
                     )
         if role not in self.questions.seats:
             pytest.skip(f"this run has no {role} model")
-        assert self._prefetcher is not None, "seated without a prefetcher"
-        return Asker(role, self.questions.seats[role].model, self._prefetcher)
+        return Asker(role, self.questions.seats[role].model, self.asking.prefetcher)
 
     def scorer_of(self, item: pytest.Item) -> Callable[..., Score]:
         """The `score` function of one test."""
@@ -311,8 +307,8 @@ class HarnessSession:
 
     def finish(self, session: pytest.Session, exitstatus: int) -> None:
         """Close the run whatever happened; the verdict decides the exit status of a good session."""
-        if self._prefetcher is not None:
-            self._prefetcher.close()
+        if self._asking is not None:
+            self._asking.close()
         is_failure = self._interruption and (self._worker_failure or session.shouldfail)
         if self._dealt_out and is_failure and exitstatus == pytest.ExitCode.INTERRUPTED:
             # xdist ends as interrupted where pytest by itself ends as failed.
@@ -333,9 +329,9 @@ class HarnessSession:
 
     def _close_run(self, writer: RunWriter, session: pytest.Session, exitstatus: int) -> None:
         status, reason = self._status(session, exitstatus)
-        self._run = run = writer.finish(
-            status, reason=reason, manifest=self._keeper.complete(writer.manifest)
-        )
+        looks = self._asking.looks if self._asking is not None else None
+        manifest = self._keeper.complete(replace(writer.manifest, looks=looks))
+        self._run = run = writer.finish(status, reason=reason, manifest=manifest)
         self._verdict = verdict_of(run)
         write_atomic(writer.path / VERDICT, to_json(self._verdict, indent=1))
         curve = self._lineup.curve if self._lineup else None

@@ -7,7 +7,7 @@ import pytest
 
 from harness.records import Run, Verdict
 from harness.report import text_summary
-from harness.report.text import printable
+from harness.report.lines import printable
 
 # Where the terminal cannot rewrite a line (a CI log), progress is told this often.
 QUIET_SECONDS = 10.0

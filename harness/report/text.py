@@ -1,14 +1,12 @@
 """A run in a terminal: models, a line a suite, the verdict with its reasons, what would settle it, what it used."""
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
 
-from harness.records import Decision, LabelFinding, Outcome, Role, Run, SuiteVerdict, Verdict, record
+from harness.records import Decision, LabelFinding, Outcome, Role, Run, SuiteVerdict, Verdict
 from harness.report.cautions import warnings_of
+from harness.report.lines import Colour, Line, printable
 from harness.report.spending import Spending, spent_by
 from harness.verdict import describe_leaning, leanings_of, reference_of, word_of
-
-Colour = Literal["green", "red", "yellow"]
 
 MARK: dict[Decision, str] = {"pass": "ok", "fail": "FAIL", "undecided": "?"}
 DECISION_COLOUR: dict[Decision, Colour] = {"pass": "green", "fail": "red", "undecided": "yellow"}
@@ -16,15 +14,6 @@ OUTCOME_COLOUR: dict[Outcome, Colour] = {"promote": "green", "hold": "red", "und
 ROLES: tuple[Role, ...] = ("base", "promoted", "candidate", "judge", "embedding")
 # Columns of words; the others are numbers and stand to the right.
 WORDS = {0, 1, 8, 9}
-
-
-@record
-class Line:
-    """One line of the summary, with the colour a terminal may give it."""
-
-    text: str
-    colour: Colour | None = None
-    bold: bool = False
 
 
 def text_summary(run: Run, verdict: Verdict) -> Iterator[Line]:
@@ -49,11 +38,6 @@ def text_summary(run: Run, verdict: Verdict) -> Iterator[Line]:
         yield Line(text=f"  next: {printable(step)}")
     yield Line(text="")
     yield from _spending(run)
-
-
-def printable(text: str) -> str:
-    """Text from outside without what could steer a terminal."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def _word(verdict: Verdict) -> str:

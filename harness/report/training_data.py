@@ -9,7 +9,7 @@ from harness.dataset.histograms import Histogram
 from harness.dataset.official import MAX_TOKENS, Distribution, OfficialReport
 from harness.dataset.shapes import conversion_of
 from harness.report.checked_file import answer_of_check, findings_of, next_step, told_lines, usd_digits
-from harness.report.text import Colour, Line, printable
+from harness.report.lines import Colour, Line, printable
 from harness.report.wrapping import wrapped
 
 # Mistakes shown of each category; the count says how many there are.

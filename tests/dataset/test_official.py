@@ -1,5 +1,6 @@
 import json
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from harness.dataset.official import (
     format_errors,
     official_report,
 )
+from harness.dataset.tokens import count_many
 
 TRAINING = Path(__file__).parents[3] / "shared" / "data" / "training"
 
@@ -84,7 +86,7 @@ def test_the_report_of_a_real_file_has_the_published_figures_and_says_where_the_
 ) -> None:
     report = official_report(
         read_lines(TRAINING / str(figures["file"])),
-        lambda text: count_tokens(text, encoding="cl100k_base"),
+        partial(count_many, encoding="cl100k_base"),
         edition="2024",
     )
     assert (report.rows, report.errors) == (figures["n"], figures["err2024"])

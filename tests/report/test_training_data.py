@@ -8,7 +8,7 @@ from training_samples import HOSTILE, chat, hostile_rows, labelled, write
 
 from harness.dataset import DatasetReport, check_file
 from harness.dataset.histograms import histogram
-from harness.report.text import Line
+from harness.report.lines import Line
 from harness.report.training_data import WIDTH, _spark, dataset_text
 from harness.report.wrapping import cells
 
