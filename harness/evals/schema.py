@@ -20,7 +20,7 @@ _SUITE = {
     "description": "A sentence for the page.",
     "role": "target: must improve. guard: must not suffer. critical: must be proved not to suffer. info: is only shown.",
     "task": "Whether one answer is right or several are; the advice on epochs depends on it.",
-    "margin": "guard and critical: the largest loss that is acceptable, as a share: 0.05 is five points.",
+    "margin": "guard and critical, in a migration target too: the largest loss that is acceptable, as a share: 0.05 is five points.",
     "weight": "How much the suite counts among others of its role.",
     "needs": "What the models must be capable of; the suite is skipped where they are not.",
     "system": "The system prompt of every case.",
