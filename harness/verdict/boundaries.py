@@ -15,7 +15,8 @@ from scipy.special import ndtr, ndtri
 from harness.records import record
 from harness.verdict.pairedtests import Floats
 
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(256)
+_NODES = 256
+"""Points of a look at which its density is known."""
 _FURTHEST = 8.0
 """Standard errors beyond which a normal value is not met (chance 6e-16)."""
 _BISECTIONS = 60
@@ -101,7 +102,15 @@ def _going_on(
     bottom = -_FURTHEST * reach
     top = min(bound, _FURTHEST * reach)
     half = (top - bottom) / 2
-    later = bottom + half * (_NODES + 1)
+    nodes, weights = _quadrature()
+    later = bottom + half * (nodes + 1)
     apart = (later[:, None] - places[None, :]) / step
     density = np.exp(-0.5 * apart**2) @ chances / (step * math.sqrt(2 * math.pi))
-    return later, density * _WEIGHTS * half
+    return later, density * weights * half
+
+
+@lru_cache(maxsize=1)
+def _quadrature() -> tuple[Floats, Floats]:
+    """Nodes and weights of Gauss and Legendre, shape (_NODES,) each; finding them takes some time, so not at import."""
+    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
+    return nodes, weights
