@@ -119,7 +119,7 @@ def _amounts(saving: PromptSaving) -> Iterator[str]:
         return
     change = f"{abs(1 - new / old) * 100:.0f} %" if old else _tokens(new)
     yield f"{change} {'fewer' if new < old else 'more'} prompt tokens ({_tokens(new)} a call, not {_tokens(old)})"
-    if saving.saved_usd is not None:
+    if saving.saved_usd:  # a model on this machine costs nothing, whatever its prompt
         verb = "saves" if saving.saved_usd >= 0 else "costs"
         more = "" if saving.saved_usd >= 0 else " more"
         yield f"{verb} {_dollars(abs(saving.saved_usd))} USD{more} per {CALLS:,} calls"

@@ -78,6 +78,12 @@ def test_without_a_price_only_tokens_are_told() -> None:
     assert "USD" not in describe_saving(saving)
 
 
+def test_a_model_that_costs_nothing_saves_tokens_only() -> None:
+    saving = only(run(suite(), price={"input": 0.0, "cached": 0.0, "output": 0.0}))
+    assert saving.saved_usd == 0
+    assert describe_saving(saving).endswith("60 % fewer prompt tokens (120 a call, not 300)")
+
+
 def test_without_usage_nothing_is_made_up() -> None:
     saving = only(run(suite(), candidate=Usage()))
     assert (saving.tokens, saving.reference_tokens, saving.saved_usd, saving.calls) == (None, None, None, 0)
