@@ -72,6 +72,7 @@ class Settings:
     goal: Goal = "improvement"
     train: Path | None = None
     valid: Path | None = None
+    early_stop: bool = False
     concurrency: int = 32
     trials: int | None = None
     budget_usd: float | None = 5.0

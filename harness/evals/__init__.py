@@ -2,6 +2,7 @@
 
 from harness.evals.cells import Cell, cells_of, reference_of
 from harness.evals.digests import case_digest, code_digest
+from harness.evals.early_stopping import LookByLook, with_looks
 from harness.evals.estimates import (
     Count,
     RoleEstimate,
@@ -50,6 +51,7 @@ __all__ = [
     "VERDICT",
     "Cell",
     "Count",
+    "LookByLook",
     "OpenEmbedder",
     "OpenModels",
     "Paid",
@@ -91,5 +93,6 @@ __all__ = [
     "role_needed",
     "stored_answers",
     "suites_asking",
+    "with_looks",
     "write_labels",
 ]

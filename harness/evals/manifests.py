@@ -19,7 +19,8 @@ PACKAGES = ("finetune-harness", "openai", "pytest")
 class Plan:
     """What a session is about to ask of whom: two sessions with equal plans are the same run.
 
-    `code` holds digests of the tests written in Python that ask and score beside the suites, by file.
+    `code` holds digests of the tests written in Python that ask and score beside the suites, by file. One that may
+    stop early is another run than one that asks for everything: its tests are at other levels.
     """
 
     suites: tuple[Suite, ...]
@@ -27,6 +28,7 @@ class Plan:
     models: Mapping[Role, ModelFacts]
     code: Mapping[str, str] = field(default_factory=dict)
     goal: Goal = "improvement"
+    may_stop: bool = False
 
     @property
     def ids(self) -> dict[str, tuple[str, ...]]:
@@ -45,6 +47,8 @@ class Plan:
         pinned: dict[str, Json] = {"judging": dict(self.judging)} if self.judging else {}
         if self.goal != "improvement":
             pinned["goal"] = self.goal
+        if self.may_stop:
+            pinned["may_stop"] = True
         return digest(
             {
                 **pinned,

@@ -54,6 +54,13 @@ FLAGS: tuple[tuple[str, dict[str, object]], ...] = (
     ),
     ("--reports", {"metavar": "DIR", "help": "where runs are stored (default reports/)"}),
     ("--no-cache", {"action": "store_true", "help": "ask everything anew; the new answers are kept"}),
+    (
+        "--early-stop",
+        {
+            "action": "store_true",
+            "help": "ask a quarter at a time, and stop where the rest would change nothing",
+        },
+    ),
     ("--estimate", {"action": "store_true", "help": "print requests, tokens and cost; ask nothing"}),
 )
 

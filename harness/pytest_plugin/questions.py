@@ -1,6 +1,6 @@
 """What a session asks of whom: its suites, the selected cases, the seats, and what that will cost."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +29,7 @@ from harness.evals import (
     new_manifest,
     resumable,
     suites_asking,
+    with_looks,
 )
 from harness.lineup import (
     Lineup,
@@ -130,17 +131,17 @@ class Questions:
         """The selected cases of a suite; none when it is skipped."""
         return () if self.lacking(suite) else self.selected.get(suite.name, ())
 
-    def cells(self, suite: Suite) -> list[Cell]:
-        """Everything to ask of a suite, in the order of asking.
+    def cells(self, suite: Suite, cases: Sequence[Case] | None = None) -> list[Cell]:
+        """Everything to ask of a suite, or of some of its cases, in the order of asking.
 
         Blocks of one role fill a server's batch with one model, yet a case's answers come close together.
         """
-        cases, size = self.cases(suite), self.settings.concurrency
+        chosen, size = self.cases(suite) if cases is None else cases, self.settings.concurrency
         return [
             cell
-            for start in range(0, len(cases), size)
+            for start in range(0, len(chosen), size)
             for role in self.roles
-            for cell in cells_of(suite, cases[start : start + size], [role])
+            for cell in cells_of(suite, chosen[start : start + size], [role])
         ]
 
     def check_budget(self, cache: AnswerCache) -> None:
@@ -243,6 +244,7 @@ class Questions:
             models={role: seat.facts() for role, seat in self.seats.items()},
             code=self.code,
             goal=self.settings.goal,
+            may_stop=self.settings.early_stop,
         )
         manifest = new_manifest(
             plan,
@@ -253,6 +255,7 @@ class Questions:
         )
         earlier = resumable(reports, manifest.plan) if self.settings.cache else None
         manifest = continued(manifest, earlier) if earlier else manifest
+        manifest = with_looks(manifest) if plan.may_stop else manifest
         kin = kinship(self.seats, lineup.job) if manifest.judging else ()
         margins = self.margin_warnings(self.selected)
         warnings = (*margins, *kin, *changes_since_last(reports, manifest))
