@@ -39,7 +39,8 @@ def asking_cost(run: Run, suites: Collection[str]) -> AskingCost:
 
     An answer from the cache counts as what it once took: of a case that nobody was asked yet, nothing is in a cache.
     """
-    rows = [row for row in run.results if row.suite in suites]
+    asked = {(name, case) for name in suites for case in run.manifest.selected.get(name, ())}
+    rows = [row for row in run.results if (row.suite, row.case) in asked]
     parts = [_role_cost(run, rows, role) for role in _roles(rows)]
     costs = [part.cost_usd for part in parts if part.cost_usd is not None]
     tokens = [part.tokens for part in parts if part.tokens is not None]

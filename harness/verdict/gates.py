@@ -325,7 +325,7 @@ def _value(metric: Metric) -> str:
         return "unknown"
     if metric.interval is None:
         return f"{metric.value:.4g}"
-    return f"{metric.value:.4g} (95 % interval {metric.interval[0]:.2f} to {metric.interval[1]:.2f})"
+    return f"{metric.value:.4g} (likely {metric.interval[0]:.2f} to {metric.interval[1]:.2f})"
 
 
 def _absent(metric: Metric) -> str:

@@ -53,10 +53,10 @@ def _open_points(verdict: Verdict, *, is_partial: bool) -> Iterator[str]:
     if not targets and verdict.goal == "improvement":
         yield "no suite is there to show an improvement"
     elif targets and not any(_passed(suite) for suite in targets):
-        yield f"it is not sure that {_any_of([suite.name for suite in targets])} improved"
+        yield f"it is not clear whether {_any_of([suite.name for suite in targets])} improved"
     unproved = [_name(suite) for suite in _guards(verdict) if not _passed(suite) and _must_be_proved(suite)]
     if unproved:
-        yield f"it is not sure that {listed(unproved)} did not get worse"
+        yield f"it is not clear whether {_any_of(unproved)} got worse"
     unknown = sum(gate.decision == "undecided" for gate in verdict.gates)
     if unknown:
         yield "one condition cannot be judged" if unknown == 1 else f"{unknown} conditions cannot be judged"

@@ -31,7 +31,7 @@ from harness.verdict.rules import judge_suites, weigh
 from harness.verdict.savings import describe_saving, savings_of
 from harness.verdict.scores import SuiteScores, check_scores, rows_by_suite, scores_of, suite_scores
 from harness.verdict.sentences import count
-from harness.verdict.settling import settle, unlabelled, with_costs, with_outlook, with_pooled_outlook
+from harness.verdict.settling import settle_all, unlabelled, with_costs, with_outlook, with_pooled_outlook
 
 ALPHA = 0.05
 """One-sided chance of promoting a model that is no better (Manifest.alpha can set another)."""
@@ -182,7 +182,9 @@ def _reasons(suites: Mapping[str, SuiteVerdict], pooled: SuiteVerdict | None, *,
         yield NO_GUARD
     elif goal != "migration" and not targets:
         yield NO_TARGET
-    judged[targets:targets] = together
+    # Beside a guard that got worse it is no news that the guards are not shown to be safe.
+    if not any(suite.role == "guard" and suite.decision == "fail" for suite in judged):
+        judged[targets:targets] = together
     yield from (suite.reason for suite in judged if suite in open_questions)
     yield from (suite.reason for suite in judged if suite.decision == "pass")
     yield from (
@@ -198,11 +200,11 @@ def _next_steps(
         failed.append(pooled)
     for suite in failed:
         cases = "case" if suite.worse == 1 else count(suite.worse, "case")
-        yield f"look at the {cases} of {suite.name} that got worse"
+        yield f"look at the {cases} of {'the guards' if suite is pooled else suite.name} that got worse"
     if goal != "migration" and not any(suite.role == "target" for suite in suites.values()):
         yield "give the role target to the suite that should improve"
     if not failed:
-        yield from (settle(suite) for suite in _open_questions(suites, pooled))
+        yield from settle_all(_open_questions(suites, pooled))
 
 
 # --- what a run adds -------------------------------------------------------------------------------
@@ -310,7 +312,7 @@ def _unanswered(
         if stopped := len(wanted - asked):
             what = count(stopped, "case" if suite.trials == 1 else "trial")
             yield Doubt(
-                reason=f"the run stopped before {what} of {suite.name} were put to {role}",
+                reason=f"the run stopped before {what} of {suite.name} {'was' if stopped == 1 else 'were'} put to {role}",
                 remedy=AGAIN,
             )
 
@@ -355,7 +357,9 @@ def _lost(
     for role, cells in missing.items():
         if cells:
             against = len(cells - on_both) if role in compared else 0
-            effect = f"; {count(against, 'answer')} counted as 0" if against else ""
+            which = "" if against == len(cells) else f"{against} of them "
+            verb = "counts" if against == 1 else "count"
+            effect = f", and {which}{verb} as 0" if against else ""
             yield Doubt(
                 reason=f"{count(len(cells), 'answer')} of {role} in {suite.name} never came{effect}",
                 remedy=AGAIN,

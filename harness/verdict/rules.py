@@ -227,7 +227,8 @@ def _judge_margin(suite: Evidence, difference: PairedDifference, *, level: float
     if p_within(suite, difference) < suite.level(level):
         return found(decision="pass", rule=rule, reason=f"{what}: a loss of {points(margin)} is ruled out")
     said = "no sign of harm" if difference.mean >= 0 else "chance alone could explain that"
-    reason = f"{what}: {said}, but a loss of {points(margin)} is not ruled out"
+    left = f"a loss of {points(margin)} is not ruled out" if margin else "whether it lost anything is open"
+    reason = f"{what}: {said}, but {left}"
     return found(decision="undecided", rule=rule, reason=reason)
 
 
@@ -353,7 +354,7 @@ def _kappa(suite: Evidence) -> str:
 def _reservations(suite: Evidence) -> str:
     """What the reader should know about the data: people's labels, cases left out, families too few."""
     said = []
-    if suite.calibration is not None:
+    if suite.calibration is not None and not suite.distrusted:
         by_judge = signed(suite.calibration.raw[2])
         said.append(
             f"corrected by labels on {count(suite.calibration.labels, 'case')}; by the judge alone {by_judge}, agreement {_kappa(suite)} of 1"

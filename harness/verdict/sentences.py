@@ -7,6 +7,8 @@ from harness.verdict.intervals import Interval
 
 WIDE = 0.10
 """An interval as wide as this knows nothing of tenths of a point: neither do the numbers beside it."""
+NARROW = 0.01
+"""An interval less wide knows hundredths."""
 
 
 def points(value: float) -> str:
@@ -28,7 +30,7 @@ def movement(value: float, interval: Interval | None = None) -> str:
     Beside an interval the number has as many digits as that.
     """
     text = _size(value, interval)
-    if text in ("0", "0.0"):
+    if not float(text):
         return "did not change" if abs(value) < _NOTHING else "hardly changed"
     return f"{'rose' if value > 0 else 'fell'} by {text} point" + ("" if text == "1" else "s")
 
@@ -65,10 +67,11 @@ _NOTHING = 1e-9
 def _size(value: float, interval: Interval | None) -> str:
     if interval is None:
         return points(value).split()[0]
-    wide = interval[1] - interval[0] >= WIDE
-    return f"{abs(value) * 100:.0f}" if wide else f"{abs(value) * 100:.1f}"
+    width = interval[1] - interval[0]
+    digits = 0 if width >= WIDE else 1 if width >= NARROW else 2
+    return f"{abs(value) * 100:.{digits}f}"
 
 
 def _signed(value: float, interval: Interval) -> str:
     text = _size(value, interval)
-    return "0" if text in ("0", "0.0") else f"{'+' if value > 0 else '-'}{text}"
+    return f"{'+' if value > 0 else '-'}{text}" if float(text) else "0"

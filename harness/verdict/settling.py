@@ -19,13 +19,15 @@ from harness.verdict.planning import (
     smallest_detectable,
     trials_needed,
 )
-from harness.verdict.pooled import POOLED_MARGIN, pooled_difference, tested_guards
+from harness.verdict.pooled import POOLED, POOLED_MARGIN, pooled_difference, tested_guards
 from harness.verdict.rules import CRITICAL_LEVEL, DISTRUSTED, Evidence
 from harness.verdict.sentences import count, listed, points
 
 MODELS = 2
 """Who is asked every case at least: the candidate and its reference."""
 Shown = Literal["better", "safe", "worse"]
+FAR = 10
+"""Where so many times the cases are needed, training again is the better bet."""
 UNWRITTEN = 1.1
 """Trials may take so many times the requests of new cases and still be offered first: nobody has to write them."""
 
@@ -97,7 +99,15 @@ def with_costs(suite: SuiteVerdict, run: Run, *, names: Sequence[str]) -> SuiteV
 # --- in words --------------------------------------------------------------------------------------
 
 
-def settle(suite: SuiteVerdict) -> str:
+def settle_all(suites: Sequence[SuiteVerdict]) -> Iterator[str]:
+    """A sentence for each open suite. Where one target may still be shown to improve, those that may not need no word."""
+    hopeful = any(suite.role == "target" and suite.purchases for suite in suites)
+    for suite in suites:
+        if not (hopeful and suite.role == "target" and suite.interval and not suite.purchases):
+            yield _settle(suite)
+
+
+def _settle(suite: SuiteVerdict) -> str:
     """What would settle one suite, in a sentence."""
     name = suite.name
     if suite.rule == DISTRUSTED:
@@ -108,7 +118,7 @@ def settle(suite: SuiteVerdict) -> str:
         return f"train again: {_hopeless(suite)}{_limit(suite)}"
     first, *others = suite.purchases
     said = f"{_offer(first, suite)}{_limit(suite)}"
-    if first.shows == "worse":
+    if first.shows == "worse" or first.needed > FAR * first.now:
         said = f"train again, or {said}"
     return "; or ".join([said, *(_offer(other, suite) for other in others)])
 
@@ -129,18 +139,16 @@ def unlabelled(verdict: Verdict, run: Run) -> Iterator[str]:
 def _hopeless(suite: SuiteVerdict) -> str:
     if suite.role == "target":
         return f"no number of cases is expected to show an improvement in {suite.name}"
-    return (
-        f"no number of cases is expected to rule out a loss of {points(suite.margin or 0.0)} in {suite.name}"
-    )
+    return f"no number of cases is expected to rule out a loss of {points(suite.margin or 0.0)} in {_short(suite)}"
 
 
 def _offer(purchase: Purchase, suite: SuiteVerdict) -> str:
     more = purchase.needed - purchase.now
     labelled = ", labelled alike," if suite.rule.endswith("corrected by labels") else ""
     if purchase.kind == "cases":
-        what = f"ask about {count(more, 'more case')} like those of {suite.name}{labelled}"
+        what = f"ask about {count(more, 'more case')} like those of {_short(suite)}{labelled}"
     else:
-        what = f"ask each case of {suite.name} {purchase.needed} times instead of {purchase.now}, without new cases"
+        what = f"ask each case of {_short(suite)} {purchase.needed} times instead of {purchase.now}, without new cases"
     worse = ", which will rather show a loss" if purchase.shows == "worse" else ""
     return f"{what}{worse}: {_price(purchase)}"
 
@@ -156,6 +164,10 @@ def _price(purchase: Purchase) -> str:
     at_least = "at least " if purchase.is_partial and parts else ""
     money = f", {at_least}{' and '.join(parts)}" if parts else ""
     return f"about {count(purchase.requests, 'request')}{money}"
+
+
+def _short(suite: SuiteVerdict) -> str:
+    return "the guards" if suite.name == POOLED else suite.name
 
 
 def describe_reach(suite: SuiteVerdict) -> str:

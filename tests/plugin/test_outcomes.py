@@ -198,7 +198,7 @@ def test_one_lost_trial_is_told_alike_by_terminal_verdict_page_and_gate(good: Pr
     assert result.ret == 1
     run = good.stored()
     assert run.path is not None
-    said = "1 answer of candidate in many never came; 1 answer counted as 0"
+    said = "1 answer of candidate in many never came, and counts as 0"
     result.stdout.fnmatch_lines(
         ["many * 12 *", "verdict: UNDECIDED", f"  - {said}", "candidate *35 answered*1 failed*"]
     )

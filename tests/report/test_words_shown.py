@@ -27,7 +27,7 @@ def test_the_sentence_of_the_verdict_is_the_first_below_its_word() -> None:
     run, verdict = undecided()
     lines = [line.text for line in text_summary(run, verdict)]
     below = lines[lines.index("verdict: UNDECIDED") + 1 :]
-    assert below[0] == verdict.summary == "Not decided yet: it is not sure that routing improved."
+    assert below[0] == verdict.summary == "Not decided yet: it is not clear whether routing improved."
     assert below[1] == f"  - {verdict.reasons[0]}"
     assert below[2] == f"  next: {verdict.next_steps[0]}"
 

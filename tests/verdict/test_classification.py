@@ -145,7 +145,7 @@ def test_gate_on_macro_f1_says_value_and_interval() -> None:
     assert finding.decision == "pass"
     assert finding.value == pytest.approx(22 / 23)
     assert finding.interval is not None
-    assert finding.reason.startswith("routing: macro_f1 is 0.9565 (95 % interval 0.8")
+    assert finding.reason.startswith("routing: macro_f1 is 0.9565 (likely 0.8")
     assert gate(suite, rows, at_least=0.96).decision == "fail"
 
 

@@ -170,7 +170,7 @@ def test_all_guards_together_must_be_proved() -> None:
     )
     needed = verdict.pooled.cases_needed
     assert needed is not None
-    assert verdict.next_steps[0].startswith(f"ask about {needed - 60} more cases like those of all guards: ")
+    assert verdict.next_steps[0].startswith(f"ask about {needed - 60} more cases like those of the guards: ")
     enough = [guard(cases=(needed + 1) // 2, name=name) for name in "ab"]
     assert decide([target(), *enough]).outcome == "promote"
 
@@ -449,7 +449,7 @@ def test_a_reference_that_does_not_answer_makes_no_winner() -> None:
     verdict = verdict_of(run_of(SUITE, results=rows))
     assert verdict.suites["routing"].decision == "pass"
     assert verdict.outcome == "undecided"
-    assert verdict.reasons[0] == "20 answers of base in routing never came; 20 answers counted as 0"
+    assert verdict.reasons[0] == "20 answers of base in routing never came, and count as 0"
 
 
 @pytest.mark.parametrize("role", ["candidate", "base"])
@@ -458,7 +458,7 @@ def test_one_lost_answer_counts_against_its_side_and_is_to_be_asked_again(role: 
     verdict = verdict_of(run_of(SUITE, results=[*rows, failure(SUITE, 19, role=role)]))
     assert verdict.suites["routing"].cases == 20
     assert verdict.outcome == "undecided", "as pytest, where the case is an ERROR"
-    assert verdict.reasons[0] == f"1 answer of {role} in routing never came; 1 answer counted as 0"
+    assert verdict.reasons[0] == f"1 answer of {role} in routing never came, and counts as 0"
     assert verdict.next_steps[0] == "run it again: answers already received are kept"
 
 
@@ -492,7 +492,7 @@ def test_one_trial_that_was_never_asked_keeps_from_promoting() -> None:
     assert verdict_of(run_of(suite, results=rows)).outcome == "promote"
     verdict = verdict_of(run_of(suite, results=rows[1:]))
     assert verdict.outcome == "undecided"
-    assert verdict.reasons[0] == "the run stopped before 1 trial of routing were put to candidate"
+    assert verdict.reasons[0] == "the run stopped before 1 trial of routing was put to candidate"
 
 
 def test_an_interrupted_run_never_promotes() -> None:
