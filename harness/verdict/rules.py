@@ -363,6 +363,10 @@ def _reservations(suite: Evidence) -> str:
         said.append(
             f"{suite.paired.left_out} of {count(suite.cases + suite.paired.left_out, 'case')} left out, without a score"
         )
+    if suite.paired.partly:
+        said.append(
+            f"{count(suite.paired.partly, 'case')} judged by some trials only, the others being without a score"
+        )
     if _few_families(suite):
         said.append("families too few to treat one by one, so the means of the families were compared")
     return f" ({'; '.join(said)})" if said else ""

@@ -43,7 +43,7 @@ class PairedScores:
 
     `binary` says that each case is one yes/no outcome per model, independent of the others.
     `families` is None when no two cases share one. `known` says which of all the suite's cases are here.
-    `people` has the same rows.
+    `people` has the same rows. `partly` counts the cases of which some trials, not all, have no score.
     """
 
     candidate: Floats
@@ -52,6 +52,7 @@ class PairedScores:
     binary: bool
     known: npt.NDArray[np.bool_]
     people: PeopleScores | None = None
+    partly: int = 0
 
     @property
     def left_out(self) -> int:
@@ -80,6 +81,7 @@ def pair_scores(scores: SuiteScores) -> PairedScores:
     Cases are the unit: counting trials as rows makes an unchanged model win two to three times too often.
     """
     candidate, reference = trial_means(scores.candidate), trial_means(scores.reference)
+    gaps = np.isnan(scores.candidate).any(axis=1) | np.isnan(scores.reference).any(axis=1)
     known = ~(np.isnan(candidate) | np.isnan(reference))
     candidate, reference = candidate[known], reference[known]
     families = None if scores.families is None else scores.families[known]
@@ -94,6 +96,7 @@ def pair_scores(scores: SuiteScores) -> PairedScores:
         binary=single and yes_or_no and families is None,
         known=known,
         people=None if scores.people is None else people_on(scores.people, known),
+        partly=int(np.sum(gaps & known)),
     )
 
 

@@ -159,6 +159,18 @@ def test_several_trials_are_never_rows() -> None:
     assert decide([repeated]).suites["s"].cases == 20
 
 
+def test_trials_without_a_score_count_for_nobody_and_are_shown() -> None:
+    candidate = np.ones((60, 3))
+    candidate[0, 1:] = NAN
+    candidate[1] = NAN
+    made = scores("s", "target", candidate=candidate, reference=np.zeros((60, 3)))
+    judged = decide([made]).suites["s"]
+    assert (judged.cases, judged.candidate, judged.difference) == (59, 1.0, 1.0)
+    assert judged.reason.endswith(
+        "(1 of 60 cases left out, without a score; 1 case judged by some trials only, the others being without a score)"
+    )
+
+
 def test_all_guards_together_must_be_proved() -> None:
     verdict = decide([target(), guard(cases=30, name="a"), guard(cases=30, name="b")])
     assert verdict.outcome == "undecided"
@@ -188,6 +200,16 @@ def test_a_guard_nobody_could_score_stands_in_the_way() -> None:
     verdict = decide([target(), guard(cases=200), blind])
     assert verdict.outcome == "undecided"
     assert verdict.reasons[0].startswith("blind has no case with a score for both models")
+
+
+def test_a_guard_of_more_weight_counts_for_more() -> None:
+    """Pooled by weight, whatever the cases: -4 points of one guard in four, or of three in four."""
+    fell = guard(lost=4, cases=100, name="fell", margin=0.3)
+    stayed = guard(cases=300, name="stayed")
+    for weight, expected in ((1.0, -0.02), (1 / 3, -0.01), (3.0, -0.03)):
+        pooled = decide([target(), replace(fell, weight=weight), stayed]).pooled
+        assert pooled is not None
+        assert pooled.difference == pytest.approx(expected)
 
 
 # --- critical, info --------------------------------------------------------------------------------
