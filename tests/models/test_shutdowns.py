@@ -1,6 +1,7 @@
 """What an endpoint's list of models tells of their last days, and that nothing else comes of asking."""
 
 import json
+import socket
 
 import pytest
 
@@ -72,6 +73,12 @@ def test_an_endpoint_that_does_not_answer_tells_nothing() -> None:
     with FaultyEndpoint() as endpoint:
         gone = endpoint.base_url
     assert shutdown_dates(Endpoint(label="gone", base_url=gone, api_key="k")) == {}
+
+
+def test_an_endpoint_that_says_nothing_is_not_waited_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"http://127.0.0.1:{mute.getsockname()[1]}/v1"
+        assert shutdown_dates(Endpoint(label="mute", base_url=url, api_key="k"), limit_s=0.05) == {}
 
 
 def test_a_list_that_is_not_there_is_asked_for_once() -> None:
