@@ -68,15 +68,19 @@ class Questions:
 
     def tell_reuse(self, teller: Teller) -> None:
         """Say how many answers of each model are there already, stored with the run that was promoted."""
-        if not self.known:
-            return
         cells = [cell for name in self.selected for cell in self.cells(self.suites[name])]
         for role in REUSED:
             mine = [cell for cell in cells if cell.role == role]
-            if mine:
-                there = sum(self._is_known(cell) for cell in mine)
+            there = sum(self._is_known(cell) for cell in mine)
+            if mine and self.known:
                 teller.say(
                     f"{role}: {there} of {len(mine)} answers are reused from the run that was promoted"
+                )
+            on_record = role == "promoted" and self.settings.promoted is None
+            if on_record and there < len(mine) and self.seats[role].embedded:
+                teller.say(
+                    f"{role}: a fine-tune of the local server is only where it was trained; elsewhere --promoted none "
+                    "does without, and the folder of its run has its answers"
                 )
 
     def _is_known(self, cell: Cell) -> bool:

@@ -9,6 +9,11 @@ import pytest
 from conftest import CAPITALS, SUITE, Project
 
 from harness.cli import main
+from harness.config import Settings
+from harness.evals import load_suite
+from harness.lineup import Seat
+from harness.pytest_plugin.questions import Questions
+from harness.records import Endpoint
 from harness.testing.endpoints import FaultyEndpoint
 
 
@@ -151,3 +156,34 @@ def test_endpoint_that_is_no_longer_configured_is_told(promoted: Promoted) -> No
     error = result.stderr.str()
     assert f"is at {promoted.project.candidate.base_url}, which is not configured" in error
     assert "--promoted none" in error
+
+
+class Listener:
+    """A teller that remembers what was said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def progress(self, text: str) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("embedded", "promoted", "told"), [(True, None, 1), (False, None, 0), (True, "m", 0)]
+)
+def test_local_fine_tune_on_record_is_told_to_be_of_one_machine(
+    tmp_path: Path, embedded: bool, promoted: str | None, told: int
+) -> None:
+    file = tmp_path / "capitals.suite.yaml"
+    file.write_text(SUITE.format(role="target"), encoding="utf-8")
+    questions = Questions(Settings(root=tmp_path, promoted=promoted), root=tmp_path)
+    suite = questions.add(load_suite(file))
+    questions.selected = {suite.name: suite.cases}
+    seat = Seat(model="ft:m", endpoint=Endpoint(label="local:0123"), price={}, embedded=embedded)
+    questions.seats = {"candidate": seat, "promoted": seat}
+    listener = Listener()
+    questions.tell_reuse(listener)
+    assert len(listener.said) == told
+    assert all("only where it was trained" in line for line in listener.said)
