@@ -4,9 +4,7 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 
 from harness.records import Completion, Failure, ModelFacts, Result, Role, Run, Usage, record
-
-TOKENS_PER_PRICE = 1_000_000
-"""Prices are given in USD per this many tokens."""
+from harness.verdict import usage_cost
 
 
 @record
@@ -49,7 +47,7 @@ def spent_by(run: Run, role: Role) -> Spending:
         or any(usage.prompt_tokens is None or usage.completion_tokens is None for usage in usages),
         cost_usd=None
         if any(bill.is_partial for bill in bills)
-        else _cost(run.manifest.models.get(role), usages),
+        else cost_of(run.manifest.models.get(role), usages),
         median_latency_s=median(completion.latency_s for completion in paid) if paid else None,
     )
 
@@ -73,22 +71,9 @@ def _is_not_asked(result: Result) -> bool:
     return isinstance(result.outcome, Failure) and result.outcome.kind == "not_asked"
 
 
-def _cost(facts: ModelFacts | None, usages: Sequence[Usage]) -> float | None:
+def cost_of(facts: ModelFacts | None, usages: Sequence[Usage]) -> float | None:
+    """USD for some answers of a model; None where its price, or what an answer took, is not known."""
     if facts is None or "input" not in facts.price:
         return None
-    if "output" not in facts.price and any(usage.completion_tokens != 0 for usage in usages):
-        return None
-    costs = [_cost_of(usage, facts) for usage in usages]
+    costs = [usage_cost(usage, facts) for usage in usages]
     return None if any(cost is None for cost in costs) else sum(cost for cost in costs if cost is not None)
-
-
-def _cost_of(usage: Usage, facts: ModelFacts) -> float | None:
-    if usage.prompt_tokens is None or usage.completion_tokens is None:
-        return None
-    cached = usage.cached_tokens or 0
-    price = facts.price
-    return (
-        (usage.prompt_tokens - cached) * price["input"]
-        + cached * price.get("cached", price["input"])
-        + usage.completion_tokens * price.get("output", 0.0)
-    ) / TOKENS_PER_PRICE

@@ -12,6 +12,7 @@ from harness.verdict.calibration import (
 )
 from harness.verdict.comparison import case_score, change_of, is_good, mean_score
 from harness.verdict.corrections import FEWEST_LABELS, Corrected, Readings, correct, strata_of
+from harness.verdict.costs import usage_cost
 from harness.verdict.foresight import Support, margin_support
 from harness.verdict.gates import describe_gate, judge_gate
 from harness.verdict.intervals import t_interval, wilson
@@ -72,6 +73,7 @@ __all__ = [
     "stop_sentence",
     "strata_of",
     "t_interval",
+    "usage_cost",
     "verdict_of",
     "why_stop",
     "wilson",
