@@ -10,6 +10,7 @@ from harness.cli import printable
 from harness.errors import HarnessError, StorageError, UsageError
 
 if TYPE_CHECKING:
+    from harness.evals import Promotion
     from harness.records import Json, Outcome, Run, Verdict
 
 
@@ -48,8 +49,8 @@ def list_command(options: argparse.Namespace) -> int:
     from harness.evals import list_runs
 
     reports = reports_folder(options)
-    promoted = _promoted_run(reports)
-    rows = [{**_row(folder), "promoted": folder.name == promoted} for folder in list_runs(reports)]
+    promoted = {promotion.run for promotion in _promotions(reports)[:1]}
+    rows = [{**_row(folder), "promoted": folder.name in promoted} for folder in list_runs(reports)]
     if options.json:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return 0
@@ -60,16 +61,15 @@ def list_command(options: argparse.Namespace) -> int:
     return 0
 
 
-def _promoted_run(reports: Path) -> str | None:
-    """The run of the model in production; a record that cannot be read hides no run."""
+def _promotions(reports: Path) -> "tuple[Promotion, ...]":
+    """What is on record as promoted, the latest first; a record that cannot be read hides no run."""
     from harness.evals import read_promotions
 
     try:
-        promotions = read_promotions(reports)
+        return read_promotions(reports)
     except StorageError as error:
         print(printable(f"harness: {error}"), file=sys.stderr)
-        return None
-    return promotions[0].run if promotions else None
+        return ()
 
 
 def _row(folder: Path) -> "dict[str, Json]":
@@ -105,8 +105,14 @@ def _line(row: "dict[str, Json]") -> str:
 
 
 def show_command(options: argparse.Namespace) -> int:
-    """The table and the verdict of one run."""
+    """The table and the verdict of one run, and when it was promoted."""
     _print_verdict(options)
+    if not options.json:
+        name = run_folder(options).resolve().name
+        for promotion in _promotions(reports_folder(options)):
+            if promotion.run == name:
+                why = f", overriding the verdict: {promotion.override}" if promotion.override else ""
+                print(printable(f"promoted {promotion.at}, by {promotion.by}{why}"))
     return 0
 
 

@@ -218,6 +218,15 @@ def test_runs_say_which_is_in_production(capsys: pytest.CaptureFixture[str]) -> 
     assert [row["promoted"] for row in rows] == [True, False]
 
 
+@pytest.mark.usefixtures("reports")
+def test_run_that_was_promoted_shows_it(capsys: pytest.CaptureFixture[str]) -> None:
+    Said(capsys, "promote", BAD, "--override", REASON, "--by", "Ada")
+    last = Said(capsys, "show", BAD).out.splitlines()[-1]
+    assert last.startswith("promoted 20")
+    assert last.endswith(f", by Ada, overriding the verdict: {REASON}")
+    assert "by Ada" not in Said(capsys, "show", GOOD).out
+
+
 def test_broken_record_hides_no_run(reports: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (reports / "promoted.json").write_text("{", encoding="utf-8")
     said = Said(capsys, "runs")
