@@ -52,7 +52,6 @@ from harness.records import (
     Verdict,
 )
 from harness.report import render
-from harness.report.lines import printable
 from harness.serial import from_json, to_json, write_atomic
 from harness.training import write_curve
 from harness.verdict import verdict_of
@@ -86,7 +85,6 @@ class HarnessSession:
         self._interruption: str | None = None
         self._worker_failure: str | None = None
         self._lacks_cases = False
-        self._told: tuple[str, ...] = ()
         self._keeper = ScoreKeeper()
         self._stack = contextlib.ExitStack()
 
@@ -129,9 +127,8 @@ class HarnessSession:
         return None
 
     def cautions(self, items: Iterable[pytest.Item]) -> list[str]:
-        """Margins that the suites of some items cannot show, as lines to print; the summary does not repeat them."""
-        self._told = self.questions.margin_warnings(selected_cases(items))
-        return [f"warning: {printable(warning)}" for warning in self._told]
+        """Margins that the suites of some items cannot show, as lines to print."""
+        return self.teller.cautions(self.questions.margin_warnings(selected_cases(items)))
 
     def handed_over(self) -> str:
         """What an xdist worker needs, as text without secrets; prepares on the first call."""
@@ -353,10 +350,7 @@ class HarnessSession:
     def summarise(self, terminal: pytest.TerminalReporter) -> None:
         """The run in a table, the verdict, and where the page is."""
         if self._run is not None and self._verdict is not None:
-            manifest = self._run.manifest
-            left = tuple(warning for warning in manifest.warnings if warning not in self._told)
-            run = replace(self._run, manifest=replace(manifest, warnings=left))
-            summary(terminal, run, self._verdict, page=self._page)
+            summary(terminal, self.teller.untold(self._run), self._verdict, page=self._page)
         if self._trouble is not None:
             terminal.write_line(f"harness: {self._trouble}", red=True)
 

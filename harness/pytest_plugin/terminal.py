@@ -1,6 +1,8 @@
 """What a person sees while a run is prepared, and the run's summary at the end."""
 
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ class TerminalTeller:
         self._config = config
         self._open = False
         self._told = 0.0
+        self._warnings: frozenset[str] = frozenset()
 
     @property
     def _terminal(self) -> pytest.TerminalReporter | None:
@@ -33,6 +36,16 @@ class TerminalTeller:
             self.done()
             terminal.ensure_newline()
             terminal.write_line(printable(text))
+
+    def cautions(self, warnings: Sequence[str]) -> list[str]:
+        """Warnings as lines that somebody is about to print; the summary does not repeat them."""
+        self._warnings |= frozenset(warnings)
+        return [f"warning: {printable(warning)}" for warning in warnings]
+
+    def untold(self, run: Run) -> Run:
+        """The run with those of its warnings that nobody has read yet."""
+        left = tuple(warning for warning in run.manifest.warnings if warning not in self._warnings)
+        return replace(run, manifest=replace(run.manifest, warnings=left))
 
     def progress(self, text: str) -> None:
         """The current state of something long."""
