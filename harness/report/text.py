@@ -6,6 +6,7 @@ from harness.records import Decision, LabelFinding, Outcome, Role, Run, SuiteVer
 from harness.report.cautions import warnings_of
 from harness.report.lines import Colour, Line, printable
 from harness.report.spending import Spending, spent_by
+from harness.report.unspent import Unspent, unspent_by
 from harness.verdict import describe_leaning, leanings_of, reference_of, word_of
 
 MARK: dict[Decision, str] = {"pass": "ok", "fail": "FAIL", "undecided": "?"}
@@ -139,6 +140,18 @@ def _spending(run: Run) -> Iterator[Line]:
     for role in ROLES:
         if role in run.manifest.models:
             yield Line(text=f"{role:<10} {_used(spent_by(run, role))}")
+    if (saved := unspent_by(run)) is not None:
+        yield Line(text=f"{'saved':<10} about {_left_out(saved)} by stopping early", colour="green")
+
+
+def _left_out(saved: Unspent) -> str:
+    """`60 requests, 1,800 tokens, 0.0012 USD`, without what is not known."""
+    words = [f"{saved.requests:,} requests"]
+    if saved.tokens is not None:
+        words.append(f"{saved.tokens:,} tokens")
+    if saved.cost_usd is not None:
+        words.append(f"{saved.cost_usd:.4f} USD")
+    return ", ".join(words)
 
 
 def _used(part: Spending) -> str:

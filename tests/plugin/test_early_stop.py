@@ -56,7 +56,9 @@ def test_a_harmful_candidate_stops_at_the_first_look(half: Project) -> None:
     assert run.manifest.status == "complete"
     said = "stopped early after 20 of 80 cases: *"
     result.stdout.fnmatch_lines([f"SKIPPED [[]{CASES - QUARTER}[]] *not asked, as the run stopped early: *"])
-    result.stdout.fnmatch_lines([f"  - {said}"])
+    result.stdout.fnmatch_lines(
+        [f"*  - {said}", "saved *about 120 requests, 360 tokens, 0.0005 USD by stopping early"]
+    )
 
 
 def test_an_unchanged_candidate_stops_as_no_improvement_is_to_be_expected(half: Project) -> None:

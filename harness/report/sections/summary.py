@@ -1,10 +1,11 @@
 """The top of the page: the verdict, why, what next, what was compared with what, what it took."""
 
-from harness.records import Manifest, Outcome, Role, record
+from harness.records import Manifest, Outcome, Role, Run, record
 from harness.report.cautions import warnings_of
 from harness.report.material import ROLE_WORDS, Material
 from harness.report.notation import MISSING, between, count, counted, date, dollars, seconds
 from harness.report.spending import Spending, spent_by, total, total_cost
+from harness.report.unspent import unspent_by
 from harness.verdict import word_of
 
 
@@ -59,7 +60,7 @@ def show_summary(material: Material) -> Summary:
         run_id=manifest.id,
         when=date(manifest.created),
         players=tuple(_player(part, material) for part in spent),
-        took=_took(manifest, spent),
+        took=(*_took(manifest, spent), *_saved(material.run)),
     )
 
 
@@ -117,4 +118,17 @@ def _took(manifest: Manifest, spent: list[Spending]) -> tuple[tuple[str, str], .
         ("Tokens", _bounded(tokens, at_least)),
         ("Cost", dollars(total_cost(spent))),
         ("Time", seconds(between(manifest.created, manifest.finished))),
+    )
+
+
+def _saved(run: Run) -> tuple[tuple[str, str], ...]:
+    """What a run that stopped early did not ask, about."""
+    saved = unspent_by(run)
+    if saved is None:
+        return ()
+    tokens = MISSING if saved.tokens is None else count(saved.tokens)
+    return (
+        ("Requests saved", count(saved.requests)),
+        ("Tokens saved", tokens),
+        ("Cost saved", dollars(saved.cost_usd)),
     )
