@@ -348,3 +348,4 @@ def test_every_figure_is_a_number_on_its_scale(suite: SuiteScores) -> None:
         assert judged.difference - 1e-9 <= high <= 1
         assert judged.smallest_detectable is not None
         assert 0 < judged.smallest_detectable <= 1
+        assert judged.cases_needed is None or judged.cases_needed > judged.cases
