@@ -225,7 +225,8 @@ def test_answers_already_received_are_not_paid_for_again(tmp_path: Path) -> None
     assert (second.rows, len(second.unanswered), second.from_cache) == (6, 0, 4)
     assert (endpoint.requests, endpoint.answered) == (8, 6)
     assert second.completion_tokens == 2 * 4
-    assert second.cost_usd == pytest.approx((2 * 1 * 1.0 + 8 * 2.0) / 1e6)
+    # Four words are asked each time: the instruction has three.
+    assert second.cost_usd == pytest.approx((2 * 4 * 1.0 + 8 * 2.0) / 1e6)
 
 
 def test_a_killed_distillation_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -331,7 +332,7 @@ def test_command_writes_rows_beside_the_prompts_and_tells_the_cost(
     assert endpoint.bodies[0]["max_tokens"] == 9
     assert [len(row) for row in written(project / "prompts.distilled.jsonl")] == [2, 2, 2]
     assert "prompts.distilled.jsonl: 3 rows from 3 prompts, sha256 " in out
-    assert "paid for 3 prompt tokens and 9 answer tokens, 0.0021 USD" in out
+    assert "paid for 18 prompt tokens and 9 answer tokens, 0.0036 USD" in out
     assert "left out: 1 line that asks what an earlier line asks" in out
     assert (told["rows"], told["from_cache"], told["cost_usd"]) == (3, 3, 0)
 
