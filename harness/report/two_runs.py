@@ -52,8 +52,8 @@ def compare_runs(earlier: Run, later: Run) -> RunComparison:
         refused=refused,
         only={
             name: (
-                len(earlier.manifest.selected[name]) - len(pairs),
-                len(later.manifest.selected[name]) - len(pairs),
+                len(earlier.manifest.counted[name]) - len(pairs),
+                len(later.manifest.counted[name]) - len(pairs),
             )
             for name, pairs in shared.items()
         },
@@ -117,11 +117,12 @@ def _pairs(before: Mapping[tuple[str, int], str], after: Mapping[tuple[str, int]
 
 
 def _by_digest(suite: Suite, run: Run) -> dict[tuple[str, int], str]:
-    """Ids of the selected cases by what makes a case itself; of equal ones the first is 0, the next 1."""
+    """Ids of the cases that count by what makes a case itself; of equal ones the first is 0, the next 1."""
+    counted = set(run.manifest.counted[suite.name])
     seen: Counter[str] = Counter()
     found = {}
     for case in suite.cases:
-        if case.id in run.manifest.selected[suite.name]:
+        if case.id in counted:
             digest = case_digest(suite, case)
             found[digest, seen[digest]] = case.id
             seen[digest] += 1
@@ -147,9 +148,10 @@ def _merged(earlier: Run, later: Run, shared: Mapping[str, Mapping[str, str]]) -
             if suite.name in shared
         ),
         selected={
-            name: tuple(case for case in later.manifest.selected[name] if case in set(pairs.values()))
+            name: tuple(case for case in later.manifest.counted[name] if case in set(pairs.values()))
             for name, pairs in shared.items()
         },
+        looks=None,
     )
     mine = [row for row in later.results if row.role == "candidate"]
     others = [

@@ -21,7 +21,7 @@ class Unspent:
 class _Part:
     """What some rows took of one model, and how many times that is left out."""
 
-    role: Role
+    role: str
     requests: int
     usages: tuple[Usage, ...]
     times: float

@@ -7,6 +7,7 @@ from harness.records import (
     Case,
     Completion,
     Failure,
+    Looks,
     Manifest,
     ModelFacts,
     Result,
@@ -280,3 +281,13 @@ def test_what_was_left_out_and_an_unfinished_run_are_told() -> None:
     lines = list(comparison_lines(one, part, compare_runs(one, part)))
     assert "left out  numbers: cases only in A 10, only in B 0" in lines
     assert lines[1] == "B  b  ft:b (e), interrupted"
+
+
+def test_of_a_run_that_stopped_early_only_the_cases_that_count_are_compared() -> None:
+    whole, stopped = run("a", NUMBERS), run("b", NUMBERS)
+    looks = Looks(seed="p", cases={"numbers": (3, 6, 9, 12)}, taken=2, why="it is enough")
+    stopped = replace(stopped, manifest=replace(stopped.manifest, looks=looks))
+    for compared in (compare_runs(whole, stopped), compare_runs(stopped, whole)):
+        assert len(compared.cases) == 6
+        assert compared.suites["numbers"].cases == 6
+    assert compare_runs(whole, stopped).only == {"numbers": (6, 0)}
