@@ -197,7 +197,7 @@ def measured(tasks: Sequence[Task], *, seed: int, title: str) -> list[Counter[st
     # Long cells first, so that no core waits for a last one.
     order = sorted(range(len(tasks)), key=lambda index: -tasks[index].setting.cases)
     with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
-        results = pool.map(run_task, itertools.repeat(seed), [tasks[index] for index in order], chunksize=4)
+        results = pool.map(run_task, itertools.repeat(seed), [tasks[index] for index in order])
         for index, counts in zip(order, results, strict=False):
             found[index] = counts
             show_progress(len(found), len(tasks), title)
@@ -395,7 +395,7 @@ def composite(options: Options) -> Iterator[str]:
     for number, (guards, cases, trials) in enumerate(shapes):
         part = slice(number * len(SCENARIOS), (number + 1) * len(SCENARIOS))
         here, seen = tasks[part], counts[part]
-        yield f"\nPromoted: one target of {here[0].setting.cases} cases, {guards} guards of {cases}, {trials} trials, {here[0].runs:,} runs a column.\n"
+        yield f"\nPromoted: one target of {here[0].setting.cases} cases, {guards} guards of {cases}, k {trials}, {here[0].runs:,} runs a column.\n"
         yield from table(
             ("policy", *SCENARIOS),
             [
