@@ -1,6 +1,6 @@
 """What does stopping early save, and what does it cost? Simulated suites, truth known, judged as `pytest --early-stop` does.
 
-    python benchmarks/early_stopping.py [--quick] [--runs 4000] [--seed 6] [--only alone families composite]
+    python benchmarks/early_stopping.py [--quick] [--runs 4000] [--seed 6] [--cases 100] [--only alone families composite]
 
 Prints Markdown tables: how often a candidate is promoted when everything is asked and when the run may stop, on the same
 draws, and which share of the calls was made. Each cell has a seed of its own, so its figure depends neither on the
@@ -179,14 +179,16 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_RUNS} runs a cell")
     parser.add_argument("--runs", type=int, default=RUNS)
     parser.add_argument("--seed", type=int, default=6)
+    parser.add_argument("--cases", type=int, help="only cells of suites with so many cases")
     parser.add_argument("--only", nargs="+", choices=list(TABLES), default=list(TABLES))
     options = parser.parse_args()
     runs = QUICK_RUNS if options.quick else options.runs
     for name in options.only:
         title, cells, share = TABLES[name]
+        chosen = [cell for cell in cells() if options.cases in (None, cell.cases)]
         used = max(int(runs * share), CHUNKS)
         print_table(
-            f"{title}; {used // CHUNKS * CHUNKS} runs a cell", measured(cells(), runs=used, seed=options.seed)
+            f"{title}; {used // CHUNKS * CHUNKS} runs a cell", measured(chosen, runs=used, seed=options.seed)
         )
 
 
