@@ -8,14 +8,16 @@ no more often.
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from scipy.special import ndtri
 
 from harness.records import Verdict
+from harness.verdict.boundaries import WHOLE
 from harness.verdict.migration import as_guards
 from harness.verdict.pairedtests import p_above, p_augmented
 from harness.verdict.pooled import POOLED, POOLED_MARGIN, look_together, pooled_difference, tested_guards
-from harness.verdict.rules import Evidence, p_within, weigh
+from harness.verdict.rules import HARM_LEVEL, Evidence, judge_suites, p_within, weigh
 from harness.verdict.scores import SuiteScores
 from harness.verdict.sentences import count, listed, points
 
@@ -43,13 +45,23 @@ def why_stop(scores: Sequence[SuiteScores], verdict: Verdict) -> str | None:
         scores: The suites at one look, each with it in `look`.
         verdict: What `decide` says of them, with what else the run asks for.
     """
+    suites = as_guards(scores) if verdict.goal == "migration" else scores
     if verdict.outcome == "promote":
-        return "what there is to show is shown"
+        return None if _shows_harm(suites) else "what there is to show is shown"
     if verdict.outcome == "hold":
         return "the other cases could not make up for what was found"
-    suites = as_guards(scores) if verdict.goal == "migration" else scores
     hopeless = list(_hopeless([weigh(suite) for suite in suites]))
     return f"the other cases are not expected to show that {listed(hopeless)}" if hopeless else None
+
+
+def _shows_harm(scores: Sequence[SuiteScores]) -> bool:
+    """Whether a suite would be called harmed if these were all cases: too little to hold for, too much to promote over.
+
+    A promotion that did not wait for it let a model with one guard 10 points down through 9 times in 100 instead of 4
+    (docs/statistics.md).
+    """
+    guards = [weigh(replace(suite, look=WHOLE)) for suite in scores if suite.role == "guard"]
+    return any(suite.decision == "fail" for suite in judge_suites(guards, alpha=HARM_LEVEL).values())
 
 
 def _hopeless(evidence: Sequence[Evidence]) -> Iterator[str]:
