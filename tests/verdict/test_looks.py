@@ -73,7 +73,7 @@ def test_a_great_gain_stops_as_soon_as_all_is_shown() -> None:
 def test_a_winner_waits_for_a_guard_that_looks_harmed() -> None:
     gain, kept = at(SECOND, target(60, better=40, worse=0)), guard(400)
     fell = replace(at(SECOND, guard(30, better=1, worse=6)), name="fell")
-    kept = replace(at(SECOND, kept), weight=20.0)
+    kept = replace(at(SECOND, kept), weight=100.0)
     assert decide([gain, kept, fell]).outcome == "promote"
     assert why(gain, kept, fell) is None
     assert why(gain, kept) == "what there is to show is shown"
