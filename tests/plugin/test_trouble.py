@@ -241,7 +241,7 @@ def test_answers_a_scorer_broke_on_are_kept_unscored_and_the_verdict_says_so(bri
     assert {row.case for row in run.results if row.scores["brittle:Brittle"].value is None} == {"peru"}
     assert "the run stopped" not in result.stdout.str()
     said = "a scorer of capitals broke on 2 answers, left unscored by it: brittle:Brittle raised ValueError: too long"
-    result.stdout.fnmatch_lines([f"  - {said}", "*(1 of 4 cases left out, unscored)*"])
+    result.stdout.fnmatch_lines([f"  - {said}", "*(1 of 4 cases left out, without a score)*"])
     assert run.path is not None
     stored = json.loads((run.path / "verdict.json").read_text(encoding="utf-8"))
     assert json.loads(to_json(verdict_of(run))) == stored, "the gate command says the same"

@@ -11,7 +11,7 @@ from harness.cli import main
 from harness.dataset.checking import check_file
 from harness.dataset.engines import Engine
 from harness.dataset.engines.processes import Part
-from harness.dataset.lines import Line
+from harness.dataset.lines import Line, Progress
 from harness.records import record
 from harness.serial import to_json
 
@@ -62,6 +62,10 @@ class Noting:
 
     engine: Engine
     nodes: set[str]
+
+    @property
+    def progress(self) -> Progress | None:
+        return self.engine.progress
 
     def parts(self, path: Path, tally: Callable[[Iterable[Line]], Part]) -> Iterator[Part]:
         def tally_here(lines: Iterable[Line]) -> tuple[str, Part]:
