@@ -1,14 +1,18 @@
 """`/v1/fine_tuning/jobs`: what can be asked for, what is refused, and in which words."""
 
 import json
+import threading
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from harness.localserver.jobs import queue
+from harness.localserver.jobs.validation import prepare
 from tests.localserver import fake_trainer
 from tests.localserver.api.exchanges import envelope
 from tests.localserver.fakes import BASE, Server, preference_rows, running_server, training_rows
@@ -424,13 +428,23 @@ def test_an_unfinished_job_can_be_cancelled_in_every_state(server: Server) -> No
     assert server.client.fine_tuning.jobs.retrieve(validating.id).status == "cancelled"
 
 
-def test_a_job_whose_files_are_being_read_can_be_neither_paused_nor_resumed(server: Server) -> None:
-    made = server.train(training_rows(7000))  # enough rows for the two requests to come before their end
+def test_a_job_whose_files_are_being_read_can_be_neither_paused_nor_resumed(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = threading.Event()
+
+    def read_later(*given: Any) -> Any:
+        asked.wait(30)
+        return prepare(*given)
+
+    monkeypatch.setattr(queue, "prepare", read_later)
+    made = server.train()
     for wish in ("pause", "resume"):
         status, answer = server.post(f"{JOBS}/{made.id}/{wish}", b"")
         assert (status, envelope(answer)["code"]) == (400, "invalid_job_status")
         assert "its status is 'validating_files'" in answer["error"]["message"]
-    server.client.fine_tuning.jobs.cancel(made.id)
+    asked.set()
+    assert server.wait(made).status == "succeeded"
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"nonsense", b"\xff" * 1000])
