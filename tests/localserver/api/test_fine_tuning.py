@@ -433,9 +433,9 @@ def test_a_job_whose_files_are_being_read_can_be_neither_paused_nor_resumed(
 ) -> None:
     asked = threading.Event()
 
-    def read_later(*given: Any) -> Any:
+    def read_later(*given: Any, **named: Any) -> Any:
         asked.wait(30)
-        return prepare(*given)
+        return prepare(*given, **named)
 
     monkeypatch.setattr(queue, "prepare", read_later)
     made = server.train()
