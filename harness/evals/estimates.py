@@ -56,6 +56,15 @@ def estimate(
         line[0] += 1
         line[1] += count(messages_for(cell.suite, cell.case, cell.role), models[cell.role])
         line[2] += cell.suite.sampling.max_tokens or UNLIMITED_ANSWER_TOKENS
+    return role_estimates(counted, models, prices)
+
+
+def role_estimates(
+    counted: Mapping[Role, Sequence[int]],
+    models: Mapping[Role, str],
+    prices: Mapping[Role, Mapping[str, float]],
+) -> tuple[RoleEstimate, ...]:
+    """A line for each role, from its requests, prompt tokens and answer tokens."""
     return tuple(
         RoleEstimate(
             role=role,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from harness.evals.cells import Cell, reference_of
-from harness.evals.estimates import UNLIMITED_ANSWER_TOKENS, Count, RoleEstimate, cost_of, exact_tokens
+from harness.evals.estimates import UNLIMITED_ANSWER_TOKENS, Count, RoleEstimate, exact_tokens, role_estimates
 from harness.evals.pins import questions_about, role_needed
 from harness.evals.scoring import tried
 from harness.protocols import AnyScorer, PairedScorer, VectorScorer
@@ -56,17 +56,7 @@ def estimate_judging(
         line[0] += 1
         line[1] += count(request.messages, models[request.role]) + request.more_tokens
         line[2] += request.completion_tokens
-    return tuple(
-        RoleEstimate(
-            role=role,
-            model=models[role],
-            requests=requests,
-            prompt_tokens=prompt,
-            completion_tokens=completion,
-            cost_usd=cost_of(prompt, completion, prices.get(role, {})),
-        )
-        for role, (requests, prompt, completion) in counted.items()
-    )
+    return role_estimates(counted, models, prices)
 
 
 def _requests(cells: Iterable[Cell], models: Mapping[Role, str], paid: Paid) -> Iterator[_Request]:

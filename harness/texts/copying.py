@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from harness.records import record
 from harness.texts.normalisation import fold
+from harness.texts.run_hashing import run_hashes
 from harness.texts.word_overlap import words_of
 
 # The shortest passage that is surely found: the characters of a fingerprint, and the window of which one is kept.
@@ -197,27 +198,12 @@ def _fingerprints(form: str) -> tuple[_Integers, _Integers]:
 
 
 def _hashes(form: str) -> _Integers:
-    return _mixed(np.frombuffer(form.encode("utf-32-le"), dtype=np.uint32), _FACTORS)
+    return run_hashes(np.frombuffer(form.encode("utf-32-le"), dtype=np.uint32), _FACTORS)
 
 
 def _grams(form: str) -> _Integers:
     words = np.fromiter((zlib.crc32(word.encode("utf-8")) for word in words_of(form)), dtype=np.uint32)
-    return _mixed(words, _FACTORS[:GRAM_WORDS])
-
-
-def _mixed(codes: _Integers, factors: _Integers) -> _Integers:
-    """A hash of every run of as many codes as there are factors."""
-    count = max(0, len(codes) - len(factors) + 1)
-    hashes = np.zeros(count, dtype=np.uint32)
-    for place, factor in enumerate(factors):
-        hashes += codes[place : place + count] * factor
-    # Finishing steps of MurmurHash3: every bit of a sum comes to depend on all of it.
-    hashes ^= hashes >> np.uint32(16)
-    hashes *= np.uint32(0x85EBCA6B)
-    hashes ^= hashes >> np.uint32(13)
-    hashes *= np.uint32(0xC2B2AE35)
-    hashes ^= hashes >> np.uint32(16)
-    return hashes
+    return run_hashes(words, _FACTORS[:GRAM_WORDS])
 
 
 def _joined(parts: list[_Integers]) -> _Integers:
