@@ -21,6 +21,17 @@ from harness.records.form import Json, Message, record
 from harness.records.judgements import JUDGE_SAMPLING, Bill, Label, Question, Result, Score
 from harness.records.questions import Case, Endpoint, Gate, Sampling, ScorerSpec, Suite
 from harness.records.runs import Checkpoint, Looks, Manifest, ModelFacts, Retirement, Run, TrainingJob
+from harness.records.studies import (
+    Advice,
+    Arm,
+    CheckpointChoice,
+    CheckpointMarks,
+    CheckpointStudy,
+    DoublingEstimate,
+    DoublingWord,
+    ScalingStudy,
+    SuiteMark,
+)
 from harness.records.words import (
     Change,
     Decision,
@@ -34,14 +45,21 @@ from harness.records.words import (
 
 __all__ = [
     "JUDGE_SAMPLING",
+    "Advice",
+    "Arm",
     "Bill",
     "Case",
     "CaseComparison",
     "Change",
     "Checkpoint",
+    "CheckpointChoice",
+    "CheckpointMarks",
+    "CheckpointStudy",
     "Comparison",
     "Completion",
     "Decision",
+    "DoublingEstimate",
+    "DoublingWord",
     "Embedding",
     "Endpoint",
     "Failure",
@@ -67,9 +85,11 @@ __all__ = [
     "Run",
     "RunStatus",
     "Sampling",
+    "ScalingStudy",
     "Score",
     "ScorerSpec",
     "Suite",
+    "SuiteMark",
     "SuiteRole",
     "SuiteVerdict",
     "ToolCall",

@@ -1,0 +1,1 @@
+"""Advice: what to do next, by rules that each say what they saw."""
