@@ -1,10 +1,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import platformdirs
 import pytest
 
-from harness.localserver.model.weights import SMOLLM2
+from harness.localserver.model.weights import WeightsError, ensure_weights
 from tests.localserver.fakes import Server, running_server
 
 
@@ -14,8 +13,10 @@ def server(tmp_path: Path) -> Iterator[Server]:
         yield running
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def embedded_model() -> None:
-    """Skip where the embedded model was never fetched; looked up when the test runs, since an earlier one may fetch it."""
-    if not (Path(platformdirs.user_cache_dir("finetune-harness")) / SMOLLM2.name).exists():
-        pytest.skip("the embedded model is not in the cache")
+    """Fetch the embedded model, or wait for the worker that fetches it; skip where it cannot be had."""
+    try:
+        ensure_weights()
+    except WeightsError as error:
+        pytest.skip(f"the embedded model cannot be had here: {error}")
