@@ -27,7 +27,7 @@ from harness.evals.promotions import (
     read_promotions,
     stored_answers,
 )
-from harness.evals.requests import Requests
+from harness.evals.requests import Requests, Watch
 from harness.evals.runner import ask, evaluate
 from harness.evals.scoring import guarded
 from harness.evals.store import (
@@ -35,18 +35,29 @@ from harness.evals.store import (
     PAGE,
     VERDICT,
     RunWriter,
+    kept_rows,
     list_runs,
     open_run,
     resumable,
 )
+from harness.evals.studies import (
+    CHECKPOINTS,
+    SCALING,
+    read_checkpoint_study,
+    read_scaling_study,
+    write_checkpoint_study,
+    write_scaling_study,
+)
 from harness.evals.suites import SUFFIX, find_suites, load_suite, messages_for
 
 __all__ = [
+    "CHECKPOINTS",
     "CURVE",
     "LABELS",
     "PAGE",
     "PROMOTED",
     "REUSED",
+    "SCALING",
     "SUFFIX",
     "VERDICT",
     "Cell",
@@ -61,6 +72,7 @@ __all__ = [
     "Requests",
     "RoleEstimate",
     "RunWriter",
+    "Watch",
     "add_promotion",
     "ask",
     "case_digest",
@@ -78,6 +90,7 @@ __all__ = [
     "guarded",
     "judge_changes",
     "judge_pins",
+    "kept_rows",
     "list_runs",
     "load_suite",
     "margin_warnings",
@@ -87,12 +100,16 @@ __all__ = [
     "new_promotion",
     "open_run",
     "opened",
+    "read_checkpoint_study",
     "read_promotions",
+    "read_scaling_study",
     "reference_of",
     "resumable",
     "role_needed",
     "stored_answers",
     "suites_asking",
     "with_looks",
+    "write_checkpoint_study",
     "write_labels",
+    "write_scaling_study",
 ]

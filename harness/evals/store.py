@@ -52,7 +52,7 @@ class RunWriter:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(self.path / LOCK, timeout=0)
             self._lock.acquire()
-            self._answered = {_key(row): row for row in _kept_rows(self.path / RESULTS) if _answered(row)}
+            self._answered = {_key(row): row for row in kept_rows(self.path / RESULTS) if _answered(row)}
             self._file = (self.path / RESULTS).open("a", encoding="utf-8", newline="\n")
             write_atomic(self.path / MANIFEST, to_json(manifest, indent=1))
         except Timeout:
@@ -184,7 +184,7 @@ def _schema_of(text: str) -> int | None:
     return schema if isinstance(schema, int) else None
 
 
-def _kept_rows(file: Path) -> Iterator[Result]:
+def kept_rows(file: Path) -> Iterator[Result]:
     """Cut a half-written last line off, then give the rows: what a crash left is mended before appending."""
     if file.exists():
         with file.open("rb+") as handle:

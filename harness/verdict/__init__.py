@@ -19,6 +19,7 @@ from harness.verdict.intervals import t_interval, wilson
 from harness.verdict.labelled import PREFERENCE, PeopleScores
 from harness.verdict.leanings import Leaning, describe_leaning, leanings_of
 from harness.verdict.looks import SHARES, look_sizes, stop_sentence, why_stop
+from harness.verdict.marks import mark_of, marks_of
 from harness.verdict.migration import role_under, word_of
 from harness.verdict.pairing import compare
 from harness.verdict.pooled import POOLED_MARGIN
@@ -65,6 +66,8 @@ __all__ = [
     "leanings_of",
     "look_sizes",
     "margin_support",
+    "mark_of",
+    "marks_of",
     "mean_score",
     "pair_scores",
     "reference_of",

@@ -66,7 +66,7 @@ def _boundary(rejected: Callable[[float], bool], *, outside: float, inside: floa
     return inside
 
 
-def wilson(successes: float, cases: int, *, confidence: float = RATE_CONFIDENCE) -> Interval:
+def wilson(successes: float, cases: float, *, confidence: float = RATE_CONFIDENCE) -> Interval:
     """Wilson's score interval of one rate (Wilson 1927); 0..1 when there are no cases.
 
     With one to three cases on the rarer side its nearer end is too bold: 95 % intervals hold a rate of .995 only 84 % of
@@ -86,7 +86,7 @@ def wilson(successes: float, cases: int, *, confidence: float = RATE_CONFIDENCE)
     )
 
 
-def _rare_bound(events: float, cases: int, *, confidence: float) -> float:
+def _rare_bound(events: float, cases: float, *, confidence: float) -> float:
     """The lower bound of the rate of few events, all of the doubt on this side; 1 when they are not few, or none."""
     few = _FEW_OF_SMALL if cases <= _SMALL else _FEW
     return float(gammaincinv(events, 1 - confidence)) / cases if 1 <= events <= few else 1.0

@@ -1,0 +1,9 @@
+"""`harness experiment`: trainings that answer a question, each asked the suites."""
+
+import argparse
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The command group `experiment`; each experiment adds its own parser to it."""
+    group = commands.add_parser("experiment", help="trainings that answer a question, each asked the suites")
+    group.add_subparsers(required=True, metavar="EXPERIMENT")

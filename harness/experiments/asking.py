@@ -1,0 +1,215 @@
+"""Suites asked of one more model: its answers judged as in a run, kept row by row, and never paid for twice."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import field, replace
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from harness.errors import EndpointError, StorageError
+from harness.evals import (
+    Cell,
+    Count,
+    Paid,
+    Requests,
+    RoleEstimate,
+    Watch,
+    ask,
+    case_digest,
+    cells_of,
+    estimate,
+    estimate_judging,
+    exact_tokens,
+    kept_rows,
+    messages_for,
+)
+from harness.lineup import Seat, open_embedder, open_models
+from harness.models import AnswerCache, answer_key, vector_key
+from harness.records import Completion, Failure, Question, Result, Role, Suite, record
+from harness.serial import to_json
+
+ROWS = "results.jsonl"
+LOCK = ".lock"
+
+OnRow = Callable[[int, int], None]
+"""Told after each row how many there are, and how many there will be."""
+
+
+def _untold(_done: int, _all: int) -> None:
+    pass
+
+
+@record
+class Terms:
+    """How models are asked: with which stored answers, how many at once, from which trial on.
+
+    `read` off asks everything anew that the folder's own rows do not have. `known` are answers by `answer_key` that the
+    models a candidate is compared with need not be asked for. `first_trial` above 0 asks trials that a run does not
+    have: a suite of three trials asked from 3 on gets trials 3, 4 and 5.
+    """
+
+    cache: AnswerCache
+    read: bool = True
+    concurrency: int = 32
+    known: Mapping[str, Completion] = field(default_factory=dict)
+    first_trial: int = 0
+    on_row: OnRow = _untold
+
+
+def seated(seats: Mapping[Role, Seat], model: str) -> dict[Role, Seat]:
+    """The seats of a run with another model in place of the candidate, on the same endpoint at the same price."""
+    return {**seats, "candidate": replace(seats["candidate"], model=model)}
+
+
+def ask_suites(
+    suites: Sequence[Suite], seats: Mapping[Role, Seat], *, folder: Path, terms: Terms
+) -> tuple[Result, ...]:
+    """Every case and trial of some suites put to the candidate of `seats`, judged as in a run.
+
+    Rows are appended to `results.jsonl` in `folder` as they arrive; the next call with the same folder asks only
+    for what is missing there. Other seats answer where scorers want them to: the judge, the embedding model, and the
+    reference of a comparison. To ask a part of a suite, give it with fewer `cases`.
+
+    Args:
+        suites: What is asked; each with the trials it is to have.
+        seats: Who plays which role; `seated` puts any model in the candidate's place.
+        folder: Where the rows go; made when it is not there.
+        terms: How it is asked.
+
+    Returns:
+        A row for each suite, case and trial, in this order. An answer that failed is a row too, and asked again next time.
+
+    Raises:
+        EndpointError: The endpoint refused for good or stopped answering; the rows received so far are kept.
+        StorageError: The folder cannot be written, or another process is writing it.
+    """
+    cells = asked_cells(suites, first_trial=terms.first_trial)
+    try:
+        with contextlib.ExitStack() as stack:
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(FileLock(folder / LOCK, timeout=0))
+            rows = _answered_rows(folder / ROWS, cells, model=seats["candidate"].model)
+            file = stack.enter_context((folder / ROWS).open("a", encoding="utf-8", newline="\n"))
+
+            def keep(row: Result) -> None:
+                if not (isinstance(row.outcome, Failure) and row.outcome.kind == "not_asked"):
+                    file.write(to_json(row) + "\n")
+                    file.flush()
+                    rows[_key(row)] = row
+                    terms.on_row(len(rows), len(cells))
+
+            halted = asyncio.run(_ask([cell for cell in cells if cell.key not in rows], seats, terms, keep))
+    except Timeout:
+        raise StorageError(f"{folder} is being written by another process", remedy="wait for it") from None
+    except OSError as error:
+        raise StorageError(
+            f"{folder}: {error.strerror or error}", remedy="see that it can be written"
+        ) from None
+    if halted is not None:
+        raise EndpointError(
+            f"{seats['candidate'].model}: {halted.message}",
+            remedy="answers received so far are kept; the same command goes on from there",
+        )
+    return tuple(rows[cell.key] for cell in cells)
+
+
+def asked_cells(suites: Iterable[Suite], *, first_trial: int = 0) -> list[Cell]:
+    """What is asked of one model: every trial of every case, counted from `first_trial`."""
+    return [
+        replace(cell, trial=first_trial + cell.trial)
+        for suite in suites
+        for cell in cells_of(suite, suite.cases, ["candidate"])
+    ]
+
+
+async def _ask(
+    cells: Sequence[Cell], seats: Mapping[Role, Seat], terms: Terms, keep: Callable[[Result], None]
+) -> Failure | None:
+    """Ask cells, and say why no more was asked, if so."""
+    if not cells:
+        return None
+    open_all = open_models(seats, terms.cache, read=terms.read, known=terms.known)
+    async with open_all() as models, open_embedder(seats, terms.cache, read=terms.read)() as embedder:
+        watch = Watch()
+        requests = Requests(models, embedder=embedder, concurrency=terms.concurrency, watch=watch)
+        tasks = [asyncio.create_task(ask(cell, requests)) for cell in cells]
+        try:
+            for task in asyncio.as_completed(tasks):
+                keep(await task)
+        finally:
+            for left in tasks:
+                left.cancel()
+            requests.close()
+            await asyncio.gather(*tasks, return_exceptions=True)
+    return watch.halted
+
+
+def _answered_rows(
+    file: Path, cells: Sequence[Cell], *, model: str
+) -> dict[tuple[str, str, str, int], Result]:
+    """The answers that are there already to what is asked now: the same model, prompt, expectation and scorers."""
+    digests = {cell.key: case_digest(cell.suite, cell.case) for cell in cells}
+    return {
+        _key(row): row
+        for row in kept_rows(file)
+        if isinstance(row.outcome, Completion) and row.model == model and row.digest == digests.get(_key(row))
+    }
+
+
+def _key(row: Result) -> tuple[str, str, Role, int]:
+    return row.suite, row.case, row.role, row.trial
+
+
+# --- what it will cost ---------------------------------------------------------------------------------
+
+
+def estimate_asking(
+    suites: Sequence[Suite], seats: Mapping[Role, Seat], *, terms: Terms, count: Count = exact_tokens
+) -> tuple[RoleEstimate, ...]:
+    """What `ask_suites` will still have to ask of this model, and of those that judge it; `check_budget` takes it.
+
+    A folder's own rows are not looked at: what they hold is in the answer cache too.
+    """
+    cells = asked_cells(suites, first_trial=terms.first_trial)
+    models = {role: seat.model for role, seat in seats.items()}
+    prices = {role: seat.price for role, seat in seats.items()}
+
+    def answer(cell: Cell) -> Completion | None:
+        key = _answer_key(cell, seats)
+        if cell.role != "candidate" and key in terms.known:
+            return terms.known[key]
+        return terms.cache.find(key, Completion) if terms.read else None
+
+    def reply(question: Question, repeat: int) -> bool:
+        judge = seats["judge"]
+        key = answer_key(
+            question.messages,
+            question.sampling,
+            endpoint=judge.endpoint.label,
+            model=judge.model,
+            trial=repeat,
+        )
+        return terms.read and terms.cache.holds(key)
+
+    def vector(text: str) -> bool:
+        seat = seats["embedding"]
+        return terms.read and terms.cache.holds(
+            vector_key(text, endpoint=seat.endpoint.label, model=seat.model)
+        )
+
+    paid = Paid(answer=answer, reply=reply, vector=vector)
+    answers = estimate(cells, models, prices, is_paid=lambda cell: answer(cell) is not None, count=count)
+    return (*answers, *estimate_judging(cells, models, prices, paid=paid, count=count))
+
+
+def _answer_key(cell: Cell, seats: Mapping[Role, Seat]) -> str:
+    seat = seats[cell.role]
+    return answer_key(
+        messages_for(cell.suite, cell.case, cell.role),
+        cell.suite.sampling,
+        endpoint=seat.endpoint.label,
+        model=seat.model,
+        trial=cell.trial,
+    )
