@@ -17,8 +17,8 @@ from harness.records import Endpoint, Json, Role, TrainingJob, record
 from harness.training import TrainingCurve, curve_of
 
 STATE = ".harness"
-# Jobs by digest, for providers that keep no metadata.
-LEDGER = "jobs.json"
+# Every job that was made here, with its files, hyperparameters and cost.
+LEDGER = "jobs.jsonl"
 # The local server asks for no key on loopback; the client wants one.
 LOCAL_KEY = "local"
 

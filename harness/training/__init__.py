@@ -2,26 +2,57 @@
 
 from harness.training.curves import TrainingCurve, curve_from_events, read_curve, write_curve
 from harness.training.jobs import (
+    OfferedModel,
+    StartedJob,
+    cancel_job,
     checkpoints_of,
     curve_of,
+    delete_model,
+    find_job,
     fine_tune,
+    follow_job,
+    job_events,
     latest_job,
+    list_jobs,
+    list_models,
+    note_state,
     retrieve_job,
+    start_job,
+    wait_until_served,
 )
-from harness.training.ledger import request_digest
-from harness.training.requests import JobProgress, TrainingRequest
+from harness.training.ledger import JobRecord, recorded_jobs, request_digest
+from harness.training.progress import JobEvent
+from harness.training.replies import FINAL
+from harness.training.requests import JobProgress, Terms, TrainingRequest
 
 __all__ = [
+    "FINAL",
+    "JobEvent",
     "JobProgress",
+    "JobRecord",
+    "OfferedModel",
+    "StartedJob",
+    "Terms",
     "TrainingCurve",
     "TrainingRequest",
+    "cancel_job",
     "checkpoints_of",
     "curve_from_events",
     "curve_of",
+    "delete_model",
+    "find_job",
     "fine_tune",
+    "follow_job",
+    "job_events",
     "latest_job",
+    "list_jobs",
+    "list_models",
+    "note_state",
     "read_curve",
+    "recorded_jobs",
     "request_digest",
     "retrieve_job",
+    "start_job",
+    "wait_until_served",
     "write_curve",
 ]

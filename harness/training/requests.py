@@ -1,6 +1,7 @@
 """What is asked of a provider's trainer, and what is heard while it works."""
 
 from pathlib import Path
+from typing import Literal
 
 from harness.records import record
 
@@ -17,6 +18,26 @@ class TrainingRequest:
     learning_rate_multiplier: float | None = None
     seed: int | None = None
     suffix: str | None = None
+    method: Literal["supervised", "dpo"] = "supervised"
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Its files by `train` and `valid`."""
+        both = {"train": self.training_file, "valid": self.validation_file}
+        return {name: file for name, file in both.items() if file is not None}
+
+
+@record
+class Terms:
+    """What a ledger should know of a job beside what the provider tells.
+
+    `place` is what this project calls the provider: `local`, `openai`, a name under `models`, or a URL. `train_price` is
+    USD for 1M trained tokens, `estimate_usd` what the job was expected to cost; None where no price is known.
+    """
+
+    place: str = ""
+    train_price: float | None = None
+    estimate_usd: float | None = None
 
 
 @record

@@ -122,7 +122,7 @@ def test_models_elsewhere_need_no_server(provider: Provider, root: Path) -> None
     lineup = prepare(settings)
     assert lineup.seats["candidate"].model == "ft:acme/plain:local::ftjob-1"
     assert lineup.seats["candidate"].endpoint == lineup.seats["base"].endpoint
-    assert (root / ".harness" / "jobs.json").is_file(), "providers without metadata are remembered for"
+    assert (root / ".harness" / "jobs.jsonl").is_file(), "providers without metadata are remembered for"
 
 
 @pytest.mark.usefixtures("no_server")

@@ -15,6 +15,7 @@ from harness.training import (
     curve_of,
     fine_tune,
     latest_job,
+    recorded_jobs,
     request_digest,
     retrieve_job,
 )
@@ -68,6 +69,8 @@ def test_job_is_created_followed_and_returned(request_: TrainingRequest) -> None
     assert body["metadata"] == {"harness_digest": job.digest}
     assert not {"seed", "suffix", "method"} & body.keys()
     assert [note.message for note in told if note.message] == [
+        "uploading tickets.jsonl (21 bytes) to test",
+        "uploading valid.jsonl (19 bytes) to test",
         "Created fine-tuning job: ftjob-1",
         "The job has successfully completed",
     ]
@@ -167,7 +170,7 @@ def test_job_under_way_is_followed(request_: TrainingRequest) -> None:
 
 
 def interrupt(progress: JobProgress) -> None:
-    if "not cancelled" not in progress.message:
+    if progress.status and "not cancelled" not in progress.message:
         raise KeyboardInterrupt
 
 
@@ -185,13 +188,13 @@ def test_interrupt_says_how_to_come_back(request_: TrainingRequest) -> None:
 
 @pytest.mark.parametrize("metadata", ["refused", "dropped"])
 def test_ledger_stands_in_for_metadata(request_: TrainingRequest, tmp_path: Path, metadata: str) -> None:
-    ledger = tmp_path / "state" / "jobs.json"
+    ledger = tmp_path / "state" / "jobs.jsonl"
     with Provider(metadata=metadata) as provider:
         job = train(provider, request_, ledger=ledger)
         again = train(provider, request_, ledger=ledger)
         assert len(provider.jobs) == 1
     assert (job.id, job.digest) == (again.id, again.digest)
-    assert json.loads(ledger.read_text()) == {job.digest: job.id}
+    assert [(entry.job.digest, entry.job.id) for entry in recorded_jobs(ledger)] == [(job.digest, job.id)]
 
 
 def test_ledger_of_a_forgotten_job_or_of_rubbish_does_no_harm(
@@ -292,7 +295,7 @@ def test_provider_without_events_is_followed_by_status(request_: TrainingRequest
         provider.refuse["GET /fine_tuning/jobs/ftjob-1/events"] = (404, {"error": {"message": "no"}})
         job = train(provider, request_, told=told)
         curve = curve_of(endpoint(provider), job)
-    assert [note.status for note in told] == ["running", "succeeded"]
+    assert [note.status for note in told if note.status] == ["running", "succeeded"]
     assert curve is not None
     assert list(curve.steps["train_loss"]) == [2.0, 1.0]
 
