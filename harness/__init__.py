@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from harness.report import render
     from harness.texts import read_refusal
     from harness.training import TrainingCurve, read_curve
-    from harness.verdict import SuiteScores, compare, decide, verdict_of
+    from harness.verdict import SuiteScores, compare, decide, estimate_doubling, verdict_of
     from harness.vetting import check_dataset
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "check_dataset",
     "compare",
     "decide",
+    "estimate_doubling",
     "evaluate",
     "load_suite",
     "open_run",
@@ -67,6 +68,7 @@ _HOMES = {
     "check_dataset": "vetting",
     "compare": "verdict",
     "decide": "verdict",
+    "estimate_doubling": "verdict",
     "evaluate": "evals",
     "load_suite": "evals",
     "open_run": "evals",

@@ -13,6 +13,7 @@ from harness.verdict.calibration import (
 from harness.verdict.comparison import case_score, change_of, is_good, mean_score
 from harness.verdict.corrections import FEWEST_LABELS, Corrected, Readings, correct, strata_of
 from harness.verdict.costs import usage_cost
+from harness.verdict.doubling import estimate_doubling
 from harness.verdict.foresight import Support, margin_support
 from harness.verdict.gates import describe_gate, judge_gate
 from harness.verdict.intervals import t_interval, wilson
@@ -59,6 +60,7 @@ __all__ = [
     "describe_gate",
     "describe_leaning",
     "describe_reach",
+    "estimate_doubling",
     "families_of",
     "is_good",
     "judge_gate",
