@@ -4,12 +4,10 @@ from collections.abc import Mapping
 from dataclasses import field, replace
 from statistics import fmean
 
-from harness.records import CaseComparison, Comparison, Failure, Result, Role, Run, Verdict, record
+from harness.records import CaseComparison, Comparison, Result, Role, Run, Verdict, record
+from harness.report.history import NO_HISTORY, CaseKey, History
 from harness.training import TrainingCurve
 from harness.verdict import compare, mean_score
-
-CaseKey = tuple[str, str]
-"""A suite's name and a case's id."""
 
 ROLE_WORDS: Mapping[str, str] = {
     "base": "Base",
@@ -36,6 +34,7 @@ class Material:
     comparison: Comparison | None = None
     answers: Mapping[CaseKey, Mapping[Role, tuple[Result, ...]]] = field(default_factory=dict)
     scores: Mapping[CaseKey, Mapping[Role, float | None]] = field(default_factory=dict)
+    history: History = NO_HISTORY
 
     @property
     def reference(self) -> Role | None:
@@ -56,16 +55,10 @@ class Material:
         ]
         return fmean(score for score in known if score is not None) if known else None
 
-    def has_failure(self, key: CaseKey) -> bool:
-        """Whether any answer to a case did not come."""
-        return any(
-            isinstance(result.outcome, Failure)
-            for results in self.answers.get(key, {}).values()
-            for result in results
-        )
 
-
-def gather(run: Run, verdict: Verdict, *, curve: TrainingCurve | None = None) -> Material:
+def gather(
+    run: Run, verdict: Verdict, *, curve: TrainingCurve | None = None, history: History = NO_HISTORY
+) -> Material:
     """Index a run's rows by case and role, and compare them case by case."""
     answers = _answers(run)
     suites = {suite.name: suite for suite in run.manifest.suites}
@@ -74,6 +67,7 @@ def gather(run: Run, verdict: Verdict, *, curve: TrainingCurve | None = None) ->
         run=run,
         verdict=verdict,
         curve=curve,
+        history=history,
         roles=tuple(role for role in ANSWERING if role in known),
         answers=answers,
         scores={

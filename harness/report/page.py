@@ -1,21 +1,20 @@
 """A run's material as one HTML file: sections filled in, script and style inside, nothing loaded.
 
 Everything a model, a provider or a suite said is hostile text. In the document Jinja escapes it;
-the data for the script stand in a JSON block in which no character can end the block; the script
+the data for the script stand in it as base64, in which no character can end an element; the script
 puts text into the page as text only; and the content security policy lets nothing run or load but
 the one script and the one style whose digests it names.
 """
 
-import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
 from markupsafe import Markup
 
-from harness.records import Json, Outcome, Run, Verdict
+from harness.records import Outcome, Run, Verdict
 from harness.report.document import asset, policy, templates
+from harness.report.history import history_of
 from harness.report.material import gather
 from harness.report.sections import SECTIONS
 from harness.serial import write_atomic
@@ -27,16 +26,15 @@ _ICONS: Mapping[Outcome, tuple[str, str]] = {
     "undecided": ("M12 1a11 11 0 1 0 0 22a11 11 0 1 0 0-22zm0 4a7 7 0 1 1 0 14z", "#a67c00"),
 }
 
-# In JSON these stand only inside strings, where a \u escape means the same: `<` and `>` can close the
-# block or open a comment, U+2028 and U+2029 end lines in scripts, a lone surrogate is not UTF-8.
-_UNSAFE_IN_JSON = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
+# Each file is an idea of its own; they share one scope, in this order.
+SCRIPTS = ("text", "differences", "case_yaml", "data", "list", "view", "page")
 
 
 def render(run: Run, verdict: Verdict, *, to: Path, curve: TrainingCurve | None = None) -> Path:
     """Write the page of a run to the file `to`, replacing it in one step, and return that path.
 
     Args:
-        run: The run, complete or not.
+        run: The run, complete or not; the runs before it in the folder it lies in tell each case's history.
         verdict: What was decided on it.
         to: The HTML file; its folder is made when missing.
         curve: The training curve of the run's job, where there is one.
@@ -44,20 +42,28 @@ def render(run: Run, verdict: Verdict, *, to: Path, curve: TrainingCurve | None 
     Raises:
         OSError: The file cannot be written; an older page stays as it was.
     """
-    material = gather(run, verdict, curve=curve)
-    style, script = asset("style.css"), asset("page.js")
-    environment = templates()
-    environment.filters["json_block"] = json_block
-    html = environment.get_template("page.html.j2").render(
-        sections=[(section, section.view(material)) for section in SECTIONS],
-        style=Markup(style),  # noqa: S704 - ours
-        script=Markup(script),  # noqa: S704 - ours
-        policy=policy(style=style, script=script),
-        icon=_icon,
-        lang="en",
+    material = gather(run, verdict, curve=curve, history=history_of(run))
+    style, script = asset("style.css") + asset("cases.css"), page_script()
+    html = (
+        templates()
+        .get_template("page.html.j2")
+        .render(
+            sections=[(section, section.view(material)) for section in SECTIONS],
+            style=Markup(style),  # noqa: S704 - ours
+            script=Markup(script),  # noqa: S704 - ours
+            policy=policy(style=style, script=script),
+            icon=_icon,
+            lang="en",
+        )
     )
     write_atomic(to, html)
     return to
+
+
+def page_script() -> str:
+    """The page's script: its files one after the other, in a scope of their own."""
+    parts = "\n".join(asset(f"script/{name}.js") for name in SCRIPTS)
+    return f'"use strict";\n(() => {{\n{parts}}})();\n'
 
 
 def _icon(outcome: Outcome) -> str:
@@ -65,10 +71,3 @@ def _icon(outcome: Outcome) -> str:
     shape, colour = _ICONS[outcome]
     svg = f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24'><path d='{shape}' fill='{colour}'/></svg>"
     return "data:image/svg+xml," + quote(svg)
-
-
-def json_block(value: Json) -> Markup:
-    """Plain data as JSON that can stand inside a `<script>` element whatever its strings hold."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    escaped = _UNSAFE_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
-    return Markup(escaped)  # noqa: S704 - no `<` is left in it

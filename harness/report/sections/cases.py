@@ -1,41 +1,40 @@
-"""Every case with its answers side by side: the data that the page's script draws on demand."""
+"""Every case with its answers side by side: data that the page's script draws on demand; the deciding ones as HTML."""
 
-import json
-import math
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from harness.evals import messages_for
-from harness.records import (
-    Case,
-    CaseComparison,
-    Completion,
-    Failure,
-    Json,
-    Message,
-    Result,
-    Role,
-    Score,
-    Suite,
-    ToolCall,
-    record,
-)
-from harness.report.material import ROLE_WORDS, CaseKey, Material
+from harness.records import Case, Json, Role, Suite, record
+from harness.report.case_rows import Row, as_data, rows_of
+from harness.report.case_texts import said, text_lengths, text_of, texts_of
+from harness.report.material import ROLE_WORDS, Material
+from harness.report.notation import points
+from harness.report.packing import Shorten, packed, packed_within, shortening
 
-FILTERS: tuple[tuple[str, str], ...] = (
+SHOWS: tuple[tuple[str, str], ...] = (
     ("all", "All"),
     ("improved", "Improved"),
     ("regressed", "Regressed"),
     ("missed", "Missed"),
     ("kept", "Kept"),
     ("uncompared", "Not compared"),
+    ("required", "Required, failed"),
+    ("refusals", "Refusals"),
     ("errors", "Errors"),
+    ("unscored", "Unscored"),
 )
-"""What can be shown, by the word of the deep link. Errors cut across the changes."""
+"""What can be shown, by the word of the deep link; the last four cut across the changes."""
+ALWAYS = {"all", "improved", "regressed", "missed", "kept"}
+"""Offered even when no case is of them: that there is none is an answer too."""
+
+DATA_SIZE = 11_000_000
+"""Characters the cases' data may take: with the rest of the page they stay under 12 MB."""
+MOST_STATIC = 20
+STATIC_TEXT = 600
+"""How many cases can be read without the page's script, and how many characters of each text."""
 
 
 @record
-class Filter:
+class Show:
     """One way to narrow the list, and how many cases it leaves."""
 
     key: str
@@ -44,126 +43,137 @@ class Filter:
 
 
 @record
-class CasesView:
-    """The filters, and the data of every case as plain JSON."""
+class StaticAnswer:
+    """One answer of a case that is read without a script."""
 
-    filters: tuple[Filter, ...]
-    suites: tuple[str, ...]
+    word: str
+    score: str
+    text: str
+    reasons: tuple[str, ...]
+
+
+@record
+class StaticCase:
+    """A case that likely decides: required and failed, or regressed."""
+
+    suite: str
+    id: str
+    change: str
+    is_required: bool
+    prompt: str
+    expected: str
+    answers: tuple[StaticAnswer, ...]
+
+
+@record
+class CasesView:
+    """The ways to narrow, the packed data of all cases, and the deciding cases: how many, and the first of them."""
+
+    shows: tuple[Show, ...]
     total: int
-    payload: Json
+    index: str
+    blocks: tuple[str, ...]
+    deciding: int
+    static: tuple[StaticCase, ...]
 
 
 def show_cases(material: Material) -> CasesView:
     """The cases of the run that were selected or answered, in the order of their suites."""
-    suites = material.run.manifest.suites
-    changes = material.changes()
-    rows: list[dict[str, Json]] = []
-    for index, suite in enumerate(suites):
-        selected = set(material.run.manifest.selected.get(suite.name, ()))
-        for case in suite.cases:
-            key = (suite.name, case.id)
-            if case.id in selected or key in material.answers:
-                rows.append(_case(case, key, material=material, compared=changes.get(key)) | {"suite": index})
-    counts = Counter(str(row["change"]) for row in rows)
-    counts["all"] = len(rows)
-    counts["errors"] = sum(bool(row["failed"]) for row in rows)
-    shown = {suites[row["suite"]].name for row in rows if isinstance(row["suite"], int)}
+    rows = list(rows_of(material))
+    counts = {key: sum(row.is_shown(key) for row in rows) for key, _ in SHOWS}
+    shows = (Show(key=key, word=word, count=counts[key]) for key, word in SHOWS)
+    index, blocks = _packed(rows, material)
+    deciding = sorted(filter(_decides, rows), key=_order)
     return CasesView(
-        filters=tuple(Filter(key=key, word=word, count=counts[key]) for key, word in FILTERS),
-        suites=tuple(suite.name for suite in suites if suite.name in shown),
+        shows=tuple(show for show in shows if show.count or show.key in ALWAYS),
         total=len(rows),
-        payload={
-            "roles": [{"key": role, "word": ROLE_WORDS[role]} for role in material.roles],
-            "suites": [_suite(suite, material.roles) for suite in suites],
-            "cases": rows,
-        },
+        index=index,
+        blocks=blocks,
+        deciding=len(deciding),
+        static=tuple(_static(row, material) for row in deciding[:MOST_STATIC]),
     )
 
 
+def _packed(rows: Sequence[Row], material: Material) -> tuple[str, tuple[str, ...]]:
+    """The list's data, and the texts of the cases in blocks, both together within the size of the page."""
+
+    def texts(shorten: Shorten) -> Iterator[Json]:
+        for row in rows:
+            answers = material.answers.get(row.key, {})
+            yield texts_of(row.case, answers, material.history.cases.get(row.key, ()), shorten=shorten)
+
+    tags = sorted({tag for row in rows for tag in row.case.tags})
+    numbers = {tag: number for number, tag in enumerate(tags)}
+    index = _frame(material, tags) | {
+        "cases": [as_data(row, roles=material.roles, tags=numbers) for row in rows]
+    }
+    room = max(DATA_SIZE // 10, DATA_SIZE - len(packed(index)))
+    lengths = text_lengths([row.case for row in rows], material.run.results)
+    blocks = packed_within(texts, lengths=lengths, size=room)
+    return packed(index | {"blocks": [count for count, _ in blocks]}), tuple(block for _, block in blocks)
+
+
+def _frame(material: Material, tags: Sequence[str]) -> dict[str, Json]:
+    """What all cases share: roles, suites, tags, and the runs before."""
+    return {
+        "roles": [{"key": role, "word": ROLE_WORDS[role]} for role in material.roles],
+        "reference": material.reference,
+        "suites": [_suite(suite, material.roles) for suite in material.run.manifest.suites],
+        "tags": list(tags),
+        "earlier": [
+            {
+                "run": run.id,
+                "created": run.created,
+                "outcome": run.outcome,
+                "candidate": run.candidate,
+                "reference": ROLE_WORDS[run.reference],
+            }
+            for run in material.history.runs
+        ],
+    }
+
+
 def _suite(suite: Suite, roles: Sequence[Role]) -> Json:
-    """A suite's name and what it says to each role before a case's own messages."""
+    """A suite's name, its scorers, and what it says to each role before a case's own messages."""
     bare = Case(id="", messages=())
     prompts = {
         role: "\n".join(text_of(message.get("content")) for message in messages_for(suite, bare, role))
         for role in roles
     }
-    return {"name": suite.name, "prompts": prompts}
+    return {"name": suite.name, "scorers": [spec.name for spec in suite.scorers], "prompts": prompts}
 
 
-def _case(
-    case: Case, key: CaseKey, *, material: Material, compared: CaseComparison | None
-) -> dict[str, Json]:
-    answers = material.answers.get(key, {})
-    scores = material.scores.get(key, {})
-    return {
-        "id": case.id,
-        "tags": list(case.tags),
-        "required": case.required,
-        "change": (compared and compared.change) or "uncompared",
-        "failed": material.has_failure(key),
-        "messages": [_message(message) for message in case.messages],
-        "expected": "" if case.expected is None else text_of(case.expected),
-        "scores": {role: _finite(scores.get(role)) for role in material.roles},
-        "answers": {role: [_answer(result) for result in answers.get(role, ())] for role in material.roles},
-    }
+def _decides(row: Row) -> bool:
+    return row.change == "regressed" or "required" in row.marks
 
 
-def _message(message: Message) -> Json:
-    """A turn as its role and text; parts other than text stay as JSON."""
-    text = text_of(message.get("content"))
-    rest = {key: value for key, value in message.items() if key not in {"role", "content"}}
-    return {"role": str(message.get("role", "")), "text": text + ("\n" + text_of(rest) if rest else "")}
+def _order(row: Row) -> tuple[bool, float]:
+    """Required cases first, then by how much of the score was lost."""
+    candidate = row.scores.get("candidate")
+    best = max((score for score in row.scores.values() if score is not None), default=0.0)
+    return ("required" not in row.marks, (candidate or 0.0) - best)
 
 
-def _answer(result: Result) -> Json:
-    outcome = result.outcome
-    common: dict[str, Json] = {"trial": result.trial, "model": result.model}
-    if isinstance(outcome, Failure):
-        return common | {"failure": outcome.kind, "text": outcome.message, "status": outcome.status}
-    return common | _completion(outcome) | {"scores": [_score(*item) for item in result.scores.items()]}
-
-
-def _completion(completion: Completion) -> dict[str, Json]:
-    return {
-        "text": completion.text,
-        "refusal": completion.refusal,
-        "tools": [_tool_call(call) for call in completion.tool_calls],
-        "finish": completion.finish_reason,
-        "tokens": completion.usage.completion_tokens,
-        "latency": _finite(completion.latency_s),
-        "cached": completion.cached,
-    }
-
-
-def _tool_call(call: ToolCall) -> str:
-    return f"{call.name}({call.arguments})"
-
-
-def _score(name: str, score: Score) -> Json:
-    return {
-        "name": name,
-        "value": _finite(score.value),
-        "reason": score.reason,
-        "answer": score.answer,
-        "measures": {measure: _finite(value) for measure, value in score.measures.items()},
-    }
-
-
-def _finite(value: float | None) -> float | None:
-    """JSON has no NaN: what is not a number is missing."""
-    return None if value is None or not math.isfinite(value) else round(value, 6)
-
-
-def text_of(value: Json) -> str:
-    """A JSON value as people read it: text as it is, anything else as indented JSON."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list) and all(_is_text_part(part) for part in value):
-        return "\n".join(str(part["text"]) for part in value)
-    return json.dumps(value, ensure_ascii=False, indent=2, default=str)
-
-
-def _is_text_part(part: Json) -> bool:
-    return isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str)
+def _static(row: Row, material: Material) -> StaticCase:
+    shorten = shortening(STATIC_TEXT)
+    answers = material.answers.get(row.key, {})
+    return StaticCase(
+        suite=row.key[0],
+        id=row.case.id,
+        change=dict(SHOWS)[row.change],
+        is_required="required" in row.marks,
+        prompt=shorten("\n\n".join(text_of(message.get("content")) for message in row.case.messages)),
+        expected=shorten(text_of(row.case.expected)),
+        answers=tuple(
+            StaticAnswer(
+                word=ROLE_WORDS[role],
+                score=points(row.scores[role]),
+                text=shorten("\n\n".join(said(answers[role]))),
+                reasons=tuple(
+                    shorten(f"{name}: {score.reason}") for name, score in answers[role][0].scores.items()
+                ),
+            )
+            for role in material.roles
+            if answers.get(role)
+        ),
+    )

@@ -1,0 +1,55 @@
+// Text into the page. Whatever a model or a suite said goes through `make` and `visible`, as text and never as markup.
+
+const LONG_TEXT = 6000; // characters put into the page before the reader asks for the rest
+const MANY_LINES = 12;
+
+const byId = (id) => document.getElementById(id);
+const wellFormed = (text) => text.replace(/[\ud800-\udfff]/gu, "\ufffd"); // half of a pair is no character
+
+// Control characters have pictures: without them an answer of NUL bytes would look empty. Marks that turn the
+// direction of what follows are named: left to act, they would show a text other than it is.
+function visible(text) {
+  return wellFormed(text).replace(/\r(?=\n)/g, "").replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e]/g, (sign) => {
+    const code = sign.charCodeAt(0);
+    if (code < 0x20) return String.fromCharCode(0x2400 + code);
+    return code === 0x7f ? "\u2421" : `[U+${code.toString(16).toUpperCase().padStart(4, "0")}]`;
+  });
+}
+
+function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") element.addEventListener(name, value);
+    else element.setAttribute(name, visible(String(value)));
+  }
+  element.append(...children.filter((child) => child !== "").map((child) => (typeof child === "string" ? visible(child) : child)));
+  return element;
+}
+
+const isNumber = (value) => typeof value === "number";
+const fixed = (value, digits) => (isNumber(value) ? value.toFixed(digits).replace("-", "−") : "–");
+const points = (value) => fixed(isNumber(value) ? value * 100 : null, 1);
+const whole = (value) => value.toLocaleString("en");
+const counted = (value, noun) => `${whole(value)} ${noun}${value === 1 ? "" : "s"}`;
+
+// A text block; a long one shows its beginning, and all of it when asked. `marked` gives the nodes of a text in which
+// words are marked, or null.
+function prose(text, nothing, marked = () => null) {
+  if (!text) return make("p", { class: "text void" }, nothing);
+  const block = make("div", { class: "text", dir: "auto" });
+  const isLong = text.length > 900 || text.split("\n", MANY_LINES).length === MANY_LINES;
+  const fill = (shown) => block.replaceChildren(...(marked(shown) ?? [visible(shown)]));
+  fill(text.slice(0, LONG_TEXT));
+  if (!isLong) return block;
+  block.classList.add("cut");
+  const all = `Show all ${whole(text.length)} characters`;
+  const button = make("button", { type: "button", class: "more", "aria-expanded": "false", click: () => {
+    const isCut = block.classList.toggle("cut");
+    fill(isCut ? text.slice(0, LONG_TEXT) : text);
+    button.textContent = isCut ? all : "Show less";
+    button.setAttribute("aria-expanded", String(!isCut));
+  } }, all);
+  return make("div", {}, block, button);
+}
+
+const labelled = (label, ...children) => make("div", {}, make("p", { class: "label" }, label), ...children);

@@ -1,0 +1,140 @@
+// One case, opened: what was asked, the answers side by side with the words that differ, scores with their reasons,
+// what it took, and what became of the case in earlier runs.
+
+function scoreLine(score) {
+  const kind = score.value === null ? "none" : score.value >= 1 ? "full" : score.value <= 0 ? "zero" : "";
+  const told = Object.entries(score.measures).map(([name, value]) => `${name} ${fixed(value, Number.isInteger(value) ? 0 : 2)}`).join(", ");
+  const reason = score.value === null ? `unscored: ${score.reason}` : score.reason;
+  return make("li", {},
+    make("span", { class: `value ${kind}` }, points(score.value)),
+    make("div", {}, make("bdi", {}, score.name), told ? make("span", { class: "quiet" }, ` (${told})`) : "",
+      reason.length > 200 || reason.includes("\n") ? prose(reason, "") : make("bdi", { class: "quiet" }, ` ${reason}`)));
+}
+
+function completion(answer, marked) {
+  const parts = [prose(answer.text, answer.tools.length || answer.refusal ? "no text" : "empty answer", marked)];
+  if (answer.refusal) parts.push(labelled("Refusal", prose(answer.refusal, "")));
+  if (answer.tools.length) parts.push(labelled("Tool calls", prose(answer.tools.join("\n"), "")));
+  if (answer.scores.length) parts.push(make("ul", { class: "scores", "aria-label": "Scores" }, ...answer.scores.map(scoreLine)));
+  for (const bill of answer.bills) parts.push(make("p", { class: "quiet bill" }, `${bill.role}: ${billed(bill)}`));
+  return parts;
+}
+
+function failure(answer) {
+  const status = answer.status ? ` (HTTP ${answer.status})` : "";
+  return [make("div", { class: "failure" }, make("b", {}, `No answer: ${answer.failure.replaceAll("_", " ")}${status}`), prose(answer.text, "no message"))];
+}
+
+// `31 + 13 tokens`: what went in, what came out.
+function tokens([into, fromCache, out]) {
+  if (!isNumber(into) && !isNumber(out)) return [];
+  const cached = isNumber(fromCache) && fromCache > 0 ? ` (${whole(fromCache)} cached)` : "";
+  return [`${isNumber(into) ? whole(into) : "–"}${cached} + ${isNumber(out) ? whole(out) : "–"} tokens`];
+}
+
+function billed(bill) {
+  const told = [counted(bill.asked, "request"), ...tokens(bill.usage)];
+  if (bill.cached) told.push(`${whole(bill.cached)} from cache`);
+  if (bill.failed) told.push(`${whole(bill.failed)} failed`);
+  return told.join(" · ");
+}
+
+function facts(answer, trials) {
+  const told = trials > 1 && isNumber(answer.trial) ? [`trial ${answer.trial + 1}`] : [];
+  if (answer.usage) told.push(...tokens(answer.usage));
+  if (answer.cached) told.push("from cache");
+  else if (isNumber(answer.latency)) told.push(`${answer.latency.toFixed(2)} s`);
+  if (answer.finish && answer.finish !== "stop") told.push(`ended by ${answer.finish}`);
+  return told.join(" · ");
+}
+
+function column(role, answers, marks) {
+  const box = make("div", { class: "answer" });
+  if (!answers.length) box.append(make("div", { class: "answer-head" }, make("span", { class: "label" }, role.word)), prose("", "not asked"));
+  answers.forEach((answer, index) => {
+    box.append(make("div", { class: "trial" },
+      make("div", { class: "answer-head" }, make("span", { class: "label" }, index ? "" : role.word), make("span", { class: "quiet" }, facts(answer, answers.length))),
+      ...("failure" in answer ? failure(answer) : completion(answer, marks(role, answer, index)))));
+  });
+  return box;
+}
+
+function systemPrompts(suite, roles) {
+  const texts = new Map();
+  for (const { key, word } of roles) {
+    const text = suite.prompts[key];
+    if (text) texts.set(text, [...(texts.get(text) ?? []), word]);
+  }
+  if (!texts.size) return "";
+  const isOne = texts.size === 1 && [...texts.values()][0].length === roles.length;
+  return make("details", {}, make("summary", {}, "System prompt"),
+    ...[...texts].map(([text, words]) => (isOne ? prose(text, "") : labelled(words.join(", "), prose(text, "")))));
+}
+
+function pastRuns(history, earlier) {
+  if (!history.length) return "";
+  const head = ["Earlier run", "Verdict", "Candidate", "Change", "Before", "After"];
+  const rows = history.map(([number, change, candidate, reference]) => {
+    const run = earlier[number];
+    return make("tr", {},
+      make("th", { scope: "row" }, make("bdi", {}, run.created.replace("T", " ").replace(/:\d\dZ$/, "")), make("bdi", { class: "quiet" }, run.run)),
+      make("td", {}, run.outcome || "–"),
+      make("td", {}, make("bdi", {}, run.candidate || "–")),
+      make("td", {}, change ? make("span", { class: "chip" }, make("span", { class: `swatch ${change}`, "aria-hidden": "true" }), WORDS[change]) : "–"),
+      make("td", { class: "num" }, make("span", { class: "sr" }, `${run.reference} `), points(reference)),
+      make("td", { class: "num" }, points(candidate)));
+  });
+  return make("details", { class: "past", open: "" }, make("summary", {}, `The same case in ${counted(history.length, "earlier run")}`),
+    make("div", { class: "past-table", tabindex: "0", role: "region", "aria-label": "Earlier runs" }, make("table", {},
+      make("thead", {}, make("tr", {}, ...head.map((word, index) => make("th", { scope: "col", class: index > 3 ? "num" : "" }, word)))),
+      make("tbody", {}, ...rows))));
+}
+
+// What marks words of an answer: those of the reference's first answer and the candidate's which the other has not.
+function marking(texts, reference) {
+  const said = (role) => texts.answers[role]?.[0];
+  const [before, after] = [said(reference), said("candidate")];
+  const isPair = before && after && !("failure" in before) && !("failure" in after) && before.text && after.text;
+  if (!isPair || before.text === after.text) return { word: isPair ? "The answers are the same." : "", of: () => undefined };
+  const found = differences(before.text, after.text);
+  if (!found) return { word: "The answers have next to nothing in common, or are too long to compare.", of: () => undefined };
+  const nodes = (tag, parts) => parts.map(([text, isMarked]) => (isMarked ? make(tag, {}, text) : visible(text)));
+  const of = (role, answer, index) => {
+    if (index || (role.key !== reference && role.key !== "candidate")) return undefined;
+    const [tag, parts] = role.key === "candidate" ? ["ins", found.after] : ["del", found.before];
+    return (shown) => nodes(tag, cutRuns(parts, shown.length));
+  };
+  return { word: "", canMark: true, of };
+}
+
+function cutRuns(parts, length) {
+  const kept = [];
+  for (const [text, isMarked] of parts) {
+    if (length <= 0) break;
+    kept.push([text.slice(0, length), isMarked]);
+    length -= text.length;
+  }
+  return kept;
+}
+
+// The parts of an opened case. `actions` are buttons; `isMarking` says whether words that differ are marked.
+function caseView(item, texts, { data, actions, isMarking }) {
+  const { roles } = data;
+  const mark = marking(texts, data.reference);
+  const tags = [...item.tags.map((tag) => make("span", { class: "tag" }, make("bdi", {}, tag))),
+    item.required ? make("span", { class: item.has.has("required") ? "tag failing" : "tag" }, item.has.has("required") ? "required, failed" : "required") : ""];
+  const title = make("h3", { id: "case-title" }, make("a", { href: `#case=${item.path}` }, make("bdi", {}, item.suite.name), " / ", make("bdi", {}, item.id)));
+  const head = make("div", { class: "case-head" },
+    make("span", { class: "chip" }, make("span", { class: `swatch ${item.change}`, "aria-hidden": "true" }), WORDS[item.change]),
+    title, ...tags, make("span", { class: "row-scores" }, ...moves(roles, item.scores)));
+  const isSingle = texts.messages.length === 1 && texts.messages[0].role === "user";
+  const asked = make("div", { class: isSingle && texts.expected ? "asked paired" : "asked" },
+    ...texts.messages.map((message) => labelled(isSingle ? "Prompt" : message.role, prose(message.text, "empty message"))),
+    texts.expected ? labelled("Expected", prose(texts.expected, "")) : "",
+    systemPrompts(item.suite, roles));
+  const size = { 1: " one", 3: " three" }[roles.length] ?? "";
+  const answers = make("div", { class: `answers${size}` },
+    ...roles.map((role) => column(role, texts.answers[role.key] ?? [], isMarking ? mark.of : () => undefined)));
+  return [head, make("div", { class: "actions" }, ...actions(mark), mark.word ? make("span", { class: "quiet" }, mark.word) : ""),
+    asked, answers, pastRuns(texts.history, data.earlier)];
+}
