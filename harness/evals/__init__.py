@@ -13,6 +13,7 @@ from harness.evals.estimates import (
     most_tokens,
 )
 from harness.evals.judge_costs import Paid, estimate_judging
+from harness.evals.judging import is_paired
 from harness.evals.labels import LABELS, write_labels
 from harness.evals.manifests import Plan, continued, new_manifest
 from harness.evals.margins import margin_warnings
@@ -88,6 +89,7 @@ __all__ = [
     "exact_tokens",
     "find_suites",
     "guarded",
+    "is_paired",
     "judge_changes",
     "judge_pins",
     "kept_rows",

@@ -22,8 +22,10 @@ from harness.evals import (
     estimate,
     estimate_judging,
     exact_tokens,
+    is_paired,
     kept_rows,
     messages_for,
+    reference_of,
 )
 from harness.lineup import Seat, open_embedder, open_models
 from harness.models import AnswerCache, answer_key, vector_key
@@ -35,6 +37,10 @@ LOCK = ".lock"
 
 OnRow = Callable[[int, int], None]
 """Told after each row how many there are, and how many there will be."""
+
+
+class NotServedError(EndpointError):
+    """The endpoint has no model of that name: not, not yet, or no longer."""
 
 
 def _untold(_done: int, _all: int) -> None:
@@ -82,6 +88,7 @@ def ask_suites(
         A row for each suite, case and trial, in this order. An answer that failed is a row too, and asked again next time.
 
     Raises:
+        NotServedError: The endpoint does not know the model.
         EndpointError: The endpoint refused for good or stopped answering; the rows received so far are kept.
         StorageError: The folder cannot be written, or another process is writing it.
     """
@@ -108,7 +115,8 @@ def ask_suites(
             f"{folder}: {error.strerror or error}", remedy="see that it can be written"
         ) from None
     if halted is not None:
-        raise EndpointError(
+        kind = NotServedError if halted.kind == "model_not_found" else EndpointError
+        raise kind(
             f"{seats['candidate'].model}: {halted.message}",
             remedy="answers received so far are kept; the same command goes on from there",
         )
@@ -173,6 +181,9 @@ def estimate_asking(
     A folder's own rows are not looked at: what they hold is in the answer cache too.
     """
     cells = asked_cells(suites, first_trial=terms.first_trial)
+    reference = reference_of(seats)
+    if reference is not None:  # asked only where the candidate's answer is compared with its own
+        cells += [replace(cell, role=reference) for cell in cells if is_paired(cell.suite)]
     models = {role: seat.model for role, seat in seats.items()}
     prices = {role: seat.price for role, seat in seats.items()}
 

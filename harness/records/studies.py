@@ -39,7 +39,7 @@ class CheckpointChoice:
     """The checkpoint that the suites prefer, and how it does where the choice did not look.
 
     `fresh` are its marks on trials or cases that took no part in choosing, so that choosing does not flatter them;
-    `on` says which. `is_last` says that it is the job's own model.
+    `on` says which, and `last` are the marks of the job's own model there. `is_last` says that the two are the same.
     """
 
     step: int
@@ -48,6 +48,7 @@ class CheckpointChoice:
     why: str
     on: Literal["fresh trials", "other cases", "nothing"] = "nothing"
     fresh: tuple[SuiteMark, ...] = ()
+    last: tuple[SuiteMark, ...] = ()
 
 
 @record

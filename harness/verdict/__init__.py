@@ -10,6 +10,12 @@ from harness.verdict.calibration import (
     Calibration,
     calibrate,
 )
+from harness.verdict.checkpoints import (
+    CheckpointScores,
+    pick_checkpoint,
+    read_elsewhere,
+    takes_part,
+)
 from harness.verdict.comparison import case_score, change_of, is_good, mean_score
 from harness.verdict.corrections import FEWEST_LABELS, Corrected, Readings, correct, strata_of
 from harness.verdict.costs import usage_cost
@@ -42,6 +48,7 @@ __all__ = [
     "USELESS_KAPPA",
     "Agreement",
     "Calibration",
+    "CheckpointScores",
     "Corrected",
     "Leaning",
     "Look",
@@ -72,12 +79,15 @@ __all__ = [
     "marks_of",
     "mean_score",
     "pair_scores",
+    "pick_checkpoint",
+    "read_elsewhere",
     "reference_of",
     "role_under",
     "scores_of",
     "stop_sentence",
     "strata_of",
     "t_interval",
+    "takes_part",
     "usage_cost",
     "verdict_of",
     "why_stop",
