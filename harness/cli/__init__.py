@@ -62,7 +62,7 @@ def printable(text: str) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from harness.cli import data, labelling, models, promotion, runs, serve
+    from harness.cli import data, jobs, labelling, models, promotion, runs, serve, training
 
     parser = argparse.ArgumentParser(
         prog="harness",
@@ -71,6 +71,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     data.add_commands(commands)
+    training.add_command(commands)
+    jobs.add_commands(commands)
     runs.add_commands(commands)
     promotion.add_commands(commands)
     labelling.add_commands(commands)

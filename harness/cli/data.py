@@ -141,10 +141,15 @@ def check_command(options: argparse.Namespace) -> int:
     if options.json:
         print(to_json(report, indent=1))
     else:
-        from harness.report.training_data import dataset_text
-
-        _write(dataset_text(report, page=page, plain=not _shows_all(sys.stdout.encoding), width=_columns()))
+        tell_report(report, page=page)
     return 0 if report.is_fit else 1
+
+
+def tell_report(report: "DatasetReport", *, page: Path | None = None) -> None:
+    """The whole report on standard output, as wide as the terminal."""
+    from harness.report.training_data import dataset_text
+
+    _write(dataset_text(report, page=page, plain=not _shows_all(sys.stdout.encoding), width=_columns()))
 
 
 def _checked(options: argparse.Namespace) -> "DatasetReport":

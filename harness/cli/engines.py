@@ -13,7 +13,7 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     """`--workers`, `--engine` and `--ray-address`."""
     parser.add_argument(
         "--workers",
-        type=_count,
+        type=count,
         metavar="N",
         help="processes that read the file (default: one, every core for large files)",
     )
@@ -54,9 +54,9 @@ def chosen_engine(options: argparse.Namespace) -> "Engine":
     return RayCluster(address=options.ray_address, progress=progress)
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
     """A count for argparse, which tells what is wrong with it."""
-    count = int(text)
-    if count < 1:
+    number = int(text)
+    if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a count from 1 on")
-    return count
+    return number

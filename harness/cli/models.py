@@ -1,27 +1,51 @@
-"""`harness models`: the fine-tuned models of the local server, and how they get out of it."""
+"""`harness models`: the fine-tuned models of an endpoint, and how those of the local server get out of it."""
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.cli import printable
+from harness.cli.endpoints import add_endpoint_options, chosen_settings
 from harness.cli.progress import bytes_done
 from harness.cli.serve import STATE
 from harness.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
+    from harness.config import Settings
     from harness.localserver.export.fine_tunes import BaseModel
     from harness.localserver.state.store import FineTune
+    from harness.training import JobRecord
 
 LATEST = "latest"
 _CHECKPOINT = ":ckpt-step-"
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """The command group `models`."""
-    group = commands.add_parser("models", help="the local server's fine-tuned models")
-    actions = group.add_subparsers(required=True, metavar="ACTION")
+    """The command group `models`; without an action it lists."""
+    group = commands.add_parser("models", help="fine-tuned models: list, delete, export")
+    _add_list_options(group)
+    group.set_defaults(command=list_command)
+    actions = group.add_subparsers(metavar="ACTION")
+    listing = actions.add_parser("list", help="the fine-tuned models of an endpoint")
+    _add_list_options(listing)
+    listing.set_defaults(command=list_command)
+    delete = actions.add_parser("delete", help="delete a fine-tuned model for good; asks first")
+    delete.add_argument("model", metavar="MODEL", help="its whole name")
+    delete.add_argument("--yes", action="store_true", help="do not ask")
+    add_endpoint_options(delete)
+    delete.set_defaults(command=delete_command)
+    _add_export(actions)
+
+
+def _add_list_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--all", action="store_true", help="base models, too")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    add_endpoint_options(parser)
+
+
+def _add_export(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     export = actions.add_parser(
         "export", help="as a PEFT adapter with its base model, or merged, for vLLM, transformers, llama.cpp"
     )
@@ -52,6 +76,88 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     export.add_argument("--force", action="store_true", help="replace a model that lies there")
     export.add_argument("--json", action="store_true", help="as JSON")
     export.set_defaults(command=export_command)
+
+
+def list_command(options: argparse.Namespace) -> int:
+    """What the endpoint has, the newest first; fine-tunes are told by their names, or by the jobs made here."""
+    from harness.cli.jobs import opened, time_of
+    from harness.config import process_environment
+    from harness.dataset import is_tuned
+    from harness.lineup import ledger_of, local_state, plan_place
+    from harness.serial import to_json
+    from harness.training import list_models, recorded_jobs
+
+    settings = chosen_settings(options)
+    plan = plan_place(settings, process_environment())
+    found = []
+    if not plan.embedded or local_state(settings).is_dir():
+        with opened(plan, settings) as place:
+            found = sorted(list_models(place.endpoint), key=lambda model: model.created or 0, reverse=True)
+    made = {entry.job.fine_tuned_model: entry.job for entry in recorded_jobs(ledger_of(settings))}
+    shown = [model for model in found if options.all or is_tuned(model.id) or model.id in made]
+    if options.json:
+        print(to_json(shown, indent=1))
+        return 0
+    for model in shown:
+        job = made.get(model.id)
+        parts = [time_of(model.created), model.id, *([f"from {job.id}"] if job else [])]
+        parts += [f"shut down on {model.last_day}"] if model.last_day else []
+        print(printable("  ".join(parts)))
+    if not shown:
+        print("no fine-tuned models: `harness train FILE` makes one")
+    return 0
+
+
+def delete_command(options: argparse.Namespace) -> int:
+    """Delete, when a person says yes or said so before; 1 when they say no."""
+    from harness.cli.jobs import opened
+    from harness.config import process_environment
+    from harness.lineup import ledger_of, place_named, plan_place
+    from harness.training import delete_model, recorded_jobs
+
+    settings, environment = chosen_settings(options), process_environment()
+    plan = plan_place(settings, environment)
+    known = [entry for entry in recorded_jobs(ledger_of(settings)) if _is_of(options.model, entry)]
+    if known and known[-1].place and not (options.backend or options.base_url):
+        plan = place_named(settings, known[-1].place, environment)
+    if not options.yes and not _agreed(options.model, plan.name, in_production=_in_production(settings)):
+        print("nothing was deleted")
+        return 1
+    with opened(plan, settings) as place:
+        delete_model(place.endpoint, options.model)
+    print(printable(f"{options.model} is deleted"))
+    return 0
+
+
+def _is_of(model: str, entry: "JobRecord") -> bool:
+    """Whether a model is a job's own; a checkpoint has an id of its own in its name and is not told."""
+    return entry.job.fine_tuned_model == model
+
+
+def _in_production(settings: "Settings") -> str | None:
+    from harness.evals import read_promotions
+
+    promotions = read_promotions(settings.path(settings.reports))
+    return promotions[0].model if promotions else None
+
+
+def _agreed(model: str, place: str, *, in_production: str | None) -> bool:
+    """What a person says to the question.
+
+    Raises:
+        UsageError: There is nobody to ask.
+    """
+    if not sys.stdin.isatty():
+        raise UsageError(
+            f"{model} is not deleted without a yes", remedy="add --yes where nobody can be asked"
+        )
+    if model == in_production:
+        print(printable(f"{model} is in production: the last promotion names it"))
+    question = f"delete {model} at {place}? It cannot be brought back [y/N] "
+    try:
+        return input(printable(question)).strip().lower() in {"y", "yes"}
+    except EOFError:
+        return False
 
 
 def export_command(options: argparse.Namespace) -> int:

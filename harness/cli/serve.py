@@ -44,6 +44,7 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 def serve_command(options: argparse.Namespace) -> int:
     """Serve until Ctrl-C; what the server tells a launcher is told to a person here."""
     from harness.config import process_environment
+    from harness.localserver import remove_address, write_address
 
     key = options.api_key_env
     if key and not process_environment().get(key):
@@ -64,15 +65,21 @@ def serve_command(options: argparse.Namespace) -> int:
         ) as server,
     ):
         assert server.stdout is not None
+        base_url = ""
         try:
             for line in server.stdout:
+                event = json.loads(line)
+                if event["event"] == "ready":
+                    base_url = str(event["base_url"])
+                    write_address(options.state, event, lasting=True, keyed=bool(key))
                 if options.json:
                     print(line, end="", flush=True)
                 else:
-                    _tell(json.loads(line), key_variable=key)
+                    _tell(event, key_variable=key)
         except KeyboardInterrupt:
             server.terminate()
         status = server.wait()
+        remove_address(options.state, base_url=base_url)
     return status if status in {0, WRONG_ARGUMENTS} else CANNOT_SERVE
 
 

@@ -6,7 +6,7 @@ real jobs whose `trained_tokens` are public. Validation is free.
 
 from collections.abc import Mapping, Sequence
 
-from harness.dataset.cost import price_of
+from harness.dataset.cost import Price, price_of
 from harness.dataset.examples import Dataset, Example
 from harness.dataset.model_names import base_of
 from harness.dataset.shapes import PREFERRED
@@ -87,10 +87,14 @@ def billed_tokens(dataset: Dataset, *, model: str) -> int:
     return sum(row.billed for row in count_rows(dataset.examples, model=model))
 
 
-def training_cost_usd(dataset: Dataset, *, model: str, epochs: int | None) -> float | None:
-    """What the job will cost in USD; None where the model's training has no known price."""
-    price = price_of(model)
-    if price is None or price.train is None:
+def training_cost_usd(
+    dataset: Dataset, *, model: str, epochs: int | None, price: Price | None = None
+) -> float | None:
+    """What the job will cost in USD, by a price of one's own or the table's; None where neither has one."""
+    listed = price_of(model)
+    own = price.train if price is not None else None
+    train = own if own is not None else listed.train if listed is not None else None
+    if train is None:
         return None
     passes = epochs if epochs is not None else default_epochs(len(dataset.examples))
-    return billed_tokens(dataset, model=model) * passes * price.train / TOKENS_PER_PRICE
+    return billed_tokens(dataset, model=model) * passes * train / TOKENS_PER_PRICE

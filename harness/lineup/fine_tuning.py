@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from harness.config import LATEST, Settings
-from harness.dataset import read_dataset, training_cost_usd
+from harness.config import LATEST, LOCAL, Settings
+from harness.dataset import Price, price_of, read_dataset, training_cost_usd
 from harness.errors import BudgetError, DatasetError, Mistake, UsageError
-from harness.lineup.seats import SeatPlan
+from harness.lineup.seats import SeatPlan, place_name
 from harness.lineup.telling import Teller, progress_teller
 from harness.records import Endpoint, Role, TrainingJob
 from harness.serial import file_digest
-from harness.training import TrainingRequest, fine_tune, latest_job, retrieve_job
+from harness.training import Terms, TrainingRequest, fine_tune, latest_job, retrieve_job
 
 
 def is_trained(settings: Settings) -> bool:
@@ -37,11 +37,14 @@ def job_of(
     if base is None:
         raise UsageError("no base model to fine-tune", remedy="give --base MODEL or set `base`")
     request = training_request(settings, base=base)
+    terms = Terms(place=LOCAL)
     if not plans["candidate"].embedded:
-        check_training_budget(request, settings.budget_usd)
-    files = {"train": request.training_file, "valid": request.validation_file}
-    digests = {name: file_digest(file) for name, file in files.items() if file is not None}
-    return fine_tune(endpoint, request, on_progress=progress_teller(teller), ledger=ledger), digests
+        price = configured_price(settings, plans["base"], base)
+        check_training_budget(request, settings.budget_usd, price=price)
+        terms = training_terms(request, price=price, place=place_name(settings, plans["candidate"]))
+    digests = {name: file_digest(file) for name, file in request.files.items()}
+    told = progress_teller(teller)
+    return fine_tune(endpoint, request, on_progress=told, ledger=ledger, terms=terms), digests
 
 
 def training_request(settings: Settings, *, base: str) -> TrainingRequest:
@@ -82,16 +85,36 @@ def training_request(settings: Settings, *, base: str) -> TrainingRequest:
     )
 
 
-def check_training_budget(request: TrainingRequest, budget_usd: float | None) -> None:
-    """Refuse a fine-tuning that would cost more than the whole run may.
+def configured_price(settings: Settings, plan: SeatPlan, model: str | None) -> Price:
+    """The prices the configuration gives for a model where it is; none where it gives none."""
+    tables = [table for table in (plan.settings, *settings.models.values()) if table is not None]
+    return next((table.price for table in tables if table.model == model), Price())
+
+
+def training_terms(request: TrainingRequest, *, price: Price, place: str = "") -> Terms:
+    """What the ledger should know of a job's money: by the configured price, else by the dated table."""
+    listed = price_of(request.model)
+    train_price = price.train if price.train is not None else listed.train if listed else None
+    return Terms(place=place, train_price=train_price, estimate_usd=_estimate(request, price))
+
+
+def check_training_budget(
+    request: TrainingRequest, budget_usd: float | None, *, price: Price | None = None
+) -> None:
+    """Refuse a fine-tuning that would cost more than the whole run may, by the configured price or the dated table's.
 
     Raises:
         BudgetError: Before anything is uploaded.
     """
-    cost = training_cost_usd(read_dataset(request.training_file), model=request.model, epochs=request.epochs)
+    cost = _estimate(request, price)
     if budget_usd is not None and cost is not None and cost > budget_usd:
         raise BudgetError(
             f"fine-tuning {request.model} on {request.training_file.name} would cost {cost:.2f} USD, "
             f"the budget is {budget_usd:g} USD; nothing was uploaded",
             remedy="raise --budget-usd, or judge a model that is trained already: --candidate latest",
         )
+
+
+def _estimate(request: TrainingRequest, price: Price | None) -> float | None:
+    dataset = read_dataset(request.training_file)
+    return training_cost_usd(dataset, model=request.model, epochs=request.epochs, price=price)

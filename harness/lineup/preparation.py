@@ -5,22 +5,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import field, replace
 from pathlib import Path
 
-from harness import localserver
-from harness.config import Settings, endpoint_of
+from harness.config import EMBEDDED_MODEL, Settings, endpoint_of
 from harness.errors import UsageError
 from harness.evals import Promotion
+from harness.lineup.embedded import FOLDER, LOCAL_KEY, LocalPlace, local_place
 from harness.lineup.fine_tuning import is_trained, job_of, training_request
 from harness.lineup.production import in_production
 from harness.lineup.seats import Seat, SeatPlan, plan_seats, without_itself
-from harness.lineup.telling import Teller, weights_line
+from harness.lineup.telling import Teller
 from harness.records import Endpoint, Json, Role, TrainingJob, record
 from harness.training import TrainingCurve, curve_of
 
 STATE = ".harness"
 # Every job that was made here, with its files, hyperparameters and cost.
 LEDGER = "jobs.jsonl"
-# The local server asks for no key on loopback; the client wants one.
-LOCAL_KEY = "local"
 
 
 @record
@@ -49,8 +47,8 @@ def prepared(
         training_request(settings, base="")
     with contextlib.ExitStack() as stack:
         if len(endpoints) < len(plans):
-            folder = (state or settings.path(Path(STATE))) / "local-server"
-            local = stack.enter_context(_local_endpoint(folder, teller))
+            folder = (state or settings.path(Path(STATE))) / FOLDER
+            local = _local_endpoint(stack.enter_context(local_place(folder, teller)))
             endpoints = {role: endpoints.get(role, local) for role in plans}
         yield _lineup(settings, plans, endpoints, teller)
 
@@ -104,15 +102,13 @@ def _who_is_promoted(promotion: Promotion, *, is_compared: bool) -> str:
     )
 
 
-@contextlib.contextmanager
-def _local_endpoint(state: Path, teller: Teller) -> Iterator[Endpoint]:
-    def on_event(event: Mapping[str, Json]) -> None:
-        if event.get("event") == "weights":
-            teller.progress(weights_line(event))
-
-    with localserver.start(state, on_event=on_event) as server:
-        teller.say(f"local server: {server.model} at {server.base_url}")
-        yield Endpoint(label=f"local:{server.weights}", base_url=server.base_url, api_key=LOCAL_KEY)
+def _local_endpoint(place: LocalPlace) -> Endpoint:
+    if place.model != EMBEDDED_MODEL:
+        raise UsageError(
+            f"the local server at {place.endpoint.base_url} serves {place.model}, not {EMBEDDED_MODEL}",
+            remedy=f"stop it, or judge its models with --base-url {place.endpoint.base_url}",
+        )
+    return place.endpoint
 
 
 # --- other processes -------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from harness.config import (
     OPENAI_KEY,
     ModelSettings,
     Settings,
+    public_url,
 )
 from harness.dataset import base_of, price_of
 from harness.errors import UsageError
@@ -106,7 +107,7 @@ def plan_seats(settings: Settings, environment: Mapping[str, str]) -> dict[Role,
     base = _named(settings, settings.base, environment)
     candidate = _named(settings, None if settings.candidate == LATEST else settings.candidate, environment)
     if candidate is None:
-        home = base or SeatPlan(model=None, settings=_home(settings, None, environment))
+        home = base or plan_seat(settings, None, environment)
         candidate = replace(home, model=None)
     plans: dict[Role, SeatPlan] = {"candidate": candidate}
     found: tuple[tuple[Role, SeatPlan | None], ...] = (
@@ -116,6 +117,21 @@ def plan_seats(settings: Settings, environment: Mapping[str, str]) -> dict[Role,
         ("embedding", _named(settings, settings.embedding, environment)),
     )
     return plans | {role: plan for role, plan in found if plan is not None}
+
+
+def plan_seat(settings: Settings, name: str | None, environment: Mapping[str, str]) -> SeatPlan:
+    """What one name means, and without a name, where models named by id live."""
+    named = _named(settings, name, environment)
+    return named or SeatPlan(model=None, settings=_home(settings, None, environment))
+
+
+def place_name(settings: Settings, plan: SeatPlan) -> str:
+    """What this project calls the place of a seat: `local`, `openai`, a name under `models`, or a URL."""
+    if plan.settings is None:
+        return LOCAL
+    names = (name for name, table in settings.models.items() if table is plan.settings)
+    url = plan.settings.base_url
+    return next(names, public_url(url) if url else OPENAI)
 
 
 def _promoted(settings: Settings, environment: Mapping[str, str]) -> SeatPlan | None:

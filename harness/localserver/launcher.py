@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import IO
 
 from harness.errors import EndpointError
+from harness.localserver.address import remove_address, write_address
 
 # Ninety megabytes of weights over a slow line, on the first start of all.
 START_TIMEOUT_S = 900.0
@@ -27,14 +28,19 @@ _LOG_LINES_SHOWN = 5
 class LocalServer:
     """A running server. It ends with `stop`, at the end of a `with` block, or with this process."""
 
-    def __init__(self, process: "subprocess.Popen[str]", ready: Mapping[str, object]) -> None:
+    def __init__(
+        self, process: "subprocess.Popen[str]", ready: Mapping[str, object], *, state: Path | None = None
+    ) -> None:
         self._process = process
+        self._state = state
         self.base_url = str(ready["base_url"])
         self.model = str(ready["model"])
         self.weights = str(ready["weights"])
 
     def stop(self) -> None:
         """End the server and its trainer; safe to call twice."""
+        if self._state is not None:
+            remove_address(self._state, base_url=self.base_url)
         _stop(self._process)
 
     def __enter__(self) -> "LocalServer":
@@ -81,7 +87,7 @@ def start(
         str(os.getpid()),
         *(("--model", str(model)) if model else ()),
     )
-    return launch(command, log=state / "server.log", on_event=on_event, timeout_s=timeout_s)
+    return launch(command, log=state / "server.log", on_event=on_event, timeout_s=timeout_s, state=state)
 
 
 def launch(
@@ -90,8 +96,11 @@ def launch(
     log: Path,
     on_event: Callable[[Mapping[str, object]], None] | None = None,
     timeout_s: float = START_TIMEOUT_S,
+    state: Path | None = None,
 ) -> LocalServer:
     """Run a command that serves and tells about it as `python -m harness.localserver` does.
+
+    Other commands find the server in its `state` folder, where one is given.
 
     Raises:
         EndpointError: It ended, complained, or said nothing for too long.
@@ -106,9 +115,10 @@ def launch(
             start_new_session=True,  # Ctrl-C reaches this process, which then stops the server in order
         )
     try:
-        return LocalServer(
-            process, _wait_until_ready(process, log=log, on_event=on_event, timeout_s=timeout_s)
-        )
+        ready = _wait_until_ready(process, log=log, on_event=on_event, timeout_s=timeout_s)
+        if state is not None:
+            write_address(state, ready, lasting=False)
+        return LocalServer(process, ready, state=state)
     except BaseException:
         _stop(process)
         raise

@@ -1,6 +1,9 @@
 """Fine-tuning: jobs at a provider, and the curves they leave."""
 
+from harness.training.closing_tokens import corrected_accuracy
+from harness.training.curve_faults import CurveFault
 from harness.training.curves import TrainingCurve, curve_from_events, read_curve, write_curve
+from harness.training.diagnosis import Diagnosis, diagnose
 from harness.training.jobs import (
     OfferedModel,
     StartedJob,
@@ -22,12 +25,16 @@ from harness.training.jobs import (
 )
 from harness.training.ledger import JobRecord, recorded_jobs, request_digest
 from harness.training.progress import JobEvent
+from harness.training.remedies import JobFault, faults_of_failure
 from harness.training.replies import FINAL
 from harness.training.requests import JobProgress, Terms, TrainingRequest
 
 __all__ = [
     "FINAL",
+    "CurveFault",
+    "Diagnosis",
     "JobEvent",
+    "JobFault",
     "JobProgress",
     "JobRecord",
     "OfferedModel",
@@ -37,9 +44,12 @@ __all__ = [
     "TrainingRequest",
     "cancel_job",
     "checkpoints_of",
+    "corrected_accuracy",
     "curve_from_events",
     "curve_of",
     "delete_model",
+    "diagnose",
+    "faults_of_failure",
     "find_job",
     "fine_tune",
     "follow_job",

@@ -13,6 +13,7 @@ class JobEvent:
     id: str
     created_at: int
     message: str
+    level: str = "info"
     metrics: Mapping[str, Json] | None = None
 
 

@@ -8,6 +8,15 @@ from harness.training.progress import JobEvent
 DIGEST_KEY = "harness_digest"
 """The key under which a job's metadata carries the digest of the request it was made from."""
 
+# What servers that are almost compatible say for OpenAI's words.
+_STATUSES = {
+    "completed": "succeeded",
+    "success": "succeeded",
+    "error": "failed",
+    "canceled": "cancelled",
+    "user_error": "failed",
+    "user_stopped": "cancelled",
+}
 FINAL = frozenset({"succeeded", "failed", "cancelled"})
 """Statuses that do not change any more; every other one, known or not, means wait."""
 
@@ -16,7 +25,7 @@ def job_from(data: Mapping[str, Json], *, digest: str | None = None) -> Training
     """A `fine_tuning.job` as a record; `digest` is for providers that keep no metadata."""
     return TrainingJob(
         id=_text(data.get("id")) or "",
-        status=_text(data.get("status")) or "unknown",
+        status=_status(data),
         model=_text(data.get("model")) or "",
         fine_tuned_model=_text(data.get("fine_tuned_model")),
         hyperparameters=_hyperparameters(data),
@@ -27,6 +36,12 @@ def job_from(data: Mapping[str, Json], *, digest: str | None = None) -> Training
         error=_text(_mapping(data.get("error")).get("message")) or None,
         digest=_text(_mapping(data.get("metadata")).get(DIGEST_KEY)) or digest,
     )
+
+
+def _status(data: Mapping[str, Json]) -> str:
+    """OpenAI's word for the status, whatever the spelling."""
+    said = (_text(data.get("status")) or "unknown").lower()
+    return _STATUSES.get(said, said)
 
 
 def estimated_finish(data: Mapping[str, Json]) -> float | None:
@@ -47,6 +62,7 @@ def event_from(data: Mapping[str, Json]) -> JobEvent:
         id=_text(data.get("id")) or "",
         created_at=_count(data.get("created_at")) or 0,
         message=_text(data.get("message")) or "",
+        level=_text(data.get("level")) or "info",
         metrics=metrics if data.get("type") == "metrics" or "step" in metrics else None,
     )
 
