@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     )
     from harness.report import render
     from harness.texts import read_refusal
-    from harness.training import TrainingCurve, read_curve
+    from harness.training import Diagnosis, TrainingCurve, diagnose, read_curve
     from harness.verdict import SuiteScores, compare, decide, estimate_doubling, verdict_of
     from harness.vetting import check_dataset
 
@@ -35,6 +35,7 @@ __all__ = [
     "Comparison",
     "Completion",
     "DatasetReport",
+    "Diagnosis",
     "Failure",
     "HarnessError",
     "Model",
@@ -48,6 +49,7 @@ __all__ = [
     "check_dataset",
     "compare",
     "decide",
+    "diagnose",
     "estimate_doubling",
     "evaluate",
     "load_suite",
@@ -61,6 +63,7 @@ __all__ = [
 
 _HOMES = {
     "DatasetReport": "dataset",
+    "Diagnosis": "training",
     "HarnessError": "errors",
     "Model": "protocols",
     "SuiteScores": "verdict",
@@ -68,6 +71,7 @@ _HOMES = {
     "check_dataset": "vetting",
     "compare": "verdict",
     "decide": "verdict",
+    "diagnose": "training",
     "estimate_doubling": "verdict",
     "evaluate": "evals",
     "load_suite": "evals",

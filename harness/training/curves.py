@@ -1,12 +1,8 @@
-"""A job's loss and token accuracy by step, from any of the result files that providers write."""
+"""A job's loss and token accuracy by step, from any of the files that providers and trainers write."""
 
-import base64
-import binascii
-import csv
-import io
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -14,47 +10,57 @@ import pandas as pd
 from harness.errors import FileError, Mistake, UsageError
 from harness.records import Json
 from harness.serial import shown, write_atomic
-
-COLUMNS = (
-    "train_loss",
-    "train_accuracy",
-    "valid_loss",
-    "valid_accuracy",
-    "full_valid_loss",
-    "full_valid_accuracy",
+from harness.training.measures import (
+    ACCURACIES,
+    COLUMNS,
+    columns_of,
+    is_log_count,
+    is_step,
+    is_summary,
+    step_name,
+    unwrapped,
 )
-"""Accuracies are of tokens, in 0..1. `valid_*` is of one small batch; `full_valid_*` of the whole file."""
+from harness.training.metric_rows import MetricRow, MetricTable, read_rows
 
-# Column and metric names by provider and year: OpenAI's first API (`training_*`), OpenAI since
-# August 2023, Azure, and the metrics events of both.
-_ALIASES = {
-    "training_loss": "train_loss",
-    "train_mean_token_accuracy": "train_accuracy",
-    "training_token_accuracy": "train_accuracy",
-    "validation_loss": "valid_loss",
-    "valid_mean_token_accuracy": "valid_accuracy",
-    "validation_mean_token_accuracy": "valid_accuracy",
-    "validation_token_accuracy": "valid_accuracy",
-    "full_valid_mean_token_accuracy": "full_valid_accuracy",
-}
-_NAMES = {name: name for name in COLUMNS} | _ALIASES
+REPEATED = "repeated"
+"""The column of a curve's extras that marks steps measured more than once, with other values: the last is kept."""
+
+OPENAI_CLOSING_TOKENS = 2
+"""OpenAI and Azure count two tokens after each answer as part of it: 628 of 628 steps of three real files fit."""
 
 # What OpenAI's first API wrote for "not measured at this step".
 _NOT_MEASURED = -1.0
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # Above this a float cannot tell one step from the next.
 _LAST_STEP = 2**53
+# Headers by which OpenAI (since August 2023) and Azure are known.
+_OPENAI = ("train_loss", "train_accuracy", "valid_loss", "valid_mean_token_accuracy")
+_AZURE = ("train_mean_token_accuracy", "train_error_rate")
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrainingCurve:
-    """One row a step, in order: an int column `step` and the float COLUMNS, NaN where not measured."""
+    """A training by step: what it measured, and what else its file tells.
+
+    Attributes:
+        steps: One row a step, in order: an int column `step` and the float COLUMNS, NaN where not measured.
+        extras: The same steps with the file's other columns under their own names (error rates, classification
+            metrics, learning rate, timestamp), and REPEATED.
+        not_numbers: By column, the steps at which the file says that the measure is not a number.
+        closing_tokens: How many tokens beyond an answer's own its accuracy counts; 0 where that is not known.
+    """
 
     steps: pd.DataFrame
+    extras: pd.DataFrame = field(default_factory=lambda: pd.DataFrame({"step": pd.Series(dtype="int64")}))
+    not_numbers: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    closing_tokens: int = 0
 
 
 def read_curve(path_or_bytes: Path | str | bytes) -> TrainingCurve:
-    """Read a result file: OpenAI's (plain or base64, old or new), Azure's, or our own `curve.csv`.
+    """Read what a provider or a trainer wrote about its steps; the format is told by the content.
+
+    Result files of OpenAI (plain or base64, old or new) and Azure; lists of events or checkpoints; Together's,
+    Mistral's and wandb's metrics; Hugging Face's `trainer_state.json`; our own `curve.csv`.
 
     Raises:
         FileError: Every line that cannot be read.
@@ -65,7 +71,7 @@ def read_curve(path_or_bytes: Path | str | bytes) -> TrainingCurve:
     try:
         data = Path(path_or_bytes).read_bytes()
     except OSError as error:
-        remedy = "give the path of a result file (CSV)"
+        remedy = "give the path of a result file (CSV or JSON)"
         raise UsageError(f"{path_or_bytes}: {error.strerror or error}", remedy=remedy) from error
     return _read(data, str(path_or_bytes))
 
@@ -82,116 +88,165 @@ def curve_from_events(
         metrics: The `data` of each metrics event, in any order.
         onto: What the result file says, if there is one.
     """
-    rows: dict[int, dict[str, float]] = {}
-    for data in metrics:
-        if (step := _number(data.get("step"))) is None or not _is_step(step):
-            continue
-        row = rows.setdefault(int(step), {})
-        for name, value in data.items():
-            if name in _NAMES and (number := _number(value)) is not None:
-                row[_NAMES[name]] = number
-    told = _curve(rows)
+    reading = _Reading(nan_is_told=True)
+    for number, data in enumerate(metrics, start=1):
+        reading.take(MetricRow(line=number, cells=data))
+    told = reading.curve()
     if onto is None:
         return told
-    merged = told.steps.set_index("step").combine_first(onto.steps.set_index("step"))
-    return TrainingCurve(steps=merged.reset_index()[["step", *COLUMNS]])
+    return TrainingCurve(
+        steps=_merged(told.steps, onto.steps)[["step", *COLUMNS]],
+        extras=_merged(told.extras, onto.extras),
+        not_numbers={**onto.not_numbers, **told.not_numbers},
+        closing_tokens=onto.closing_tokens,
+    )
 
 
 def write_curve(curve: TrainingCurve, path: Path) -> None:
-    """Write the curve as CSV with the names of COLUMNS, empty where not measured.
+    """Write the curve as CSV with the names of COLUMNS and those of its extras, empty where not measured.
 
     Raises:
         OSError: The folder is read-only or the disk is full.
     """
-    write_atomic(path, curve.steps.to_csv(index=False, lineterminator="\n"))
+    table = curve.steps.astype(dict.fromkeys(curve.not_numbers, object))
+    for name, steps in curve.not_numbers.items():
+        table.loc[table["step"].isin(steps), name] = "nan"
+    table = table.merge(curve.extras, on="step", how="left")
+    write_atomic(path, table.to_csv(index=False, lineterminator="\n"))
+
+
+def _merged(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+    """Both by step; where both tell the same, the first is believed."""
+    merged: pd.DataFrame = first.set_index("step").combine_first(second.set_index("step")).reset_index()
+    return merged
 
 
 # --- reading -------------------------------------------------------------------------------------------
 
 
 def _read(data: bytes, file: str) -> TrainingCurve:
-    rows = _rows(_decoded(data, file), file)
-    header = [name.strip() for name in next(rows, [])]
-    known = [name for name in header if name in _NAMES]
-    if "step" not in header or not known:
-        what = f"the columns are {shown(','.join(header), limit=120)}"
-        raise FileError(file, [Mistake(1, what, f"step and at least one of {', '.join(COLUMNS)} are needed")])
-    mistakes: list[Mistake] = []
-    found: dict[int, dict[str, float]] = {}
-    for line, cells in enumerate(rows, start=2):
-        _read_row(dict(zip(header, cells, strict=False)), line, found, mistakes)
+    table = read_rows(data, file)
+    # In a table of someone else's, `nan` often stands for "not measured"; we leave such cells empty.
+    is_ours = table.header[: len(COLUMNS) + 1] == ("step", *COLUMNS)
+    reading = _Reading(nan_is_told=is_ours or not table.header, keeps_text=bool(table.header))
+    for row in table.rows:
+        reading.take(row)
+    mistakes = [*table.mistakes, *reading.mistakes]
+    if not mistakes and not table.header and not reading.steps:
+        what = "no entry has a step and a measure such as train_loss"
+        mistakes.append(Mistake(1, what, "give a list of metrics, events, checkpoints or a trainer state"))
     if mistakes:
         raise FileError(file, mistakes)
-    return _curve(found)
+    return reading.curve(closing_tokens=_closing_tokens(table))
 
 
-def _rows(text: str, file: str) -> Iterator[list[str]]:
-    """The cells of every line; no provider puts a line end into a cell, so a row is a line."""
-    reader = csv.reader(io.StringIO(text, newline=""))
-    try:
-        yield from reader
-    except csv.Error as error:
-        raise FileError(file, [Mistake(reader.line_num, f"not CSV: {error}", "is the file whole?")]) from None
+def _closing_tokens(table: MetricTable) -> int:
+    header = set(table.header)
+    is_theirs = header >= set(_OPENAI) or header >= set(_AZURE) or any(row.is_openai for row in table.rows)
+    return OPENAI_CLOSING_TOKENS if is_theirs else 0
 
 
-def _decoded(data: bytes, file: str) -> str:
-    """The CSV's text: OpenAI serves result files base64-encoded, the others as they are."""
-    data = data.strip().removeprefix(_BYTE_ORDER_MARK).lstrip()
-    if not data.startswith((b"step", b'"step')):
-        try:
-            data = base64.b64decode(b"".join(data.split()), validate=True).strip()
-        except (binascii.Error, ValueError):
-            what, remedy = "neither a result file nor base64 of one", "its first line must begin with `step`"
-            raise FileError(file, [Mistake(1, what, remedy)]) from None
-        data = data.removeprefix(_BYTE_ORDER_MARK)
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise FileError(file, [Mistake(line, "not UTF-8", "save the file as UTF-8")]) from None
+class _Reading:
+    """What the rows have told so far."""
+
+    def __init__(self, *, nan_is_told: bool, keeps_text: bool = False) -> None:
+        self.steps: dict[int, dict[str, float]] = {}
+        self.mistakes: list[Mistake] = []
+        self._extras: dict[int, dict[str, float | str]] = {}
+        self._not_numbers: dict[str, set[int]] = {}
+        self._nan_is_told = nan_is_told
+        self._keeps_text = keeps_text
+        self._latest: int | None = None
+
+    def take(self, row: MetricRow) -> None:
+        """Take what a row measured; a row without a measure is no row of a curve."""
+        told = {name: cell for name, cell in row.cells.items() if cell is not None and cell != ""}
+        names = list(told)
+        measures = {name: cell for name, cell in told.items() if columns_of(name)}
+        if not measures:
+            return
+        step = self._step(row, told)
+        if step is None:
+            return
+        if is_summary(names):
+            return
+        self._take_measures(row, step, measures)
+        others = {name: cell for name, cell in told.items() if name not in measures and not is_step(name)}
+        self._take_extras(step, others)
+
+    def _step(self, row: MetricRow, told: Mapping[str, Json]) -> int | None:
+        """The row's step; a row that only counts wandb's log calls stands where the row before it stood."""
+        at = step_name(list(told))
+        if at is not None and is_log_count(at) and self._latest is not None:
+            return self._latest
+        step = _number(told[at]) if at is not None else None
+        if step is None or not _is_step(step):
+            said = "missing" if at is None else shown(told[at])
+            self._wrong(row, f"step is {said}", "it must be a whole number")
+            return None
+        if at is not None and not is_log_count(at):
+            self._latest = int(step)
+        return int(step)
+
+    def _take_measures(self, row: MetricRow, step: int, measures: Mapping[str, Json]) -> None:
+        values: dict[str, float] = {}
+        for name, cell in measures.items():
+            value = _number(cell)
+            for column in columns_of(name):
+                if value is None:
+                    self._wrong(row, f"{name} is {shown(cell)}", "it must be a number or empty")
+                elif math.isnan(value):
+                    if self._nan_is_told or column == "train_loss":
+                        self._not_numbers.setdefault(column, set()).add(step)
+                elif column in ACCURACIES and not -_ROUNDING <= value <= 1 + _ROUNDING:
+                    if value != _NOT_MEASURED:
+                        self._wrong(row, f"{name} is {value:g}", "accuracies are shares, from 0 to 1")
+                elif value != _NOT_MEASURED:
+                    values[column] = value
+        known = self.steps.setdefault(step, {})
+        if any(known.get(column, value) != value for column, value in values.items()):
+            self._extras.setdefault(step, {})[REPEATED] = 1.0
+        known.update(values)
+
+    def _take_extras(self, step: int, others: Mapping[str, Json]) -> None:
+        known = self._extras.setdefault(step, {})
+        for name, cell in others.items():
+            value = _number(cell)
+            if value is not None:
+                known[unwrapped(name)] = value
+            elif self._keeps_text:
+                known[unwrapped(name)] = str(cell)
+
+    def _wrong(self, row: MetricRow, what: str, remedy: str) -> None:
+        self.mistakes.append(Mistake(row.line, f"{row.place}{what}", remedy))
+
+    def curve(self, *, closing_tokens: int = 0) -> TrainingCurve:
+        """The steps so far, in order."""
+        ordered = sorted(self.steps)
+        steps = pd.DataFrame({"step": pd.Series(ordered, dtype="int64")})
+        for name in COLUMNS:
+            values = [self.steps[step].get(name, math.nan) for step in ordered]
+            steps[name] = pd.Series(values, dtype="float64")
+        extras = pd.DataFrame([{"step": step, **self._extras.get(step, {})} for step in ordered])
+        if not ordered:
+            extras = steps[["step"]].copy()
+        return TrainingCurve(
+            steps=steps,
+            extras=extras,
+            not_numbers={name: tuple(sorted(found)) for name, found in self._not_numbers.items()},
+            closing_tokens=closing_tokens,
+        )
 
 
-def _read_row(
-    row: Mapping[str, str], line: int, found: dict[int, dict[str, float]], mistakes: list[Mistake]
-) -> None:
-    if not any(cell.strip() for cell in row.values()):
-        return
-    step = _cell(row.get("step", ""))
-    if step is None or not _is_step(step):
-        mistakes.append(Mistake(line, f"step is {shown(row.get('step', ''))}", "it must be a whole number"))
-        return
-    values = found.setdefault(int(step), {})
-    for name, cell in row.items():
-        if name not in _NAMES:
-            continue
-        value = _cell(cell)
-        if value is None:
-            mistakes.append(Mistake(line, f"{name} is {shown(cell)}", "it must be a number or empty"))
-        elif value != _NOT_MEASURED:
-            values[_NAMES[name]] = value
-
-
-def _cell(cell: str) -> float | None:
-    """A cell's number, NaN for an empty one, None for anything else."""
-    if not cell.strip():
-        return math.nan
+def _number(cell: Json) -> float | None:
+    """A cell's number, or None for what is none."""
+    if isinstance(cell, bool) or not isinstance(cell, int | float | str):
+        return None
     try:
         return float(cell)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
 def _is_step(number: float) -> bool:
     return number.is_integer() and 0 <= number <= _LAST_STEP
-
-
-def _number(value: Json) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _curve(rows: Mapping[int, Mapping[str, float]]) -> TrainingCurve:
-    ordered = sorted(rows)
-    steps = pd.DataFrame({"step": pd.Series(ordered, dtype="int64")})
-    for name in COLUMNS:
-        steps[name] = pd.Series([rows[step].get(name, math.nan) for step in ordered], dtype="float64")
-    return TrainingCurve(steps=steps)
