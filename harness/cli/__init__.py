@@ -62,7 +62,7 @@ def printable(text: str) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from harness.cli import data, jobs, labelling, models, promotion, runs, serve, training
+    from harness.cli import advice, badcases, data, experiments, jobs, labelling, models, promotion, runs, serve, training
 
     parser = argparse.ArgumentParser(
         prog="harness",
@@ -74,10 +74,13 @@ def _parser() -> argparse.ArgumentParser:
     training.add_command(commands)
     jobs.add_commands(commands)
     runs.add_commands(commands)
+    advice.add_command(commands)
     promotion.add_commands(commands)
+    badcases.add_command(commands)
     labelling.add_commands(commands)
     serve.add_command(commands)
     models.add_commands(commands)
+    experiments.add_commands(commands)
     return parser
 
 

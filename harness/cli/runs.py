@@ -105,8 +105,8 @@ def _line(row: "dict[str, Json]") -> str:
 
 
 def show_command(options: argparse.Namespace) -> int:
-    """The table and the verdict of one run, and when it was promoted."""
-    _print_verdict(options)
+    """The table and the verdict of one run, what to do next, and when it was promoted."""
+    _print_verdict(options, advises=True)
     if not options.json:
         name = run_folder(options).resolve().name
         for promotion in _promotions(reports_folder(options)):
@@ -121,20 +121,24 @@ def gate_command(options: argparse.Namespace) -> int:
     return 0 if _print_verdict(options) == "promote" else 1
 
 
-def _print_verdict(options: argparse.Namespace) -> "Outcome":
+def _print_verdict(options: argparse.Namespace, *, advises: bool = False) -> "Outcome":
+    from harness.advice import advise, sightings_of
     from harness.evals import open_run
     from harness.report import text_summary, warnings_of
+    from harness.report.next_steps import advice_lines
     from harness.serial import to_json, to_plain
     from harness.verdict import leanings_of, reference_of, verdict_of, word_of
 
     run = open_run(run_folder(options))
     verdict = verdict_of(run)
+    given = advise(sightings_of(run, verdict)) if advises else ()
     if options.json:
         leanings = leanings_of(run, reference=reference_of(run))
         shown = {"word": word_of(verdict), "warnings": warnings_of(run.manifest), "leanings": leanings}
+        shown |= {"advice": given} if advises else {}
         print(to_json({**to_plain(verdict), **shown}, indent=1))
     else:
-        for line in text_summary(run, verdict):
+        for line in (*text_summary(run, verdict), *advice_lines(given, run=run.manifest.id)):
             print(line.text)
     return verdict.outcome
 

@@ -13,8 +13,6 @@ from harness.config import process_environment, project_root, read_settings, wit
 from harness.errors import HarnessError, StorageError, UsageError
 from harness.evals import (
     CURVE,
-    PAGE,
-    VERDICT,
     Prefetcher,
     RunWriter,
     estimate_lines,
@@ -33,6 +31,8 @@ from harness.lineup import (
 from harness.models import AnswerCache
 from harness.pytest_plugin import suite_files
 from harness.pytest_plugin.asking import Asking
+from harness.pytest_plugin.checkpoints import expected_checkpoints, found_checkpoints, study_run
+from harness.pytest_plugin.conclusion import conclude
 from harness.pytest_plugin.items import SuiteItem, selected_cases
 from harness.pytest_plugin.python_suites import Asker, Scored, ScoreKeeper
 from harness.pytest_plugin.questions import Questions
@@ -51,10 +51,8 @@ from harness.records import (
     Suite,
     Verdict,
 )
-from harness.report import render
-from harness.serial import from_json, to_json, write_atomic
+from harness.serial import from_json, to_json
 from harness.training import write_curve
-from harness.verdict import verdict_of
 
 ANSWERS = "answers.sqlite"
 NOT_DEALT_OUT = (
@@ -171,6 +169,7 @@ class HarnessSession:
     def _open_run(self, *, asks: bool = True) -> None:
         assert self._lineup is not None, "not prepared"
         cache = self._open_cache()
+        self.questions.trained = found_checkpoints(self.settings, self._lineup, self.teller)
         self.questions.check_budget(cache)
         self.questions.tell_reuse(self.teller)
         reports = self.settings.path(self.settings.reports)
@@ -204,7 +203,8 @@ class HarnessSession:
 
     def _print_estimate(self, *, others: int) -> None:
         self.questions.check_roles(self.environment)
-        self.questions.seats = planned_seats(self.settings, self.environment)
+        self.questions.seats = seats = planned_seats(self.settings, self.environment)
+        self.questions.trained = expected_checkpoints(self.settings, seats["candidate"])
         for line in estimate_lines(self.questions.estimate(None)):
             self.teller.say(line)
         if others:
@@ -328,11 +328,11 @@ class HarnessSession:
         status, reason = self._status(session, exitstatus)
         looks = self._asking.looks if self._asking is not None else None
         manifest = self._keeper.complete(replace(writer.manifest, looks=looks))
-        self._run = run = writer.finish(status, reason=reason, manifest=manifest)
-        self._verdict = verdict_of(run)
-        write_atomic(writer.path / VERDICT, to_json(self._verdict, indent=1))
+        self._run = writer.finish(status, reason=reason, manifest=manifest)
         curve = self._lineup.curve if self._lineup else None
-        self._page = render(run, self._verdict, to=writer.path / PAGE, curve=curve)
+        answers = self.settings.path(Path(STATE)) / ANSWERS
+        study_run(self._run, self.questions, curve=curve, answers=answers, teller=self.teller)
+        self._verdict, self._page = conclude(self._run, writer.path, settings=self.settings, curve=curve)
         if exitstatus == pytest.ExitCode.OK and self._verdict.outcome != "promote":
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

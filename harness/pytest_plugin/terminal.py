@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from harness.advice import advise, sightings_of
 from harness.records import Run, Verdict
 from harness.report import text_summary
 from harness.report.lines import printable
+from harness.report.next_steps import advice_lines
 
 # Where the terminal cannot rewrite a line (a CI log), progress is told this often.
 QUIET_SECONDS = 10.0
@@ -68,9 +70,10 @@ class TerminalTeller:
 
 
 def summary(terminal: pytest.TerminalReporter, run: Run, verdict: Verdict, *, page: Path | None) -> None:
-    """The run's summary and the path of its page."""
+    """The run's summary, what to do next, and the path of its page."""
     terminal.write_sep("=", "harness")
-    for line in text_summary(run, verdict):
+    given = advise(sightings_of(run, verdict))
+    for line in (*text_summary(run, verdict), *advice_lines(given, run=run.manifest.id)):
         markup = {"bold": line.bold}
         if line.colour is not None:
             markup[line.colour] = True

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from harness.records import record
 from harness.report.material import Material
+from harness.report.sections.advice import show_advice
 from harness.report.sections.cases import show_cases
 from harness.report.sections.provenance import show_provenance
 from harness.report.sections.suites import show_suites
@@ -24,6 +25,7 @@ class Section:
 
 SECTIONS = (
     Section(key="summary", title="Verdict", view=show_summary),
+    Section(key="advice", title="What to do next", view=show_advice),
     Section(key="suites", title="Suites", view=show_suites),
     Section(key="training", title="Training", view=show_training),
     Section(key="cases", title="Cases", view=show_cases),

@@ -1,0 +1,109 @@
+"""A look at the training file when a run ends: the checks that take less than a second, noted beside the run's rows.
+
+What `harness data check` does besides is left out here: counting tokens, telling languages, suspecting labels.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from harness.advice.sightings import DataSight
+from harness.dataset import Finding, SuitePrompt, read_lines
+from harness.dataset.examples import example_of, text_of
+from harness.dataset.leaks import suite_leaks
+from harness.dataset.quality.agreement import AgreementTally
+from harness.dataset.quality.balance import BalanceTally
+from harness.dataset.quality.dirt import DirtTally
+from harness.dataset.quality.grounding import GroundingTally
+from harness.dataset.quality.refusals import RefusalsTally
+from harness.dataset.quality.repeats import RepeatsTally
+from harness.dataset.rows import row_problems
+from harness.dataset.tallies import SeenRow, Setting, Tally
+from harness.errors import HarnessError
+from harness.evals import messages_for
+from harness.records import Manifest, Suite
+from harness.serial import ParseError, file_digest, from_json, to_json, write_atomic
+
+log = logging.getLogger(__name__)
+
+DATA_SIGHT = "training_data.json"
+MOST_BYTES = 1_000_000
+"""About 1,000 rows of conversations; beyond that a look takes longer than the end of a run should."""
+
+CHECKS: Sequence[Callable[[], Tally]] = (
+    RefusalsTally,
+    BalanceTally,
+    AgreementTally,
+    DirtTally,
+    GroundingTally,
+)
+
+
+def note_training_data(folder: Path, manifest: Manifest, *, train: Path | None, name: str) -> None:
+    """Look at the training file of a run and note what was found in the run's folder; nothing where none is configured.
+
+    Args:
+        folder: The run's.
+        manifest: The run's; its digest of the training file must be that of the file now.
+        train: The configured training file.
+        name: How to call it: as the configuration does.
+    """
+    if train is None:
+        return
+    try:
+        sight = _look(train, manifest, name=name)
+        write_atomic(folder / DATA_SIGHT, to_json(sight, indent=1))
+    except (HarnessError, OSError) as error:
+        log.warning("%s was not looked at: %s", train, error)
+
+
+def read_data_sight(folder: Path, manifest: Manifest) -> DataSight | None:
+    """What was noted of a run's training file; None where nothing was, or it is of another file or damaged."""
+    try:
+        sight = from_json(DataSight, (folder / DATA_SIGHT).read_bytes())
+    except (OSError, ParseError):
+        return None
+    return sight if manifest.data.get("train", sight.digest) == sight.digest else None
+
+
+def _look(train: Path, manifest: Manifest, *, name: str) -> DataSight:
+    digest = file_digest(train)
+    if manifest.data.get("train", digest) != digest:
+        return DataSight(file=name, digest=manifest.data["train"], why="the file changed since the training")
+    size = train.stat().st_size
+    if size > MOST_BYTES:
+        return DataSight(file=name, digest=digest, why=f"{name} is too large to check at the end of a run")
+    rows = list(_rows(train))
+    found = tuple(_findings(rows, train, suites=manifest.suites))
+    return DataSight(file=name, digest=digest, rows=len(rows), findings=found)
+
+
+def _rows(file: Path) -> Iterator[SeenRow]:
+    for line in read_lines(file):
+        problems = () if line.fault else tuple(row_problems(line.row))
+        example = None if line.fault or problems else example_of(line.number, line.row)
+        yield SeenRow(line=line, problems=problems, example=example)
+
+
+def _findings(rows: Sequence[SeenRow], file: Path, *, suites: Iterable[Suite]) -> Iterator[Finding]:
+    setting = Setting(path=file, model="")
+    repeats = RepeatsTally()
+    tallies = [make() for make in CHECKS]
+    for row in rows:
+        repeats.add(row)
+        for tally in tallies:
+            tally.add(row)
+    yield from suite_leaks(repeats, [*_prompts(suites)], path=file)
+    yield from repeats.findings(setting)
+    for tally in tallies:
+        yield from tally.findings(setting)
+
+
+def _prompts(suites: Iterable[Suite]) -> Iterator[SuitePrompt]:
+    """What every case asks the candidate: its last user message."""
+    for suite in suites:
+        for case in suite.cases:
+            sent = messages_for(suite, case, "candidate")
+            asked = [text_of(message) for message in sent if message.get("role") == "user"]
+            if asked:
+                yield SuitePrompt(suite=suite.name, case=case.id, text=asked[-1])

@@ -1,0 +1,161 @@
+"""Rules about the training data: cleaner rows, more rows of which kind, or more will not help."""
+
+from harness.advice.sightings import KindOfCase, RefusalSight, Saying, Sightings
+from harness.advice.wording import count, dollars, lines_of, listed, percent, points
+from harness.dataset import Finding
+from harness.records import DoublingEstimate
+
+LEAKS = ("validation_leak", "suite_leak", "suite_near_leak")
+REFUSALS = "refusal_share"
+LEAST_REFUSALS = 0.05
+"""A smaller rise in the share of refusals is nothing to change rows for."""
+TOLD_FINDINGS = 3
+TOLD_KINDS = 3
+
+
+def leaked(seen: Sightings) -> Saying | None:
+    """Rows to validate or to judge with are among the training rows, or the curve looks like it."""
+    found = next((finding for finding in _findings(seen) if finding.name in LEAKS), None)
+    if found is not None:
+        return Saying(action="cleaner_data", says=found.remedy, saw=_told(found, seen))
+    fault = seen.curve.fault("validation unlike training") if seen.curve is not None else None
+    return None if fault is None else Saying(action="cleaner_data", says=fault.remedy, saw=fault.says)
+
+
+def refuses_more(seen: Sightings) -> Saying | None:
+    """The candidate refuses what it should answer more often than the base did."""
+    worse = [sight for sight in seen.refusals if sight.low > 0 and _rise(sight) >= LEAST_REFUSALS]
+    if not worse:
+        return None
+    worst = max(worse, key=_rise)
+    saw = (
+        f"in {worst.suite} the candidate refuses {percent(worst.candidate)} of what it should answer, the base {percent(worst.base)} "
+        f"(likely {100 * worst.low:+.0f} to {100 * worst.high:+.0f} points, {count(worst.cases, 'case')})"
+    )
+    share = next((finding for finding in _findings(seen) if finding.name == REFUSALS), None)
+    if share is not None:
+        return Saying(
+            action="cleaner_data",
+            says=f"take refusals out of the training file: {share.remedy}",
+            saw=f"{saw}; {_told(share, seen)}",
+        )
+    says = "see how many training rows refuse, and keep as many as should be refused in production: harness data check FILE --expect-refusals SHARE"
+    return Saying(action="cleaner_data", says=says, saw=saw)
+
+
+def faulty_rows(seen: Sightings) -> Saying | None:
+    """The light check of the training file found faults in some of its rows."""
+    used = {*LEAKS, *([REFUSALS] if refuses_more(seen) else [])}
+    found = [
+        finding
+        for finding in _findings(seen)
+        if finding.level != "note" and finding.lines and finding.name not in used
+    ]
+    if not found or seen.data is None:
+        return None
+    found.sort(key=lambda finding: -finding.count)
+    names = listed([f"{finding.name} ({lines_of(finding)})" for finding in found[:TOLD_FINDINGS]])
+    says = f"settle in {seen.data.file}: {names}"
+    return Saying(
+        action="cleaner_data", says=says, saw="; ".join(finding.what for finding in found[:TOLD_FINDINGS])
+    )
+
+
+def doubling_helps(seen: Sightings) -> Saying | None:
+    """The scaling experiment says that twice the data likely helps."""
+    estimate = seen.doubling
+    if estimate is None or estimate.word != "likely helps":
+        return None
+    kinds = _kinds(seen)
+    which = f", of the kinds that fail most: {kinds}" if kinds else ""
+    cost = (
+        ""
+        if seen.doubling_cost_usd is None
+        else f" (training on twice the rows costs about {dollars(seen.doubling_cost_usd)})"
+    )
+    return Saying(action="more_data", says=f"double the training rows{which}{cost}", saw=_estimated(estimate))
+
+
+def doubling_is_in_vain(seen: Sightings) -> Saying | None:
+    """The scaling experiment says that twice the same data is unlikely to help."""
+    estimate = seen.doubling
+    if estimate is None or estimate.word != "unlikely" or seen.verdict.outcome == "promote":
+        return None
+    kinds = _kinds(seen)
+    instead = (
+        f"mend rows instead of adding the same kind; if you add, add {kinds}"
+        if kinds
+        else "mend rows instead of adding the same kind"
+    )
+    return Saying(action="cleaner_data", says=instead, saw=_estimated(estimate))
+
+
+def failing_kinds(seen: Sightings) -> Saying | None:
+    """The verdict does not promote, and cases of some kind fail."""
+    if seen.verdict.outcome == "promote":
+        return None
+    failing = [kind for kind in seen.failing if kind.failed]
+    if not failing:
+        return None
+    saw = "; ".join(
+        f"{kind.failed} of {count(kind.cases, 'case')} of {_where(kind)} fail"
+        for kind in failing[:TOLD_KINDS]
+    )
+    if seen.doubling is not None:
+        saw += f". {_estimated(seen.doubling)}"
+        learn = (
+            f"; to learn whether more rows help at all, {seen.doubling.to_tell}"
+            if seen.doubling.to_tell
+            else ""
+        )
+    else:
+        learn = "; harness experiment scaling tells whether more rows help at all"
+    says = f"add rows like {_kinds(seen)}: harness badcases {seen.run} --out new_rows.jsonl{learn}"
+    return Saying(action="more_data", says=says, saw=saw)
+
+
+def unchecked_rows(seen: Sightings) -> Saying | None:
+    """Nobody looked at the training file, the verdict does not promote, and no rule above asks for a look."""
+    is_checked = seen.data is not None and seen.data.findings is not None
+    if seen.verdict.outcome == "promote" or is_checked or leaked(seen) or refuses_more(seen):
+        return None
+    file, why = (
+        ("FILE", "the run does not know the training file")
+        if seen.data is None
+        else (seen.data.file, seen.data.why)
+    )
+    return Saying(action="cleaner_data", says=f"check the training file: harness data check {file}", saw=why)
+
+
+# --- in words ------------------------------------------------------------------------------------------
+
+
+def _findings(seen: Sightings) -> tuple[Finding, ...]:
+    return (seen.data.findings or ()) if seen.data is not None else ()
+
+
+def _told(finding: Finding, seen: Sightings) -> str:
+    assert seen.data is not None, "a finding is of a file"
+    lines = lines_of(finding)
+    return f"{seen.data.file}: {finding.what}" + (f" ({lines})" if lines else "")
+
+
+def _rise(sight: RefusalSight) -> float:
+    return sight.candidate - sight.base
+
+
+def _kinds(seen: Sightings) -> str:
+    return listed([_where(kind) for kind in seen.failing if kind.failed][:TOLD_KINDS])
+
+
+def _where(kind: KindOfCase) -> str:
+    """`ticket-routing (billing)`."""
+    return f"{kind.suite} ({kind.name})" if kind.name else kind.suite
+
+
+def _estimated(estimate: DoublingEstimate) -> str:
+    last = "" if estimate.last_gain is None else f"; the last doubling brought {points(estimate.last_gain)}"
+    return (
+        f"twice the data {estimate.word}: {100 * estimate.gain:+.1f} points expected "
+        f"({100 * estimate.low:+.1f} to {100 * estimate.high:+.1f} in 8 of 10 cases){last}"
+    )
