@@ -27,6 +27,7 @@ Category = Literal[
     "wrong_tools",
     "wrong_preference",
     "wrong_turn",
+    "unwritten_row",
 ]
 
 

@@ -18,6 +18,7 @@ from harness.dataset.shapes import (
     form_of,
     source_of_item,
 )
+from harness.dataset.skeletons import is_unwritten
 from harness.records import Json
 from harness.serial import nearest, shown
 
@@ -220,6 +221,12 @@ def _message_problems(message: Json) -> Iterator[Told]:
 
 def _content_problems(message: Mapping[str, Json], role: Json) -> Iterator[Told]:
     content = message.get("content")
+    if is_unwritten(content):
+        yield (
+            "unwritten_row",
+            "still to be written: a row of `harness badcases`",
+            "write it, or remove the row",
+        )
     replaced = role == "assistant" and any(
         message.get(key) for key in ("tool_calls", "function_call", "refusal")
     )
