@@ -73,6 +73,7 @@ class Settings:
     train: Path | None = None
     valid: Path | None = None
     early_stop: bool = False
+    checkpoints: bool = False
     concurrency: int = 32
     trials: int | None = None
     budget_usd: float | None = 5.0

@@ -53,10 +53,11 @@ class Terms:
 
     `read` off asks everything anew that the folder's own rows do not have. `known` are answers by `answer_key` that the
     models a candidate is compared with need not be asked for. `first_trial` above 0 asks trials that a run does not
-    have: a suite of three trials asked from 3 on gets trials 3, 4 and 5.
+    have: a suite of three trials asked from 3 on gets trials 3, 4 and 5. Without a `cache` there is no asking, only
+    estimating what asking everything would take.
     """
 
-    cache: AnswerCache
+    cache: AnswerCache | None
     read: bool = True
     concurrency: int = 32
     known: Mapping[str, Completion] = field(default_factory=dict)
@@ -138,6 +139,7 @@ async def _ask(
     """Ask cells, and say why no more was asked, if so."""
     if not cells:
         return None
+    assert terms.cache is not None, "asked without a place to keep the answers"
     open_all = open_models(seats, terms.cache, read=terms.read, known=terms.known)
     async with open_all() as models, open_embedder(seats, terms.cache, read=terms.read)() as embedder:
         watch = Watch()
@@ -181,6 +183,7 @@ def estimate_asking(
     A folder's own rows are not looked at: what they hold is in the answer cache too.
     """
     cells = asked_cells(suites, first_trial=terms.first_trial)
+    stored = terms.cache if terms.read else None
     reference = reference_of(seats)
     if reference is not None:  # asked only where the candidate's answer is compared with its own
         cells += [replace(cell, role=reference) for cell in cells if is_paired(cell.suite)]
@@ -191,7 +194,7 @@ def estimate_asking(
         key = _answer_key(cell, seats)
         if cell.role != "candidate" and key in terms.known:
             return terms.known[key]
-        return terms.cache.find(key, Completion) if terms.read else None
+        return stored.find(key, Completion) if stored is not None else None
 
     def reply(question: Question, repeat: int) -> bool:
         judge = seats["judge"]
@@ -202,13 +205,12 @@ def estimate_asking(
             model=judge.model,
             trial=repeat,
         )
-        return terms.read and terms.cache.holds(key)
+        return stored is not None and stored.holds(key)
 
     def vector(text: str) -> bool:
         seat = seats["embedding"]
-        return terms.read and terms.cache.holds(
-            vector_key(text, endpoint=seat.endpoint.label, model=seat.model)
-        )
+        key = vector_key(text, endpoint=seat.endpoint.label, model=seat.model)
+        return stored is not None and stored.holds(key)
 
     paid = Paid(answer=answer, reply=reply, vector=vector)
     answers = estimate(cells, models, prices, is_paid=lambda cell: answer(cell) is not None, count=count)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.errors import EndpointError
 from harness.evals import Count, RoleEstimate, exact_tokens, write_checkpoint_study
 from harness.experiments.asking import NotServedError, Terms, ask_suites, estimate_asking, seated
 from harness.lineup import Seat, Teller
@@ -19,6 +20,8 @@ from harness.records import (
     CheckpointChoice,
     CheckpointMarks,
     CheckpointStudy,
+    Endpoint,
+    Manifest,
     Result,
     Role,
     Suite,
@@ -26,7 +29,7 @@ from harness.records import (
     TrainingJob,
     record,
 )
-from harness.training import TrainingCurve
+from harness.training import TrainingCurve, checkpoints_of
 from harness.verdict import (
     CheckpointScores,
     families_of,
@@ -50,17 +53,33 @@ class Trained:
     """A job and what there is to ask of it.
 
     `points` are its usable checkpoints in the order of their steps, the job's own model last, without marks.
-    `answered` are rows of the job's own model that a run has already.
+    `in_run` is the one that a run asks anyway as its candidate, and `answered` are its rows there.
     """
 
     job: str
     points: tuple[CheckpointMarks, ...]
+    in_run: str | None = None
     answered: tuple[Result, ...] = ()
 
     @property
     def to_ask(self) -> tuple[CheckpointMarks, ...]:
-        """The checkpoints that have no rows yet."""
-        return self.points[:-1] if self.answered else self.points
+        """The checkpoints that no run asks."""
+        return tuple(point for point in self.points if point.model != self.in_run)
+
+
+def trained_of(
+    job: TrainingJob, endpoint: Endpoint, *, curve: TrainingCurve | None, teller: Teller
+) -> Trained | None:
+    """A job with its checkpoints, as the provider tells them now; None where there are none, which is said in a line."""
+    try:
+        points = points_of(job, checkpoints_of(endpoint, job), curve=curve)
+    except EndpointError as error:
+        teller.say(f"no checkpoints: {endpoint.label} does not tell those of {job.id}: {error.problem}")
+        return None
+    if len(points) == 1:
+        teller.say(f"no checkpoints: {endpoint.label} has none of {job.id} beside its own model")
+        return None
+    return Trained(job=job.id, points=points)
 
 
 def points_of(
@@ -91,6 +110,15 @@ def points_of(
 def _next_step(steps: Sequence[int]) -> int:
     """Where the last of evenly spaced checkpoints would be, for a job that tells its last step nowhere."""
     return steps[-1] + (steps[-1] - (steps[-2] if len(steps) > 1 else 0)) if steps else 0
+
+
+def counted_suites(manifest: Manifest) -> tuple[Suite, ...]:
+    """The suites of a run with the cases that its verdict rests on; those written in Python ask for themselves."""
+    return tuple(
+        replace(suite, cases=tuple(case for case in suite.cases if case.id in frozenset(counted)))
+        for suite in manifest.suites
+        if suite.path and (counted := manifest.counted.get(suite.name))
+    )
 
 
 # --- the study -----------------------------------------------------------------------------------------

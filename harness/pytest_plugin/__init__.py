@@ -55,6 +55,13 @@ FLAGS: tuple[tuple[str, dict[str, object]], ...] = (
     ("--reports", {"metavar": "DIR", "help": "where runs are stored (default reports/)"}),
     ("--no-cache", {"action": "store_true", "help": "ask everything anew; the new answers are kept"}),
     (
+        "--checkpoints",
+        {
+            "action": "store_true",
+            "help": "ask the suites of every checkpoint of the candidate's job too, and say which to take",
+        },
+    ),
+    (
         "--early-stop",
         {
             "action": "store_true",

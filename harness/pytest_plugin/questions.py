@@ -31,6 +31,8 @@ from harness.evals import (
     suites_asking,
     with_looks,
 )
+from harness.experiments.asking import Terms
+from harness.experiments.checkpoints import Trained, estimate_checkpoints
 from harness.lineup import (
     Lineup,
     Seat,
@@ -60,6 +62,7 @@ class Questions:
         self.selected: Mapping[str, tuple[Case, ...]] = {}
         self.seats: Mapping[Role, Seat] = {}
         self.code: Mapping[str, str] = {}
+        self.trained: Trained | None = None
 
     @cached_property
     def known(self) -> Mapping[str, Completion]:
@@ -173,7 +176,21 @@ class Questions:
 
         answers = estimate(cells, models, prices, is_paid=is_paid, count=count)
         paid = self._paid(stored) if stored is not None else None
-        return (*answers, *estimate_judging(cells, models, prices, paid=paid, count=count))
+        judging = estimate_judging(cells, models, prices, paid=paid, count=count)
+        return (*answers, *judging, *self._checkpoints(cache, count))
+
+    def _checkpoints(self, cache: AnswerCache | None, count: Count) -> tuple[RoleEstimate, ...]:
+        """What the checkpoints beside the candidate will be asked."""
+        if self.trained is None:
+            return ()
+        chosen = {name: self.cases(self.suites[name]) for name in self.selected}
+        suites = [replace(self.suites[name], cases=cases) for name, cases in chosen.items() if cases]
+        return estimate_checkpoints(self.trained, suites, self.seats, terms=self.terms(cache), count=count)
+
+    def terms(self, cache: AnswerCache | None) -> Terms:
+        """How this session asks models, for others that are asked beside the run."""
+        read = self.settings.cache and cache is not None
+        return Terms(cache=cache, read=read, concurrency=self.settings.concurrency, known=self.known)
 
     def _answer_key(self, cell: Cell) -> str:
         messages = messages_for(cell.suite, cell.case, cell.role)

@@ -199,7 +199,7 @@ def test_rows_of_the_run_stand_for_the_jobs_own_model(
     exam = exam_at(provider, tmp_path, suite=hard, terms=terms)
     answered = ask_suites([hard], exam.seats, folder=tmp_path / "run", terms=replace(terms, read=False))
     provider.bodies.clear()
-    trained = replace(trained_at(provider), answered=answered)
+    trained = replace(trained_at(provider), in_run=OWN, answered=answered)
     study = study_checkpoints(trained, replace(exam, terms=replace(terms, read=False)))
     assert OWN not in provider.asked
     assert means(study) == [3 / 12, 11 / 12, 7 / 12]
