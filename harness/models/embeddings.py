@@ -1,12 +1,11 @@
-"""Texts as vectors, from an OpenAI-compatible embeddings endpoint; asked through the official client, kept as answers are."""
+"""Texts as vectors, from an OpenAI-compatible embeddings endpoint; kept as answers are."""
 
 import json
 import math
 
-from openai import OpenAIError
-
 from harness.errors import EndpointError
 from harness.models.cached import AnswerCache, Stored
+from harness.models.exchange import ExchangeError
 from harness.models.failures import failure_of, short
 from harness.models.openai_chat import ChatClient
 from harness.protocols import Embedder
@@ -39,7 +38,7 @@ class OpenAIEmbedder:
         place = f"{self._model} at {endpoint.label}"
         try:
             reply = await self._client.post({"model": self._model, "input": text}, path=PATH)
-        except OpenAIError as error:
+        except ExchangeError as error:
             return failure_of(error, model=self._model, endpoint=endpoint, key=key)
         except EndpointError as error:
             return Failure(kind="connection", message=f"{place}: {error}", fatal=True)

@@ -1,14 +1,16 @@
-"""Why a request got no answer: the client's exceptions as Failures a person can act on.
+"""Why a request got no answer: the ends of an exchange as Failures a person can act on.
 
 Codes and envelopes: OpenAI's API reference (`{"error": {message, type, param, code}}`); the other
 spellings are those of Azure, vLLM, Ollama and FastAPI servers.
 """
 
-import socket
-from collections.abc import Iterator, Mapping
-
-from openai import APIConnectionError, APIError, APIStatusError, APITimeoutError, OpenAIError
-
+from harness.models.exchange import (
+    BrokenConnectionError,
+    ExchangeError,
+    RefusedError,
+    TimedOutError,
+    UnreadableError,
+)
 from harness.records import Endpoint, Failure, FailureKind, record
 from harness.redaction import redact
 
@@ -36,27 +38,27 @@ class _Reading:
     fatal: bool = False
 
 
-def failure_of(error: OpenAIError, *, model: str, endpoint: Endpoint, key: str | None = None) -> Failure:
-    """The client's exception as a Failure: kind, place, the provider's words, the remedy.
+def failure_of(error: ExchangeError, *, model: str, endpoint: Endpoint, key: str | None = None) -> Failure:
+    """An exchange that ended without an answer as a Failure: kind, place, the provider's words, the remedy.
 
     Args:
-        error: What the client raised after its own retries.
+        error: How it ended, after all retries.
         model: The model that was asked.
         endpoint: Where it was asked.
         key: The key in use, to be cut out of the provider's words.
     """
     words = ""
-    if isinstance(error, APITimeoutError):
+    if isinstance(error, TimedOutError):
         reading = _Reading(
             kind="timeout",
             problem=f"no answer within {endpoint.timeout_s:g} s",
             remedy="raise timeout_s, or lower max_tokens or the concurrency",
         )
-    elif isinstance(error, APIConnectionError):
-        reading, words = _connection(error, endpoint)
-    elif isinstance(error, APIStatusError):
-        reading, words = _status(error, model), _words(error.body)
-    elif isinstance(error, APIError):
+    elif isinstance(error, BrokenConnectionError):
+        reading, words = _connection(error, endpoint), str(error)
+    elif isinstance(error, RefusedError):
+        reading, words = _status(error, model), error.words
+    elif isinstance(error, UnreadableError):
         reading, words = _Reading(kind="malformed", problem="the answer could not be read"), str(error)
     else:
         reading = _Reading(
@@ -68,20 +70,20 @@ def failure_of(error: OpenAIError, *, model: str, endpoint: Endpoint, key: str |
     return Failure(
         kind=reading.kind,
         message=_sentence(reading, f"{model} at {endpoint.label}", short(words, key)),
-        status=error.status_code if isinstance(error, APIStatusError) else None,
+        status=error.status if isinstance(error, RefusedError) else None,
         fatal=reading.fatal,
     )
 
 
-def refuses_logprobs(error: OpenAIError) -> bool:
+def refuses_logprobs(error: ExchangeError) -> bool:
     """Whether a request was rejected because of the log-probabilities it asked for.
 
     Servers that have none, or fewer than were asked for, say so in words of their own; the setting is named
     by all of them.
     """
-    if not isinstance(error, APIStatusError) or error.status_code not in {400, 422}:
+    if not isinstance(error, RefusedError) or error.status not in {400, 422}:
         return False
-    return "logprob" in f"{error.param or ''} {error.message}".lower()
+    return "logprob" in f"{error.param or ''} {error.words}".lower()
 
 
 def short(words: str, key: str | None = None) -> str:
@@ -96,52 +98,21 @@ def _sentence(reading: _Reading, place: str, words: str) -> str:
     return f"{text} ({reading.remedy})" if reading.remedy else text
 
 
-def _words(body: object) -> str:
-    """What the provider said, wherever its envelope keeps it; a page of HTML says nothing."""
-    if isinstance(body, str):
-        return "" if body.lstrip().startswith("<") else body
-    if not isinstance(body, Mapping):
-        return ""
-    for name in ("message", "detail", "error"):
-        if value := body.get(name):
-            return value if isinstance(value, str) else _words(value) or str(value)
-    return ""
-
-
-def _connection(error: APIConnectionError, endpoint: Endpoint) -> tuple[_Reading, str]:
+def _connection(error: BrokenConnectionError, endpoint: Endpoint) -> _Reading:
     """A broken connection may heal; a host that does not exist or refuses meets every request."""
-    causes = list(_causes(error))
-    words = str(causes[-1]) if len(causes) > 1 else str(error)
-    unreachable = any(
-        isinstance(cause, ConnectionRefusedError | socket.gaierror)
-        or type(cause).__name__ == "UnsupportedProtocol"
-        for cause in causes
-    )
-    if not unreachable:
-        return _Reading(
-            kind="connection", problem="the connection broke", remedy="run again to resume"
-        ), words
-    where = endpoint.base_url or "the client's default address"
-    return (
-        _Reading(
-            kind="connection",
-            problem=f"nothing answers at {redact(where)}",
-            remedy="is the server running, and base_url and the proxy settings right?",
-            fatal=True,
-        ),
-        words,
+    if not error.is_unreachable:
+        return _Reading(kind="connection", problem="the connection broke", remedy="run again to resume")
+    where = endpoint.base_url or "the provider's default address"
+    return _Reading(
+        kind="connection",
+        problem=f"nothing answers at {redact(where)}",
+        remedy="is the server running, and base_url and the proxy settings right?",
+        fatal=True,
     )
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    seen: BaseException | None = error
-    while seen is not None:
-        yield seen
-        seen = seen.__cause__ or seen.__context__
-
-
-def _status(error: APIStatusError, model: str) -> _Reading:
-    status, names = error.status_code, {error.code or "", error.type or ""}
+def _status(error: RefusedError, model: str) -> _Reading:
+    status, names = error.status, {error.code or "", error.kind or ""}
     if status == 402 or (status == 429 and names & _NO_MONEY):
         return _Reading(
             kind="quota",
@@ -186,13 +157,13 @@ def _refused(status: int) -> _Reading:
     )
 
 
-def _missing(error: APIStatusError, names: set[str], model: str) -> _Reading:
+def _missing(error: RefusedError, names: set[str], model: str) -> _Reading:
     """A 404 is a model that is not there, or a URL that is not an API."""
-    if names & _NO_MODEL or "model" in _words(error.body).lower():
+    if names & _NO_MODEL or "model" in error.words.lower():
         fresh = "; a model fine-tuned minutes ago may need a few more" if model.startswith("ft:") else ""
         return _Reading(
             kind="model_not_found",
-            problem=f"no such model ({error.status_code})",
+            problem=f"no such model ({error.status})",
             remedy=f"check the name and that this key may use it{fresh}",
             fatal=True,
         )
@@ -204,16 +175,16 @@ def _missing(error: APIStatusError, names: set[str], model: str) -> _Reading:
     )
 
 
-def _rejected(error: APIStatusError, names: set[str]) -> _Reading:
-    words = _words(error.body).lower()
+def _rejected(error: RefusedError, names: set[str]) -> _Reading:
+    words = error.words.lower()
     unknown = bool(names & _NO_SETTING) or "unsupported parameter" in words or "unrecognized request" in words
     if not unknown:
-        return _Reading(kind="bad_request", problem=f"the request was rejected ({error.status_code})")
+        return _Reading(kind="bad_request", problem=f"the request was rejected ({error.status})")
     setting = error.param or "one of the settings"
     field = "max_tokens_field of the endpoint" if "max_" in setting else "the suite's sampling"
     return _Reading(
         kind="bad_request",
-        problem=f"{setting} is not supported ({error.status_code})",
+        problem=f"{setting} is not supported ({error.status})",
         remedy=f"change {field}",
         fatal=True,
     )

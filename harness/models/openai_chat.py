@@ -1,6 +1,6 @@
-"""A model behind an OpenAI-compatible chat endpoint, asked through the official client.
+"""A model behind an OpenAI-compatible chat endpoint.
 
-The only retries are the client's own: `Endpoint.max_retries` on connection errors, 408, 409, 429
+The only retries are the transport's: `Endpoint.max_retries` on connection errors, 408, 409, 429
 and 5xx, with back-off and Retry-After.
 """
 
@@ -9,18 +9,13 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
-
-from openai import AsyncOpenAI, DefaultAsyncHttpxClient, OpenAIError, Timeout
 
 from harness.errors import EndpointError
+from harness.models.exchange import ExchangeError
 from harness.models.failures import failure_of, refuses_logprobs, short
+from harness.models.transports import Transport, open_transport
 from harness.records import Completion, Endpoint, Failure, Json, Message, Sampling, ToolCall, Usage
 
-# A host that does not answer the handshake will not answer the question; the client's default is 5.
-CONNECT_TIMEOUT_S = 10.0
-# What a server without authentication is sent; the client refuses to start with no key at all.
-KEYLESS = "none"
 # Tokens less likely than 1 in 10,000 decide nothing, and 20 of them for each token of a reply fill the cache.
 LEAST_LOGPROB = math.log(1e-4)
 
@@ -33,7 +28,7 @@ class ChatClient:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
-        self._client: AsyncOpenAI | None = None
+        self._transport: Transport | None = None
         # Models that were found to refuse log-probabilities; asked once is enough.
         self.without_logprobs: set[str] = set()
 
@@ -43,50 +38,25 @@ class ChatClient:
     @property
     def key(self) -> str | None:
         """The key in use, for cutting it out of messages; None before the first request."""
-        return self._client.api_key if self._client else self.endpoint.api_key
+        return self._transport.key if self._transport else self.endpoint.api_key
 
     async def post(self, body: Mapping[str, Json], *, path: str = "/chat/completions") -> str:
         """POST the body to a path below the base URL and return the answer's text, whatever it is.
 
         Raises:
-            OpenAIError: The client gave up.
+            ExchangeError: No answer came, after all retries.
             EndpointError: The environment's proxy or certificate settings let no client be made.
+            UnicodeEncodeError: The body holds half a surrogate pair.
         """
-        if self._client is None:
-            self._client = _connect(self.endpoint)
-        return await self._client.post(path, cast_to=str, body=body)
+        if self._transport is None:
+            self._transport = open_transport(self.endpoint)
+        return await self._transport.post(body, path=path)
 
     async def close(self) -> None:
         """Close the connections; a later request opens new ones."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
-
-
-def _connect(endpoint: Endpoint) -> AsyncOpenAI:
-    timeout = Timeout(endpoint.timeout_s, connect=min(CONNECT_TIMEOUT_S, endpoint.timeout_s))
-    try:
-        http_client = DefaultAsyncHttpxClient(timeout=timeout)
-    except Exception as error:
-        # Of many kinds: a proxy's URL that is none, a scheme that needs a package, a missing or empty bundle.
-        raise EndpointError(
-            f"no connection can be set up: {short(str(error))}",
-            remedy="check HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR in the environment",
-        ) from error
-    connect = partial(
-        AsyncOpenAI,
-        base_url=endpoint.base_url,
-        timeout=timeout,
-        max_retries=endpoint.max_retries,
-        http_client=http_client,
-    )
-    try:
-        return connect(api_key=endpoint.api_key)
-    except OpenAIError:
-        # No key given and none in OPENAI_API_KEY: fine for a server of one's own.
-        if endpoint.base_url is None:
-            raise
-        return connect(api_key=KEYLESS)
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            await transport.close()
 
 
 class OpenAIChat:
@@ -122,7 +92,7 @@ class OpenAIChat:
         started = time.perf_counter()
         try:
             text = await self._client.post(body)
-        except OpenAIError as error:
+        except ExchangeError as error:
             if sampling.top_logprobs is not None and refuses_logprobs(error):
                 self._client.without_logprobs.add(self._model)
                 return await self.complete(messages, unseeded, trial=trial)

@@ -21,6 +21,7 @@ class Asking:
         self.prefetcher = prefetcher
         self._questions = questions
         self._by_looks: LookByLook | None = None
+        self._prefetched: set[str] = set()
         if manifest is not None and manifest.looks is not None:
             self._by_looks = LookByLook(manifest, prefetcher, cells_of=self._cells)
 
@@ -45,7 +46,8 @@ class Asking:
         """Ask without waiting: all selected cases of a suite, or what comes before the first look."""
         if self._by_looks is not None:
             self._by_looks.begin()
-        else:
+        elif suite.name not in self._prefetched:
+            self._prefetched.add(suite.name)
             self.prefetcher.request(self._questions.cells(suite))
 
     def why_unasked(self, suite: Suite, case: Case) -> str | None:

@@ -13,6 +13,15 @@ from harness.testing.endpoints import DROPPED, NO_CHOICES, NOT_JSON, WEB_PAGE, F
 KEY = "sk-test-0123456789abcdef"
 
 
+@pytest.fixture(params=["direct", "official"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways to ask keep the same promises; custom headers are what only the official client knows."""
+    if request.param == "official":
+        monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Team: a")
+    else:
+        monkeypatch.delenv("OPENAI_CUSTOM_HEADERS", raising=False)
+
+
 def ask(
     server: FaultyEndpoint | None, *prompts: str, model: str = "m", **settings: Any
 ) -> list[Completion | Failure]:
@@ -288,7 +297,7 @@ def test_a_broken_environment_is_one_fatal_failure_that_names_the_variables(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str, words: str
 ) -> None:
     monkeypatch.setenv(variable, value)
-    outcome = ask(None, "hello", base_url="http://127.0.0.1:9/v1")[0]
+    outcome = ask(None, "hello", base_url="https://127.0.0.1:9/v1")[0]
     assert isinstance(outcome, Failure)
     assert (outcome.kind, outcome.fatal) == ("connection", True)
     assert words in outcome.message

@@ -1,0 +1,131 @@
+"""Asking an endpoint over aiohttp: the official client's retries and errors at a tenth of its work per call.
+
+Why there are two ways: docs/decisions/2026-11-23-two-ways-to-ask.md.
+"""
+
+import asyncio
+import json
+import random
+import ssl
+import time
+from collections.abc import Mapping
+
+import aiohttp
+from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
+from httpx2 import create_ssl_context
+
+from harness.models.exchange import (
+    BrokenConnectionError,
+    ExchangeError,
+    RefusedError,
+    TimedOutError,
+    UnreadableError,
+)
+from harness.models.pace import Pace
+from harness.models.retries import LONGEST_RETRY_AFTER_S, delay_s, is_worth_retrying, retry_after_s
+from harness.models.surroundings import CONNECT_TIMEOUT_S, Address, unconnectable
+from harness.records import Endpoint, Json
+
+LONGEST_ANSWER = 64 * 2**20
+"""Bytes, after unpacking. A chat completion of the longest context there is has a few million."""
+_TOO_MUCH = frozenset({429, 503})
+
+
+class DirectTransport:
+    """Keeps connections to one endpoint. To be made in the event loop that uses it, and closed there.
+
+    Raises:
+        EndpointError: The certificates that the environment names cannot be read.
+    """
+
+    def __init__(self, endpoint: Endpoint, address: Address) -> None:
+        self.key = address.key
+        self._base_url = address.base_url
+        self._max_retries = endpoint.max_retries
+        self._pace = Pace()
+        # So many connections as there are requests under way: how many those are is decided above.
+        trust = _trust() if address.base_url.startswith("https:") else False
+        timeout_s = endpoint.timeout_s
+        self._session = ClientSession(
+            connector=TCPConnector(limit=0, ssl=trust),
+            timeout=ClientTimeout(total=timeout_s, sock_connect=min(CONNECT_TIMEOUT_S, timeout_s)),
+            headers=address.headers,
+        )
+
+    async def post(self, body: Mapping[str, Json], *, path: str) -> str:
+        """POST the body to a path below the base URL; the text of the answer, whatever it is.
+
+        Raises:
+            ExchangeError: None came, after `max_retries` more attempts where these may help.
+            UnicodeEncodeError: The body holds half a surrogate pair.
+        """
+        data = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8")
+        url = self._base_url + path
+        for attempt in range(self._max_retries + 1):
+            headers: Mapping[str, str] = {}
+            await self._pace.enter()
+            try:
+                status, headers, text = await self._exchange(url, data)
+                if status < 300:
+                    self._pace.answered()
+                    return text
+                error: ExchangeError = RefusedError(status, text)
+                self._note_refusal(status, headers)
+                may_help = is_worth_retrying(status, headers, now=time.time())
+            except (TimedOutError, BrokenConnectionError) as trouble:
+                error, may_help = trouble, True
+            finally:
+                self._pace.leave()
+            if not may_help or attempt == self._max_retries:
+                raise error
+            # No secret is drawn here; the jitter only keeps requests apart.
+            await asyncio.sleep(delay_s(attempt, headers, now=time.time(), chance=random.random()))  # noqa: S311
+        raise AssertionError("the last attempt returns or raises")
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._session.close()
+
+    def _note_refusal(self, status: int, headers: Mapping[str, str]) -> None:
+        if status not in _TOO_MUCH:
+            return
+        asked = retry_after_s(headers, now=time.time())
+        rest = asked if asked is not None and 0 < asked <= LONGEST_RETRY_AFTER_S else None
+        self._pace.refused(rest_s=rest)
+
+    async def _exchange(self, url: str, data: bytes) -> tuple[int, Mapping[str, str], str]:
+        """Status, headers by lower-case name, and text of one attempt."""
+        try:
+            async with self._session.post(url, data=data) as response:
+                parts, size = [], 0
+                async for part in response.content.iter_any():
+                    size += len(part)
+                    if size > LONGEST_ANSWER:
+                        raise UnreadableError(f"the answer is longer than {LONGEST_ANSWER // 2**20} MB")
+                    parts.append(part)
+                headers = {name.lower(): value for name, value in response.headers.items()}
+                return response.status, headers, b"".join(parts).decode("utf-8", "replace")
+        except asyncio.TimeoutError as error:
+            raise TimedOutError(str(error)) from error
+        except aiohttp.InvalidURL as error:
+            raise BrokenConnectionError(f"{error} is no URL", is_unreachable=True) from error
+        except (ClientError, OSError) as error:
+            raise BrokenConnectionError(_words(error), is_unreachable=_nobody_is_there(error)) from error
+
+
+def _trust() -> ssl.SSLContext:
+    """The certificates that the official client trusts: the operating system's, or those the environment names."""
+    try:
+        return create_ssl_context()
+    except OSError as error:
+        raise unconnectable(error) from error
+
+
+def _nobody_is_there(error: BaseException) -> bool:
+    """A host that does not exist, or refuses, meets every request; a connection that broke may heal."""
+    cause = getattr(error, "os_error", error)
+    return isinstance(error, aiohttp.ClientConnectorDNSError) or isinstance(cause, ConnectionRefusedError)
+
+
+def _words(error: BaseException) -> str:
+    return str(error) or type(error).__name__

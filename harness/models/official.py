@@ -1,0 +1,108 @@
+"""Asking an endpoint through the official client, which knows proxies and certificates of every kind and retries by itself."""
+
+import socket
+from collections.abc import Iterator, Mapping
+from functools import partial
+
+from openai import (
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    APITimeoutError,
+    AsyncOpenAI,
+    DefaultAsyncHttpxClient,
+    OpenAIError,
+    Timeout,
+)
+
+from harness.models.exchange import (
+    BrokenConnectionError,
+    ExchangeError,
+    KeylessError,
+    RefusedError,
+    TimedOutError,
+    UnreadableError,
+)
+from harness.models.surroundings import CONNECT_TIMEOUT_S, KEYLESS, unconnectable
+from harness.records import Endpoint, Json
+
+
+class OfficialTransport:
+    """One AsyncOpenAI. For one event loop, and closed there.
+
+    Raises:
+        EndpointError: The environment's proxy or certificate settings let no client be made.
+        KeylessError: No key is given, and none in the environment.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._client = _connect(endpoint)
+
+    @property
+    def key(self) -> str:
+        """The key in use, for cutting it out of messages."""
+        return self._client.api_key
+
+    async def post(self, body: Mapping[str, Json], *, path: str) -> str:
+        """POST the body to a path below the base URL; the text of the answer, whatever it is.
+
+        Raises:
+            ExchangeError: The client gave up.
+            UnicodeEncodeError: The body holds half a surrogate pair.
+        """
+        try:
+            return await self._client.post(path, cast_to=str, body=body)
+        except OpenAIError as error:
+            raise _exchange_error(error) from error
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+
+def _connect(endpoint: Endpoint) -> AsyncOpenAI:
+    timeout = Timeout(endpoint.timeout_s, connect=min(CONNECT_TIMEOUT_S, endpoint.timeout_s))
+    try:
+        http_client = DefaultAsyncHttpxClient(timeout=timeout)
+    except Exception as error:
+        raise unconnectable(error) from error
+    connect = partial(
+        AsyncOpenAI,
+        base_url=endpoint.base_url,
+        timeout=timeout,
+        max_retries=endpoint.max_retries,
+        http_client=http_client,
+    )
+    try:
+        return connect(api_key=endpoint.api_key)
+    except OpenAIError as error:
+        # No key given and none in OPENAI_API_KEY: fine for a server of one's own.
+        if endpoint.base_url is None:
+            raise KeylessError(str(error)) from error
+        return connect(api_key=KEYLESS)
+
+
+def _exchange_error(error: OpenAIError) -> ExchangeError:
+    if isinstance(error, APITimeoutError):
+        return TimedOutError(str(error))
+    if isinstance(error, APIConnectionError):
+        causes = list(_causes(error))
+        words = str(causes[-1]) if len(causes) > 1 else str(error)
+        return BrokenConnectionError(words, is_unreachable=any(map(_is_nobody, causes)))
+    if isinstance(error, APIStatusError):
+        return RefusedError(error.status_code, error.response.text)
+    if isinstance(error, APIError):
+        return UnreadableError(str(error))
+    return KeylessError(str(error))
+
+
+def _is_nobody(cause: BaseException) -> bool:
+    is_unsupported = type(cause).__name__ == "UnsupportedProtocol"
+    return isinstance(cause, ConnectionRefusedError | socket.gaierror) or is_unsupported
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or seen.__context__

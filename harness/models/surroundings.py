@@ -1,0 +1,72 @@
+"""What the machine's environment says about asking an endpoint: keys, proxies, headers. Read when the first request is made."""
+
+import os
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from harness.errors import EndpointError
+from harness.models.exchange import KeylessError
+from harness.records import Endpoint, record
+from harness.redaction import redact
+
+CONNECT_TIMEOUT_S = 10.0
+"""A host that does not answer the handshake will not answer the question; the official client's default is 5."""
+KEYLESS = "none"
+"""What a server without authentication is sent; clients refuse to start with no key at all."""
+# The official client's own variables and defaults.
+_KEY = "OPENAI_API_KEY"
+_BASE_URL = "OPENAI_BASE_URL"
+_DEFAULT_BASE_URL = "https://api.openai.com/v1"
+_HEADERS = {"OPENAI_ORG_ID": "OpenAI-Organization", "OPENAI_PROJECT_ID": "OpenAI-Project"}
+# Headers that the official client alone knows how to read.
+_CUSTOM_HEADERS = "OPENAI_CUSTOM_HEADERS"
+_PROXIED = ("http", "https", "all")
+
+
+@record
+class Address:
+    """Where and how to ask: a base URL without a slash at its end, the headers of every request, the key in one of them."""
+
+    base_url: str
+    key: str
+    headers: dict[str, str]
+
+
+def direct_address(endpoint: Endpoint) -> Address | None:
+    """How to ask an endpoint without the official client, or None where only that knows how: through proxies, say.
+
+    Raises:
+        KeylessError: No key is given, and none in the environment.
+    """
+    if os.environ.get(_CUSTOM_HEADERS):
+        return None
+    base_url = (endpoint.base_url or os.environ.get(_BASE_URL) or _DEFAULT_BASE_URL).rstrip("/")
+    if urlsplit(base_url).scheme not in {"http", "https"} or _is_proxied(base_url):
+        return None
+    key = endpoint.api_key or os.environ.get(_KEY) or (KEYLESS if endpoint.base_url else None)
+    if key is None:
+        raise KeylessError("no key is given, and none in the environment")
+    headers = {
+        "Authorization": f"Bearer {key}",
+        "Accept": "application/json",
+        "Content-Type": "application/json",
+    }
+    headers |= {header: value for name, header in _HEADERS.items() if (value := os.environ.get(name))}
+    return Address(base_url=base_url, key=key, headers=headers)
+
+
+def _is_proxied(base_url: str) -> bool:
+    proxies = getproxies()
+    host = urlsplit(base_url).hostname or ""
+    return any(scheme in proxies for scheme in _PROXIED) and not proxy_bypass(host)
+
+
+def unconnectable(error: Exception) -> EndpointError:
+    """No connection can be set up, for a reason that is not the endpoint's.
+
+    The reasons are of many kinds: a proxy's URL that is none, a scheme that needs a package, a missing or empty bundle of certificates.
+    """
+    return EndpointError(
+        f"no connection can be set up: {redact(str(error))}",
+        remedy="check HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR in the environment",
+    )

@@ -1,0 +1,89 @@
+import asyncio
+
+from harness.models.pace import Pace
+
+
+def crowd(pace: Pace, *, requests: int, allowed: int) -> tuple[int, int]:
+    """Ask a server that refuses whoever comes while `allowed` others are there: (refusals, most under way at the end)."""
+    there, refusals, peak = 0, 0, [0]
+
+    async def one() -> None:
+        nonlocal there, refusals
+        while True:
+            await pace.enter()
+            there += 1
+            peak.append(there)
+            is_refused = there > allowed
+            await asyncio.sleep(0)
+            there -= 1
+            if is_refused:
+                refusals += 1
+                pace.refused()
+            else:
+                pace.answered()
+            pace.leave()
+            if not is_refused:
+                return
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*(one() for _ in range(requests)))
+
+    asyncio.run(all_of_them())
+    return refusals, max(peak[len(peak) // 2 :])
+
+
+def test_nothing_is_held_back_while_nothing_is_refused() -> None:
+    assert crowd(Pace(), requests=50, allowed=50) == (0, 50)
+
+
+def test_a_server_that_allows_eight_is_soon_asked_about_eight() -> None:
+    refusals, later_peak = crowd(Pace(), requests=600, allowed=8)
+    assert later_peak <= 16
+    # The crowd's first rush is refused, and one in three after it at the most.
+    assert refusals < 600 + 600 / 2
+
+
+def test_limit_rises_again_when_the_server_answers() -> None:
+    pace = Pace()
+
+    async def play() -> None:
+        for _ in range(10):
+            await pace.enter()
+        for _ in range(10):
+            pace.refused()
+        assert pace.limit == 1
+        for _ in range(30):
+            pace.answered()
+        assert pace.limit == 10
+
+    asyncio.run(play())
+
+
+def test_nothing_is_sent_before_the_time_the_server_named() -> None:
+    async def play() -> float:
+        pace = Pace()
+        await pace.enter()
+        pace.refused(rest_s=0.05)
+        pace.leave()
+        started = asyncio.get_running_loop().time()
+        await pace.enter()
+        return asyncio.get_running_loop().time() - started
+
+    assert asyncio.run(play()) >= 0.049
+
+
+def test_a_cancelled_request_does_not_take_its_wake_with_it() -> None:
+    async def play() -> None:
+        pace = Pace()
+        for _ in range(2):
+            await pace.enter()
+        pace.refused()
+        waiting = [asyncio.create_task(pace.enter()) for _ in range(2)]
+        await asyncio.sleep(0)
+        pace.leave()
+        pace.leave()
+        waiting[0].cancel()
+        await asyncio.wait_for(waiting[1], timeout=1)
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    asyncio.run(play())
