@@ -1,7 +1,7 @@
 """Rules about how long to train: an earlier checkpoint, fewer epochs, more epochs, or nobody can tell."""
 
 from harness.advice.sightings import CurveSight, Saying, Sightings
-from harness.advice.wording import count, loss, losses, percent
+from harness.advice.wording import count, loss, losses, percent, quoted
 
 MEMORISED_LOSS = 0.01
 """A training loss below this is of answers known by heart, nats a token."""
@@ -24,11 +24,11 @@ def earlier_checkpoint(seen: Sightings) -> Saying | None:
     if choice is None or choice.is_last:
         return None
     confirmed = {
-        "fresh trials": "; fresh trials agree",
-        "other cases": "; cases that took no part in choosing agree",
-        "nothing": "; nothing has confirmed it yet, so judge it by itself first",
+        "fresh trials": "; judged again on fresh trials",
+        "other cases": "; judged again on cases that took no part in choosing",
+        "nothing": "; nothing but the choice itself speaks for it yet",
     }[choice.on]
-    says = f"take the checkpoint of step {choice.step:,}: pytest suites/ --candidate {choice.model}"
+    says = f"judge the checkpoint of step {choice.step:,}, and ship it if it passes: pytest suites/ --candidate {quoted(choice.model)}"
     return Saying(action="earlier_checkpoint", says=says, saw=f"{choice.why}{confirmed}")
 
 
@@ -136,8 +136,26 @@ def validation_file(seen: Sightings) -> Saying | None:
     curve = seen.curve
     if curve is None or curve.word != "unknown":
         return None
-    says = f"cannot tell about epochs: give the job a validation file of {VALIDATION_ROWS} rows (harness data split --valid 0.2)"
+    file = quoted(seen.data.file) if seen.data is not None else "FILE"
+    says = (
+        f"cannot tell about epochs: give the job a validation file of {VALIDATION_ROWS} rows, "
+        f"as harness data split {file} --valid 0.2 makes one"
+    )
     return Saying(action="validation_file", says=says, saw=curve.diagnosis.saw)
+
+
+def level(seen: Sightings) -> Saying | None:
+    """The validation loss has levelled off, and nothing else speaks for other epochs."""
+    curve = seen.curve
+    if curve is None or curve.word != "plateau":
+        return None
+    kept = "keep the number of epochs" if seen.epochs is None else f"keep {count(seen.epochs, 'epoch')}"
+    looked = "" if seen.checkpoint else "; --checkpoints asks the suites whether an earlier end is as good"
+    return Saying(
+        action="cannot_tell",
+        says=f"{kept}: neither more nor fewer can be shown to be better{looked}",
+        saw=curve.diagnosis.saw,
+    )
 
 
 def name_the_job(seen: Sightings) -> Saying | None:

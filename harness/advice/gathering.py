@@ -50,7 +50,7 @@ def sightings_of(run: Run, verdict: Verdict, *, curve: TrainingCurve | None = No
         else None,
         checkpoint=checkpoints.choice if checkpoints else None,
         diversity=diversity_of(answers),
-        data=read_data_sight(folder, manifest) if folder is not None else None,
+        data=read_data_sight(folder) if folder is not None else None,
         doubling=scaling.pooled if scaling else None,
         doubling_cost_usd=scaling.doubling_cost_usd if scaling else None,
         failing=failing_kinds_of(answers, verdict),

@@ -5,6 +5,7 @@ What `harness data check` does besides is left out here: counting tokens, tellin
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harness.advice.sightings import DataSight
@@ -57,25 +58,25 @@ def note_training_data(folder: Path, manifest: Manifest, *, train: Path | None, 
         log.warning("%s was not looked at: %s", train, error)
 
 
-def read_data_sight(folder: Path, manifest: Manifest) -> DataSight | None:
-    """What was noted of a run's training file; None where nothing was, or it is of another file or damaged."""
+def read_data_sight(folder: Path) -> DataSight | None:
+    """What was noted of a run's training file; None where nothing was, or the note is damaged."""
     try:
-        sight = from_json(DataSight, (folder / DATA_SIGHT).read_bytes())
+        return from_json(DataSight, (folder / DATA_SIGHT).read_bytes())
     except (OSError, ParseError):
         return None
-    return sight if manifest.data.get("train", sight.digest) == sight.digest else None
 
 
 def _look(train: Path, manifest: Manifest, *, name: str) -> DataSight:
-    digest = file_digest(train)
-    if manifest.data.get("train", digest) != digest:
-        return DataSight(file=name, digest=manifest.data["train"], why="the file changed since the training")
-    size = train.stat().st_size
-    if size > MOST_BYTES:
-        return DataSight(file=name, digest=digest, why=f"{name} is too large to check at the end of a run")
+    digest, trained_on = file_digest(train), manifest.data.get("train")
+    if trained_on not in (None, digest):
+        return DataSight(
+            file=name, digest=digest, why=f"{name} changed since the candidate was trained on it"
+        )
+    seen = DataSight(file=name, digest=digest, is_the_jobs=trained_on == digest)
+    if train.stat().st_size > MOST_BYTES:
+        return replace(seen, why=f"{name} is too large to be checked at the end of a run")
     rows = list(_rows(train))
-    found = tuple(_findings(rows, train, suites=manifest.suites))
-    return DataSight(file=name, digest=digest, rows=len(rows), findings=found)
+    return replace(seen, rows=len(rows), findings=tuple(_findings(rows, train, suites=manifest.suites)))
 
 
 def _rows(file: Path) -> Iterator[SeenRow]:

@@ -7,6 +7,7 @@ from harness.advice.epochs import (
     diverged,
     earlier_checkpoint,
     less_varied,
+    level,
     memorised,
     name_the_job,
     not_followed,
@@ -33,7 +34,7 @@ Question = Literal["release", "epochs", "amount", "quality"]
 """What a rule is about. One rule answers each of the first three: so no advice contradicts another."""
 
 GUIDE = "OpenAI's fine-tuning guide"
-CURVES = "simulated plateaus and eleven real curves"
+TREND = "Kendall's test and the Theil-Sen slope, measured by benchmarks/diagnosis.py"
 
 
 @record
@@ -67,22 +68,23 @@ RULES = (
     Rule(reads=refuses_more, about="quality", source=f"{GUIDE}: balance of the data"),
     Rule(reads=faulty_rows, about="quality", source=f"{GUIDE}: quality of the data"),
     Rule(reads=memorised, about="epochs", source="losses of real jobs"),
-    Rule(reads=overfit, about="epochs", source=f"{GUIDE}: hyperparameters; {CURVES}"),
+    Rule(reads=overfit, about="epochs", source=f"{GUIDE}: hyperparameters; {TREND}"),
     Rule(reads=less_varied, about="epochs", source=f"{GUIDE}: hyperparameters"),
-    Rule(reads=underfit, about="epochs", source=f"{GUIDE}: hyperparameters; {CURVES}"),
+    Rule(reads=underfit, about="epochs", source=f"{GUIDE}: hyperparameters; {TREND}"),
     Rule(reads=not_learned, about="epochs", source="losses of real jobs"),
     Rule(reads=not_followed, about="epochs", source=f"{GUIDE}: hyperparameters"),
     Rule(reads=doubling_helps, about="amount", source=f"{GUIDE}: amount of data; the scaling experiment"),
     Rule(reads=doubling_is_in_vain, about="amount", source="the scaling experiment"),
     Rule(reads=failing_kinds, about="amount", source=f"{GUIDE}: rows for what still fails"),
-    Rule(reads=validation_file, about="epochs", source=CURVES),
+    Rule(reads=validation_file, about="epochs", source=TREND),
+    Rule(reads=level, about="epochs", source=TREND),
     Rule(reads=name_the_job, about="epochs", source="a curve is needed"),
     Rule(reads=unchecked_rows, about="quality", source=f"{GUIDE}: quality of the data"),
 )
 
 
 def advise(seen: Sightings) -> tuple[Advice, ...]:
-    """What to do, the first thing first; never empty handed about a question that nothing answers, and never of two minds.
+    """What to do, the first thing first, and never of two minds.
 
     Rules are asked from the top. The first that speaks about a release, about epochs or about the amount of data settles that
     question; about the quality of the data several may speak, as they do not exclude each other.

@@ -68,12 +68,14 @@ class RecitalSight:
 class DataSight:
     """What the light check of the training file says.
 
-    `file` is how the configuration names it. `findings` is None where the file was not checked; `why` says why not.
+    `file` is how the configuration names it. `is_the_jobs` says that the candidate is known to come from it: that the
+    digest is the one that was trained on. `findings` is None where the file was not checked; `why` says why not.
     """
 
     file: str
     digest: str
     rows: int = 0
+    is_the_jobs: bool = False
     findings: tuple[Finding, ...] | None = None
     why: str = ""
 

@@ -1,14 +1,23 @@
 """Rules about the training data: cleaner rows, more rows of which kind, or more will not help."""
 
-from harness.advice.sightings import KindOfCase, RefusalSight, Saying, Sightings
-from harness.advice.wording import count, dollars, lines_of, listed, percent, points
+from collections.abc import Mapping
+
+from harness.advice.sightings import DataSight, KindOfCase, RefusalSight, Saying, Sightings
+from harness.advice.wording import count, dollars, lines_of, listed, percent, points, quoted
 from harness.dataset import Finding
-from harness.records import DoublingEstimate
+from harness.records import DoublingEstimate, DoublingWord
 
 LEAKS = ("validation_leak", "suite_leak", "suite_near_leak")
 REFUSALS = "refusal_share"
 LEAST_REFUSALS = 0.05
 """A smaller rise in the share of refusals is nothing to change rows for."""
+_OUTLOOK: Mapping[DoublingWord, str] = {
+    "likely helps": "twice the data likely helps",
+    "cannot tell": "nobody can tell yet whether twice the data helps",
+    "unlikely": "twice the data is unlikely to help",
+}
+TEACHING_WRONG = frozenset({"conflicting_answers", "cut_answers", "untold_facts"})
+"""Findings of rows that teach a wrong answer go before those of rows that teach a right one twice."""
 TOLD_FINDINGS = 3
 TOLD_KINDS = 3
 
@@ -53,9 +62,9 @@ def faulty_rows(seen: Sightings) -> Saying | None:
     ]
     if not found or seen.data is None:
         return None
-    found.sort(key=lambda finding: -finding.count)
+    found.sort(key=lambda finding: (finding.name not in TEACHING_WRONG, -finding.count))
     names = listed([f"{finding.name} ({lines_of(finding)})" for finding in found[:TOLD_FINDINGS]])
-    says = f"settle in {seen.data.file}: {names}"
+    says = f"settle in {seen.data.file}{_doubt(seen.data)}: {names}"
     return Saying(
         action="cleaner_data", says=says, saw="; ".join(finding.what for finding in found[:TOLD_FINDINGS])
     )
@@ -102,7 +111,7 @@ def failing_kinds(seen: Sightings) -> Saying | None:
         for kind in failing[:TOLD_KINDS]
     )
     if seen.doubling is not None:
-        saw += f". {_estimated(seen.doubling)}"
+        saw += f"; {_estimated(seen.doubling)}"
         learn = (
             f"; to learn whether more rows help at all, {seen.doubling.to_tell}"
             if seen.doubling.to_tell
@@ -119,11 +128,9 @@ def unchecked_rows(seen: Sightings) -> Saying | None:
     is_checked = seen.data is not None and seen.data.findings is not None
     if seen.verdict.outcome == "promote" or is_checked or leaked(seen) or refuses_more(seen):
         return None
-    file, why = (
-        ("FILE", "the run does not know the training file")
-        if seen.data is None
-        else (seen.data.file, seen.data.why)
-    )
+    file, why = "FILE", "the run does not know the training file"
+    if seen.data is not None:
+        file, why = quoted(seen.data.file), seen.data.why
     return Saying(action="cleaner_data", says=f"check the training file: harness data check {file}", saw=why)
 
 
@@ -137,7 +144,12 @@ def _findings(seen: Sightings) -> tuple[Finding, ...]:
 def _told(finding: Finding, seen: Sightings) -> str:
     assert seen.data is not None, "a finding is of a file"
     lines = lines_of(finding)
-    return f"{seen.data.file}: {finding.what}" + (f" ({lines})" if lines else "")
+    return f"{seen.data.file}{_doubt(seen.data)}: {finding.what}" + (f" ({lines})" if lines else "")
+
+
+def _doubt(data: DataSight) -> str:
+    """The run of a candidate that was trained elsewhere does not tell from which file."""
+    return "" if data.is_the_jobs else " (if the candidate was trained on it)"
 
 
 def _rise(sight: RefusalSight) -> float:
@@ -156,6 +168,6 @@ def _where(kind: KindOfCase) -> str:
 def _estimated(estimate: DoublingEstimate) -> str:
     last = "" if estimate.last_gain is None else f"; the last doubling brought {points(estimate.last_gain)}"
     return (
-        f"twice the data {estimate.word}: {100 * estimate.gain:+.1f} points expected "
+        f"{_OUTLOOK[estimate.word]}: {100 * estimate.gain:+.1f} points expected "
         f"({100 * estimate.low:+.1f} to {100 * estimate.high:+.1f} in 8 of 10 cases){last}"
     )

@@ -1,9 +1,11 @@
 """How advice says its figures: plain, with units, the same everywhere."""
 
-from harness.dataset import Finding
-from harness.verdict.sentences import count, listed, percent, points, signed
+import shlex
 
-__all__ = ["count", "dollars", "lines_of", "listed", "losses", "percent", "points", "signed"]
+from harness.dataset import Finding
+from harness.verdict.sentences import count, listed, percent, points
+
+__all__ = ["count", "dollars", "lines_of", "listed", "losses", "percent", "points", "quoted"]
 
 _SHOWN_LINES = 5
 
@@ -31,3 +33,8 @@ def lines_of(finding: Finding) -> str:
 def dollars(value: float) -> str:
     """`0.42 USD`."""
     return "under 0.01 USD" if value < 0.01 else f"{value:,.2f} USD"
+
+
+def quoted(name: str) -> str:
+    """A file's or a model's name as a shell takes it."""
+    return shlex.quote(name)

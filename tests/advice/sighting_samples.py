@@ -117,7 +117,7 @@ def finding(
 
 
 def data(*findings: Finding) -> DataSight:
-    return DataSight(file="data/train.jsonl", digest="00", rows=200, findings=findings)
+    return DataSight(file="data/train.jsonl", digest="00", rows=200, is_the_jobs=True, findings=findings)
 
 
 FAILING = (KindOfCase(suite="routing", role="target", name="billing", failed=12, cases=15),)

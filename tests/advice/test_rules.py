@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import pytest
 from sighting_samples import (
@@ -110,6 +111,8 @@ SPEAKING = [
         "train on an eighth too",
     ),
     ("validation_file", seen(curve=curve("unknown")), "validation_file", "50 rows"),
+    ("level", seen(curve=curve("plateau")), "cannot_tell", "keep 3 epochs"),
+    ("level", seen(epochs=None, curve=curve("plateau")), "cannot_tell", "keep the number of epochs"),
     ("name_the_job", seen(job=None, epochs=None), "cannot_tell", "--job ftjob-"),
     ("name_the_job", seen(), "cannot_tell", "--checkpoints"),
     ("unchecked_rows", seen(), "cleaner_data", "harness data check FILE"),
@@ -170,6 +173,8 @@ SILENT = [
     ("failing_kinds", seen()),
     ("validation_file", seen(curve=curve("plateau"))),
     ("validation_file", seen()),
+    ("level", seen(curve=curve("unknown"))),
+    ("level", seen()),
     ("name_the_job", seen(curve=curve("unknown"))),
     ("unchecked_rows", seen(data=data())),
     ("unchecked_rows", seen(verdict=verdict("promote"))),
@@ -284,3 +289,26 @@ def test_a_single_epoch_cannot_be_fewer() -> None:
 def test_epochs_that_nobody_told_are_not_counted() -> None:
     (first, *_) = advise(seen(epochs=None, curve=curve("underfit")))
     assert first.says == "train 1 to 2 epochs more"
+
+
+def test_a_file_that_may_not_be_the_jobs_is_named_with_that_doubt() -> None:
+    unsure = replace(data(finding("conflicting_answers")), is_the_jobs=False)
+    (first, *_) = advise(seen(data=unsure))
+    assert "data/train.jsonl (if the candidate was trained on it)" in first.says
+
+
+def test_names_are_quoted_for_the_shell() -> None:
+    odd = replace(choice(), model="ft:m; rm -rf /")
+    (first, *_) = advise(seen(checkpoint=odd))
+    assert first.says.endswith("--candidate 'ft:m; rm -rf /'")
+
+
+def test_what_was_seen_has_its_figures() -> None:
+    given = advise(seen(refusals=(REFUSING,), failing=FAILING, doubling=doubling("cannot tell")))
+    assert given[0].saw == (
+        "in refusals the candidate refuses 25 % of what it should answer, the base 0 % (likely +10 to +40 points, 20 cases)"
+    )
+    assert given[1].saw == (
+        "12 of 15 cases of routing (billing) fail; nobody can tell yet whether twice the data helps: +3.0 points expected "
+        "(+1.5 to +4.5 in 8 of 10 cases); the last doubling brought 5 points"
+    )
