@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from harness.training import JobRecord
 
 LATEST = "latest"
+# What the ledger calls the local server; a copy of harness.config.LOCAL, since building a parser must import little.
+LOCAL_PLACE = "local"
 # Jobs asked of the provider for a list; `--limit` takes more.
 SHOWN_JOBS = 20
 _ACTIONS = (
@@ -43,9 +45,11 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     calls = (show_command, events_command, metrics_command, checkpoints_command, cancel_command)
     for (name, what), call in zip(_ACTIONS, calls, strict=True):
         action = actions.add_parser(name, help=what)
-        action.add_argument(
-            "job", nargs="?", default=LATEST, metavar="ID", help="default: the newest made here"
-        )
+        if name == "cancel":  # nobody ends a job by leaving something out
+            action.add_argument("job", metavar="ID", help="or 'latest'")
+        else:
+            words = "default: the newest made here"
+            action.add_argument("job", nargs="?", default=LATEST, metavar="ID", help=words)
         action.add_argument("--json", action="store_true", help="as JSON")
         add_endpoint_options(action)
         action.set_defaults(command=call)
@@ -71,21 +75,21 @@ def list_command(options: argparse.Namespace) -> int:
 
     settings, environment = chosen_settings(options), process_environment()
     ledger = ledger_of(settings)
-    recorded, listed, trouble = list(recorded_jobs(ledger)), [], None
+    recorded, listed, rests, trouble = list(recorded_jobs(ledger)), [], False, None
     plan = plan_place(settings, environment)
     if options.backend or options.base_url:
         recorded = [entry for entry in recorded if entry.place == plan.name]
     if not plan.embedded or local_state(settings).is_dir():
         try:
             with opened(plan, settings) as place:
-                listed = _listed(place, ledger, at_most=options.limit)
+                listed, rests = _listed(place, ledger, at_most=options.limit), not place.lasting
         except HarnessError as error:
             trouble = error
     jobs = _merged(recorded, listed)[: options.limit]
     if options.json:
         tell_as_json(jobs)
     else:
-        for line in _table(jobs):
+        for line in (*_table(jobs), *(_resting(listed) if rests else ())):
             print(printable(line))
     if trouble is not None:
         raise trouble
@@ -103,6 +107,15 @@ def _merged(recorded: "list[JobRecord]", listed: "list[JobRecord]") -> "list[Job
     """Both without doubles, the newest first."""
     entries = {(entry.endpoint, entry.job.id): entry for entry in (*recorded, *listed)}
     return sorted(entries.values(), key=lambda entry: entry.job.created_at or 0, reverse=True)
+
+
+def _resting(listed: "list[JobRecord]") -> Iterator[str]:
+    """What there is to say of unfinished jobs of a local server that ran for the list alone."""
+    from harness.training import FINAL
+
+    waiting = [entry.job.id for entry in listed if entry.job.status not in FINAL]
+    if waiting:
+        yield f"{', '.join(waiting)}: no local server is running; `harness serve` goes on where it was"
 
 
 def _table(jobs: "list[JobRecord]") -> Iterator[str]:
@@ -206,9 +219,10 @@ def cancel_command(options: argparse.Namespace) -> int:
     if options.json:
         tell_as_json(found)
     elif was_cancelled:
-        print(printable(f"{now.id} is cancelled; what it has trained so far may be billed"))
+        bill = "" if found.place == LOCAL_PLACE else "; what it has trained so far may be billed"
+        print(printable(f"{now.id} is {now.status}{bill}"))
     else:
-        print(printable(f"{now.id} has ended already: it {now.status}"))
+        print(printable(f"{now.id} has ended already: {now.status}"))
     return 0 if was_cancelled else 1
 
 
@@ -299,9 +313,11 @@ def _lines(entry: "JobRecord") -> Iterator[str]:
         yield f"  {name:<9} {entry.paths.get(name, '')} sha256 {digest[:16]} as {entry.uploads.get(name, '-')}"
     if job.hyperparameters:
         yield "  settings  " + ", ".join(f"{name} {value}" for name, value in job.hyperparameters.items())
-    if job.trained_tokens is not None:
+    if job.trained_tokens is not None and entry.place == LOCAL_PLACE:
+        yield f"  trained   {job.trained_tokens:,} tokens, on this machine"
+    elif job.trained_tokens is not None:
         yield f"  billed    {job.trained_tokens:,} tokens, {_cost(entry)}"
-    elif entry.estimate_usd is not None:
+    elif entry.estimate_usd:
         yield f"  billed    not told; the estimate was {entry.estimate_usd:.2f} USD"
     if job.error:
         yield from _faults(entry)
@@ -322,7 +338,7 @@ def _faults(entry: "JobRecord") -> Iterator[str]:
 
 
 def _cost(entry: "JobRecord") -> str:
-    return "-" if entry.cost_usd is None else f"{entry.cost_usd:.2f} USD"
+    return "-" if entry.cost_usd is None or entry.place == LOCAL_PLACE else f"{entry.cost_usd:.2f} USD"
 
 
 def time_of(seconds: int | None) -> str:

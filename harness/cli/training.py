@@ -213,15 +213,15 @@ def _tell_plan(
         teller.say(f"  what to do about them: harness data check {shlex.quote(str(report.path))}")
     epochs = request.epochs or report.epochs
     whose = "" if request.epochs else ", the provider's default"
-    tokens = report.billed_tokens * epochs
-    teller.say(
-        f"  {counted(epochs, 'epoch')}{whose}: {tokens:,} tokens to be billed, {_money(report, terms, plan)}"
+    bill = (
+        "trained on this machine"
+        if plan.embedded
+        else f"{report.billed_tokens * epochs:,} tokens to be billed, {_money(report, terms)}"
     )
+    teller.say(f"  {counted(epochs, 'epoch')}{whose}: {bill}")
 
 
-def _money(report: "DatasetReport", terms: "Terms", plan: "PlacePlan") -> str:
-    if plan.embedded:
-        return "trained on this machine"
+def _money(report: "DatasetReport", terms: "Terms") -> str:
     if terms.estimate_usd is None:
         return f"cost unknown: no price of training {report.model} is known (set price = {{train = ...}} under models)"
     return f"{terms.estimate_usd:.2f} USD at {terms.train_price:g} USD per 1M ({report.cost.as_of})"

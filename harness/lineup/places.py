@@ -12,6 +12,7 @@ from harness.config import (
     ModelSettings,
     Settings,
     endpoint_of,
+    public_url,
 )
 from harness.dataset import Price
 from harness.errors import UsageError
@@ -77,6 +78,14 @@ def place_named(settings: Settings, name: str, environment: Mapping[str, str]) -
         return plan_place(
             replace(settings, backend=name if settings.base_url is None else None, base=None), environment
         )
+    # A record may name an endpoint by its URL that has a table, or had none then.
+    named = (
+        table
+        for table, model in settings.models.items()
+        if model.base_url and public_url(model.base_url) == name
+    )
+    if (table := next(named, None)) is not None:
+        return place_named(settings, table, environment)
     if "://" in name:
         raise UsageError(f"it was made at {name}, which is not configured", remedy=f"add --base-url {name}")
     known = (LOCAL, OPENAI, *settings.models)

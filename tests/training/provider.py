@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -38,7 +39,9 @@ class Provider:
         self.statuses, self.error, self.metadata, self.filters = statuses, error, metadata, filters
         self.metrics = list(metrics)
         self.refuse: dict[str, Reply] = {}  # by "METHOD /path", in place of the true reply
+        self.lose: list[str] = []  # "METHOD /path" done as asked, once each, without an answer
         self.files: list[tuple[str, bytes]] = []
+        self.gone: set[str] = set()  # ids of files that are deleted
         self.jobs: list[dict[str, Any]] = []
         self.created: list[dict[str, Any]] = []
         self.models: set[str] = set()
@@ -68,18 +71,49 @@ class Provider:
         self.asked.append(f"{method} {path}")
         if (refusal := self.refuse.get(f"{method} {path}")) is not None:
             return refusal
-        if path == "/files":
-            name = re.search(rb'filename="([^"]*)"', body)
-            self.files.append((name[1].decode() if name else "", body))
-            return 200, {"id": f"file-{len(self.files)}", "object": "file", "status": "processed"}
         if path == "/files/result/content":
             return 200, base64.b64encode(RESULT.encode())
-        if path.startswith("/models/"):
-            name = path.removeprefix("/models/")
-            return (200, {"id": name, "object": "model"}) if name in self.models else missing("model")
+        if path.startswith("/files"):
+            return self._file(method, path.removeprefix("/files").strip("/"), body)
+        if path.startswith("/models"):
+            return self._model(method, path.removeprefix("/models").strip("/"))
         if path == "/fine_tuning/jobs":
             return self._create(json.loads(body)) if method == "POST" else self._list(query)
         return self._job(path.removeprefix("/fine_tuning/jobs/"), query)
+
+    def _file(self, method: str, name: str, body: bytes) -> Reply:
+        if method == "POST":
+            found = re.search(rb'filename="([^"]*)"', body)
+            self.files.append((found[1].decode() if found else "", body))
+            return 200, self._file_object(len(self.files))
+        made = [self._file_object(n) for n in range(len(self.files), 0, -1)]
+        kept = [file for file in made if file["id"] not in self.gone]
+        if not name:
+            return 200, {"object": "list", "data": kept, "has_more": False}
+        return next(((200, file) for file in kept if file["id"] == name), missing("file"))
+
+    def _file_object(self, number: int) -> dict[str, object]:
+        name, body = self.files[number - 1]
+        content = re.search(rb"filename=.*?\r\n\r\n(.*)\r\n--", body, re.DOTALL)
+        return {
+            "id": f"file-{number}",
+            "object": "file",
+            "filename": name,
+            "bytes": len(content[1]) if content else 0,
+            "created_at": int(time.time()),
+            "status": "processed",
+        }
+
+    def _model(self, method: str, name: str) -> Reply:
+        if not name:
+            data = [{"id": model, "object": "model", "created": 1} for model in sorted(self.models)]
+            return 200, {"object": "list", "data": data}
+        if name not in self.models:
+            return missing("model")
+        if method == "DELETE":
+            self.models.discard(name)
+            return 200, {"id": name, "object": "model", "deleted": True}
+        return 200, {"id": name, "object": "model"}
 
     def _create(self, body: dict[str, Any]) -> Reply:
         self.created.append(body)
@@ -89,7 +123,10 @@ class Provider:
             "id": f"ftjob-{len(self.jobs) + 1}",
             "object": "fine_tuning.job",
             "model": body["model"],
-            "created_at": 100,
+            "created_at": int(time.time()),
+            "training_file": body.get("training_file"),
+            "validation_file": body.get("validation_file"),
+            "seed": body.get("seed"),
             "status": self.statuses[0],
             "looks": 0,
             "error": {},
@@ -116,6 +153,9 @@ class Provider:
             return missing("job")
         if what == "events":
             return 200, page(self._events(job), query)
+        if what == "cancel":
+            job["status"], self.statuses = "cancelled", ("cancelled",)
+            return 200, job
         if what == "checkpoints":
             return 200, page([checkpoint(20), checkpoint(10)], query)
         job["looks"] = min(job["looks"] + 1, len(self.statuses) - 1)
@@ -180,6 +220,10 @@ def _handler_of(provider: Provider) -> type[BaseHTTPRequestHandler]:
             status, reply = provider.reply(
                 self.command, self.path, self.rfile.read(int(self.headers.get("content-length", 0)))
             )
+            if (asked := f"{self.command} {provider.asked[-1].partition(' ')[2]}") in provider.lose:
+                provider.lose.remove(asked)
+                self.close_connection = True
+                return
             data = reply if isinstance(reply, bytes) else json.dumps(reply).encode()
             self.send_response(status)
             self.send_header("content-type", "application/json")
@@ -187,7 +231,7 @@ def _handler_of(provider: Provider) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(data)
 
-        do_POST = do_GET  # noqa: N815 - the name http.server looks for
+        do_POST = do_DELETE = do_GET  # noqa: N815 - the names http.server looks for
 
         def log_message(self, *_: object) -> None: ...
 
