@@ -73,13 +73,14 @@ def choice_lines(choice: CheckpointChoice) -> Iterator[str]:
         yield f"  {mark.suite} {_mark(mark)}{against}"
 
 
-def study_data(study: CheckpointStudy, curve: TrainingCurve | None) -> Json:
+def study_data(study: CheckpointStudy, curve: TrainingCurve | None) -> dict[str, Json]:
     """The study for programs: as it is stored, with the losses at each checkpoint."""
     losses = losses_at([point.step for point in study.checkpoints], curve)
-    plain = to_plain(study)
-    for point, loss in zip(plain["checkpoints"], losses, strict=True):
+    plain: dict[str, Json] = to_plain(study)
+    points = to_plain(study.checkpoints)
+    for point, loss in zip(points, losses, strict=True):
         point |= {"train_loss": loss.train, "valid_loss": loss.valid}
-    return plain
+    return {**plain, "checkpoints": points}
 
 
 def _number(value: float | None, form: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from job_provider import JOB, OWN, JobProvider, checkpoint_name
 
+from harness.cli import main
 from harness.evals import list_runs, open_run, read_checkpoint_study
 from harness.records import CheckpointStudy
 
@@ -79,10 +80,6 @@ def test_checkpoints_are_asked_once_after_the_run_and_the_best_is_told(shop: Sho
     assert {model: asked.count(model) for model in ABLE} == dict.fromkeys(ABLE, 10)
 
 
-def test_the_verdict_is_that_of_the_run_without_them(shop: Shop) -> None:
-    assert shop.run("--job", JOB).ret == shop.run("--job", JOB, "--checkpoints", "--no-cache").ret
-
-
 def test_only_selected_cases_are_asked(shop: Shop) -> None:
     shop.run("--checkpoints", "--job", JOB, "-k", "c1 or c2")
     study = shop.studied()
@@ -145,6 +142,22 @@ def test_an_endpoint_that_refuses_one_costs_the_study_alone(shop: Shop) -> None:
     assert study is not None
     assert [point.step for point in study.checkpoints] == [2]
     assert study.choice is None
+
+
+def test_a_stored_run_is_studied_later_on_its_own_cases_and_its_page_written_again(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.run("--job", JOB, "-k", "c2 or c3")
+    (run,) = list_runs(shop.pytester.path / "reports")
+    (run / "index.html").unlink()
+    shop.provider.bodies.clear()
+    monkeypatch.chdir(shop.pytester.path)
+    assert main(["experiment", "epochs", "--run", "latest"]) == 0
+    study = shop.studied()
+    assert study is not None
+    assert [point.marks[0].cases for point in study.checkpoints] == [2, 2, 2]
+    assert sorted(shop.provider.asked) == sorted(2 * [checkpoint_name(2), checkpoint_name(4)])
+    assert (run / "index.html").is_file()
 
 
 def test_the_estimate_counts_them(shop: Shop) -> None:
