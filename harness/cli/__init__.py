@@ -62,7 +62,19 @@ def printable(text: str) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from harness.cli import advice, badcases, data, experiments, jobs, labelling, models, promotion, runs, serve, training
+    from harness.cli import (
+        advice,
+        badcases,
+        data,
+        experiments,
+        jobs,
+        labelling,
+        models,
+        promotion,
+        runs,
+        serve,
+        training,
+    )
 
     parser = argparse.ArgumentParser(
         prog="harness",

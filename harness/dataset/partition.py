@@ -41,7 +41,7 @@ class Part:
 
 @record
 class Choice:
-    """Which rows are chosen: about `fraction` (between 0 and 1) of them, by `seed`.
+    """Which rows are chosen: about `fraction` (between 0 and 1) of them, by `seed`; 1 is all of them, for a subset.
 
     `family` names a key of the rows, or a path of keys with dots between them: rows with one value of it stay together. What
     a job would refuse of it is left out of what is written.
@@ -82,6 +82,7 @@ def split_file(
         StorageError: A target cannot be written; neither is then changed.
     """
     targets = (train, valid)
+    _refuse_share(choice.fraction, whole=False)
     _refuse_loss(path, targets)
     with plain(path, progress=progress) as file:
         rows = _read(path, file, choice, progress)
@@ -96,12 +97,18 @@ def subset_file(path: Path, *, target: Path, choice: Choice, progress: Progress 
     Raises:
         DatasetError, UsageError, StorageError: As `split_file`.
     """
+    _refuse_share(choice.fraction, whole=True)
     _refuse_loss(path, (target,))
     with plain(path, progress=progress) as file:
         rows = _read(path, file, choice, progress)
         chosen = set(share_of(rows.placed, fraction=choice.fraction, seed=choice.seed))
         sides = [target if index in chosen else None for index in range(len(rows.placed))]
         return _written(path, file, sides, (target,), rows=rows, choice=choice)
+
+
+def _refuse_share(fraction: float, *, whole: bool) -> None:
+    if not (0 < fraction < 1 or (whole and fraction == 1)):
+        raise UsageError(f"a share of {fraction}", remedy="give a number between 0 and 1, such as 0.2")
 
 
 def _refuse_loss(path: Path, targets: Sequence[Path]) -> None:
@@ -124,8 +131,6 @@ class _Rows:
 
 def _read(path: Path, file: Path, choice: Choice, progress: Progress | None) -> _Rows:
     """The rows of `file`, which is `path` unpacked."""
-    if not 0 < choice.fraction < 1:
-        raise UsageError(f"a share of {choice.fraction}", remedy="give a number between 0 and 1, such as 0.2")
     sketches, families = Sketches(), Families()
     starts, answers, systems = array("Q"), list[str](), array("q")
     mistakes: list[Mistake] = []

@@ -168,14 +168,9 @@ def _at(measured: Measured, doublings: float) -> int | None:
 
 def _to_tell(measured: Measured) -> str:
     """What would be enough for a word, each thing alone, were all scores to stay as they are."""
-    _, low, high = _band(
-        _with_size(replace(_with_prompts(measured, _MORE_PROMPTS[-1]), seeds=_MORE_SEEDS[-1]))
-    )
-    if _word(low, high) == "cannot tell":
-        return (
-            "no more prompts, sizes or trainings would: at best the band would go from "
-            f"{low * _POINT:+.1f} to {high * _POINT:+.1f} points; only a training on twice the data tells"
-        )
+    everything = replace(_with_prompts(measured, _MORE_PROMPTS[-1]), seeds=_MORE_SEEDS[-1])
+    if not _tells(_with_size(everything)):
+        return "no more prompts, sizes or trainings of these would; only a training on twice the data tells"
     enough = (
         "; or ".join(_purchases(measured))
         or "more prompts, one size more and more trainings of each, together"

@@ -1,0 +1,274 @@
+"""`harness experiment scaling`: what would twice the data bring?"""
+
+import argparse
+import shutil
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.cli import printable
+from harness.cli.progress import bytes_done
+
+if TYPE_CHECKING:
+    from harness.config import Settings
+    from harness.experiments.arms import ArmEngine, Bench
+    from harness.experiments.scaling import ArmsPrice, Design, Experiment
+    from harness.lineup import GroundPlan
+    from harness.records import Suite
+
+ANSWERS = "answers.sqlite"
+# Arms that train at a provider at once: OpenAI's lower tiers run so many jobs, and others wait in its queue.
+AT_ONCE = 4
+REDRAWN_S = 0.2
+
+
+def add_scaling(experiments: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The experiment `scaling`."""
+    parser = experiments.add_parser(
+        "scaling", help="the same training on shares of the data: what would twice the data bring?"
+    )
+    parser.add_argument(
+        "suites", nargs="*", type=Path, metavar="SUITES", help="files or folders (default: suites/)"
+    )
+    parser.add_argument(
+        "--fractions",
+        default="1/4,1/2,1",
+        metavar="SHARES",
+        help="nested shares of the data (default %(default)s)",
+    )
+    parser.add_argument(
+        "--seeds", type=_count, default=1, metavar="N", help="trainings of each share (default 1)"
+    )
+    parser.add_argument(
+        "--epochs",
+        type=_count,
+        metavar="N",
+        help="of every arm (default: the configured, else what the provider would choose for all the data)",
+    )
+    parser.add_argument("--model", metavar="NAME", help="the base model (default: the configured one)")
+    parser.add_argument(
+        "--train", type=Path, metavar="FILE", help="the training file (default: the configured one)"
+    )
+    parser.add_argument("--family", metavar="KEY", help="rows with one value of this key stay together")
+    parser.add_argument(
+        "--trials", type=_count, metavar="K", help="answers to each case (default: the suite's)"
+    )
+    parser.add_argument("--concurrency", type=_count, metavar="N", help="questions at once for each arm")
+    parser.add_argument(
+        "--arms",
+        type=_count,
+        default=AT_ONCE,
+        metavar="N",
+        help="arms at once at a provider (default %(default)s); the local server trains one after the other",
+    )
+    parser.add_argument("--budget-usd", type=float, metavar="X", help="refuse to begin if it may cost more")
+    parser.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="who makes the arms (default: this process)",
+    )
+    parser.add_argument(
+        "--ray-address",
+        metavar="ADDRESS",
+        help="the Ray cluster's (default: the running one, or a local one)",
+    )
+    parser.add_argument(
+        "--reports", type=Path, metavar="DIR", help="where the experiment is stored (default: reports/)"
+    )
+    parser.add_argument("--estimate", action="store_true", help="print what it will cost and do nothing")
+    parser.add_argument("--json", action="store_true", help="the study as JSON")
+    parser.set_defaults(command=scaling_command)
+
+
+def _count(text: str) -> int:
+    """A count for argparse, which tells what is wrong with it."""
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a count from 1 on")
+    return count
+
+
+def scaling_command(options: argparse.Namespace) -> int:
+    """Make the arms, print and keep the study; 3 when an arm failed."""
+    from harness.config import process_environment
+    from harness.errors import UsageError
+    from harness.experiments.scaling import check_experiment_budget, design_experiment, price_experiment
+    from harness.lineup import plan_ground
+
+    settings = _settings(options)
+    plan = plan_ground(settings, process_environment())
+    design = _design(options)
+    suites, left_out = _suites(options, settings, plan)
+    for line in left_out:
+        print(line, file=sys.stderr)
+    if not suites:
+        raise UsageError("no suites to ask", remedy="name suite files or folders with *.suite.yaml in them")
+    experiment = design_experiment(design, settings, plan, progress=bytes_done("reading"))
+    bench = _bench(settings, plan, suites)
+    price = price_experiment(experiment, bench)
+    if options.estimate:
+        return _tell_price(experiment, price, options)
+    check_experiment_budget(price, settings.budget_usd)
+    return _run(experiment, bench, price, options=options, settings=settings)
+
+
+def _run(
+    experiment: "Experiment",
+    bench: "Bench",
+    price: "ArmsPrice",
+    *,
+    options: argparse.Namespace,
+    settings: "Settings",
+) -> int:
+    from harness.experiments.scaling import run_experiment
+    from harness.report.scaling_page import render_scaling
+    from harness.report.scaling_text import scaling_lines
+    from harness.serial import to_json
+
+    teller = ArmsTeller()
+    outcome = run_experiment(experiment, bench, engine=_engine(options, settings), price=price, teller=teller)
+    teller.done()
+    page = render_scaling(outcome.study, to=experiment.folder / "index.html")
+    if options.json:
+        print(to_json(outcome.study, indent=1))
+    else:
+        for line in scaling_lines(outcome.study):
+            print(printable(line))
+        print(printable(f"page: {page}"))
+    for made in outcome.failed:
+        assert made.trouble is not None, "it failed with something"
+        print(printable(f"{made.order.name} failed: {made.trouble}"), file=sys.stderr)
+    if outcome.failed:
+        print("the same command tries it again, and only it", file=sys.stderr)
+    return 3 if outcome.failed else 0
+
+
+def _settings(options: argparse.Namespace) -> "Settings":
+    from dataclasses import replace
+
+    from harness.config import project_root, read_settings, with_flags
+
+    settings = with_flags(
+        read_settings(project_root(Path.cwd())),
+        {
+            "base": options.model,
+            "concurrency": options.concurrency,
+            "trials": options.trials,
+            "budget_usd": options.budget_usd,
+        },
+    )
+    train = options.train.resolve() if options.train else settings.train
+    reports = options.reports.resolve() if options.reports else settings.reports
+    return replace(settings, train=train, reports=reports, candidate=None, job=None)
+
+
+def _design(options: argparse.Namespace) -> "Design":
+    from harness.experiments.scaling import Design
+    from harness.experiments.shares import read_fractions
+
+    return Design(
+        fractions=read_fractions(options.fractions),
+        seeds=options.seeds,
+        epochs=options.epochs,
+        family=options.family,
+    )
+
+
+def _suites(
+    options: argparse.Namespace, settings: "Settings", plan: "GroundPlan"
+) -> "tuple[tuple[Suite, ...], tuple[str, ...]]":
+    from harness.experiments.asked_suites import choose_suites
+
+    return choose_suites(options.suites or [settings.path(Path("suites"))], settings, plan.seats())
+
+
+def _bench(settings: "Settings", plan: "GroundPlan", suites: "tuple[Suite, ...]") -> "Bench":
+    from harness.experiments.arms import Bench
+    from harness.lineup import STATE, ledger_of
+
+    return Bench(
+        plan=plan,
+        suites=suites,
+        ledger=ledger_of(settings),
+        answers=settings.path(Path(STATE)) / ANSWERS,
+        reads=settings.cache,
+        concurrency=settings.concurrency,
+    )
+
+
+def _engine(options: argparse.Namespace, settings: "Settings") -> "ArmEngine":
+    from harness.config import process_environment
+    from harness.errors import UsageError
+
+    if options.engine == "local":
+        from harness.experiments.arms import LocalArms
+
+        if options.ray_address:
+            raise UsageError("--ray-address without --engine ray", remedy="add --engine ray")
+        return LocalArms(settings=settings, environment=process_environment(), at_once=options.arms)
+    try:
+        from harness.experiments.cluster import RayArms
+    except ImportError as error:
+        raise UsageError(
+            f"--engine ray needs Ray, which is not installed: {error}",
+            remedy='python -m pip install "finetune-harness[ray]"',
+        ) from error
+    return RayArms(settings=settings, environment=process_environment(), address=options.ray_address)
+
+
+def _tell_price(experiment: "Experiment", price: "ArmsPrice", options: argparse.Namespace) -> int:
+    from harness.serial import to_json
+
+    if options.json:
+        print(to_json({"id": experiment.id, "epochs": experiment.epochs, "price": price}, indent=1))
+        return 0
+    for order in experiment.orders:
+        print(printable(f"{order.name}: {order.share.rows:,} rows, {experiment.epochs} epochs"))
+    print(
+        f"{price.arms} arms to be made; training {_most(price.training_usd)}, asking them the suites {_most(price.asking_usd)}"
+    )
+    print(f"a training on twice the data: {_most(price.doubling_usd)}; nothing was uploaded or asked")
+    return 0
+
+
+def _most(cost_usd: float | None) -> str:
+    return "of unknown price" if cost_usd is None else f"at most {cost_usd:.4g} USD"
+
+
+class ArmsTeller:
+    """Tells on standard error how arms come along: lines that stay, and on a terminal a line for those under way."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._drawn = 0.0
+        self._open = False
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        with self._lock:
+            self._close()
+            print(printable(text), file=sys.stderr, flush=True)
+
+    def progress(self, text: str) -> None:
+        """The state of one arm; the next one, of any arm, replaces it."""
+        now = time.monotonic()
+        if not sys.stderr.isatty() or now - self._drawn < REDRAWN_S:
+            return
+        with self._lock:
+            self._drawn = now
+            self._open = True
+            width = shutil.get_terminal_size().columns - 1
+            print(f"\r\033[K{printable(text)[:width]}", end="", file=sys.stderr, flush=True)
+
+    def done(self) -> None:
+        """Nothing is under way any more."""
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
+        if self._open:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+            self._open = False
