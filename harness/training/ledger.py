@@ -244,7 +244,7 @@ def _entries(file: Path, cls: type[_T]) -> Iterator[_T]:
     """The lines of a ledger that can be read, oldest first."""
     try:
         lines = file.read_bytes().splitlines()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         lines = []
     except OSError as error:
         raise StorageError(

@@ -46,6 +46,8 @@ class Provider:
         self.created: list[dict[str, Any]] = []
         self.models: set[str] = set()
         self.asked: list[str] = []
+        self.queries: list[str] = []
+        self.keys: list[str] = []  # of the header that Azure's older routes have
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
@@ -69,6 +71,7 @@ class Provider:
         parts = urlsplit(url)
         path, query = unquote(parts.path).removeprefix("/v1"), parse_qs(parts.query)
         self.asked.append(f"{method} {path}")
+        self.queries.append(parts.query)
         if (refusal := self.refuse.get(f"{method} {path}")) is not None:
             return refusal
         if path == "/files/result/content":
@@ -217,6 +220,8 @@ def _handler_of(provider: Provider) -> type[BaseHTTPRequestHandler]:
         wbufsize = -1  # head and body in one packet: apart, the second waits 40 ms for an acknowledgement
 
         def do_GET(self) -> None:
+            if key := self.headers.get("api-key"):
+                provider.keys.append(key)
             status, reply = provider.reply(
                 self.command, self.path, self.rfile.read(int(self.headers.get("content-length", 0)))
             )
