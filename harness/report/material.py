@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import field, replace
 from statistics import fmean
 
-from harness.records import CaseComparison, Comparison, Result, Role, Run, Verdict, record
+from harness.records import CaseComparison, CheckpointStudy, Comparison, Result, Role, Run, Verdict, record
 from harness.report.history import NO_HISTORY, CaseKey, History
 from harness.training import TrainingCurve
 from harness.verdict import compare, mean_score
@@ -24,12 +24,13 @@ ANSWERING: tuple[Role, ...] = ("base", "promoted", "candidate")
 class Material:
     """A run with its verdict, indexed the way the sections read it.
 
-    `roles` are the answering roles of the run in reading order; `scores` are means over trials.
+    `study` is the candidate's job at its checkpoints, if the suites were asked there. `roles` are the answering roles of the run in reading order; `scores` are means over trials.
     """
 
     run: Run
     verdict: Verdict
     curve: TrainingCurve | None = None
+    study: CheckpointStudy | None = None
     roles: tuple[Role, ...] = ()
     comparison: Comparison | None = None
     answers: Mapping[CaseKey, Mapping[Role, tuple[Result, ...]]] = field(default_factory=dict)
@@ -57,7 +58,12 @@ class Material:
 
 
 def gather(
-    run: Run, verdict: Verdict, *, curve: TrainingCurve | None = None, history: History = NO_HISTORY
+    run: Run,
+    verdict: Verdict,
+    *,
+    curve: TrainingCurve | None = None,
+    study: CheckpointStudy | None = None,
+    history: History = NO_HISTORY,
 ) -> Material:
     """Index a run's rows by case and role, and compare them case by case."""
     answers = _answers(run)
@@ -67,6 +73,7 @@ def gather(
         run=run,
         verdict=verdict,
         curve=curve,
+        study=study,
         history=history,
         roles=tuple(role for role in ANSWERING if role in known),
         answers=answers,

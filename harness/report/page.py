@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from harness.evals import read_checkpoint_study
 from harness.records import Outcome, Run, Verdict
 from harness.report.document import asset, policy, templates
 from harness.report.history import history_of
@@ -42,7 +43,8 @@ def render(run: Run, verdict: Verdict, *, to: Path, curve: TrainingCurve | None 
     Raises:
         OSError: The file cannot be written; an older page stays as it was.
     """
-    material = gather(run, verdict, curve=curve, history=history_of(run))
+    study = read_checkpoint_study(run.path) if run.path is not None else None
+    material = gather(run, verdict, curve=curve, study=study, history=history_of(run))
     style, script = asset("style.css") + asset("cases.css"), page_script()
     html = (
         templates()

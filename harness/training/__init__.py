@@ -2,7 +2,13 @@
 
 from harness.training.closing_tokens import corrected_accuracy
 from harness.training.curve_faults import CurveFault
-from harness.training.curves import TrainingCurve, curve_from_events, read_curve, write_curve
+from harness.training.curves import (
+    OPENAI_CLOSING_TOKENS,
+    TrainingCurve,
+    curve_from_events,
+    read_curve,
+    write_curve,
+)
 from harness.training.diagnosis import Diagnosis, diagnose
 from harness.training.jobs import (
     OfferedModel,
@@ -31,6 +37,7 @@ from harness.training.requests import JobProgress, Terms, TrainingRequest
 
 __all__ = [
     "FINAL",
+    "OPENAI_CLOSING_TOKENS",
     "CurveFault",
     "Diagnosis",
     "JobEvent",

@@ -44,7 +44,7 @@ SPIKE_DEVIATIONS, SPIKE_FACTOR, SPIKE_REACH, SPIKE_POINTS = 8.0, 2.0, 12, 20
 """A spike is so many deviations and so many times above its neighbours, of which so many on either side; in a series of
 at least so many. Measured with normal and with heavy-tailed noise by benchmarks/diagnosis.py."""
 END_SHARE = 0.1
-MOST_NAMED = 6
+MOST_NAMED, MOST_MARKED = 6, 40
 
 
 @record
@@ -58,7 +58,7 @@ class CurveFault:
         from_step: Where it begins; None where it is of the whole curve.
         to_step: Where it ends.
         column: The measure it is about; empty where it is about several.
-        steps: The single steps it is about, where they are few and apart.
+        steps: The single steps it is about, where they are few and apart; of a gap, the first and last of each.
         corrected: What the measure is at the end without the fault, where that can be told, in 0..1.
     """
 
@@ -134,7 +134,7 @@ def _not_numbers(curve: TrainingCurve) -> Iterator[CurveFault]:
             from_step=broken[0],
             to_step=broken[-1],
             column=column,
-            steps=tuple(broken) if len(broken) <= MOST_NAMED else (),
+            steps=tuple(broken) if len(broken) <= MOST_MARKED else (),
         )
 
 
@@ -306,7 +306,7 @@ def _spikes(steps: pd.DataFrame) -> Iterator[CurveFault]:
             from_step=spikes[0],
             to_step=spikes[-1],
             column=column,
-            steps=tuple(spikes[:MOST_NAMED]),
+            steps=tuple(spikes) if len(spikes) <= MOST_MARKED else (),
         )
 
 
@@ -337,15 +337,15 @@ def _gaps(curve: TrainingCurve) -> Iterator[CurveFault]:
         spans.append((int(at[-1]), total))
     if not spans:
         return
-    named = ", ".join(f"{start} to {end}" for start, end in spans[:MOST_NAMED])
+    named = ", ".join(f"{start} and {end}" for start, end in spans[:MOST_NAMED])
     more = f" and {len(spans) - MOST_NAMED} more" if len(spans) > MOST_NAMED else ""
     yield CurveFault(
         kind="gap",
         says=f"nothing is known between steps {named}{more}",
-        remedy="fetch the result file again; a gap is drawn as if the loss went straight through it",
+        remedy="fetch the result file again, once the job has ended",
         from_step=spans[0][0],
         to_step=spans[-1][1],
-        steps=tuple(step for span in spans[:MOST_NAMED] for step in span),
+        steps=tuple(step for span in spans[:MOST_MARKED] for step in span),
     )
 
 

@@ -1,45 +1,124 @@
-"""The training: loss and token accuracy by step, and what made the candidate."""
+"""The training: loss, token accuracy and the suites by step, what is wrong with the figures, and what made the candidate."""
 
-from harness.records import TrainingJob, record
-from harness.report.charts import MEASURES, Chart, draw
+from harness.records import CheckpointMarks, CheckpointStudy, SuiteMark, TrainingJob, record
+from harness.report.charts import BehaviourLine, Chart, behaviour_lines, draw_training
 from harness.report.material import Material
 from harness.report.notation import count, seconds
+from harness.training import OPENAI_CLOSING_TOKENS, CurveFault, Diagnosis, TrainingCurve, diagnose
+
+_DIAGNOSES = {
+    "overfit": "Overfit",
+    "underfit": "Still learning",
+    "plateau": "No trend",
+    "unknown": "Cannot tell",
+}
+_CHOICES = {
+    "fresh trials": "Asked again, on fresh trials",
+    "other cases": "On cases that took no part in the choice",
+}
+
+
+@record
+class FaultView:
+    """A fault as the page tells it; `is_drawn` says that its number is in the drawing."""
+
+    title: str
+    says: str
+    remedy: str
+    is_drawn: bool
+
+
+@record
+class CheckpointView:
+    """A checkpoint's column in the table of suites."""
+
+    step: int
+    epoch: str
+    model: str
+    is_chosen: bool
+
+
+@record
+class SuiteView:
+    """A suite's row in it: a score with its interval for each checkpoint."""
+
+    name: str
+    scores: tuple[tuple[str, str], ...]
 
 
 @record
 class TrainingView:
-    """The drawings, or the sentence that stands in their place."""
+    """The drawing with its legend and what it does not say by itself, or the sentence that stands in its place."""
 
-    charts: tuple[Chart, ...]
+    chart: Chart | None
     absence: str
     facts: tuple[tuple[str, str], ...]
+    has_training: bool
     has_full_validation: bool
     has_validation: bool
+    word: str = ""
+    saw: str = ""
+    remedy: str = ""
+    faults: tuple[FaultView, ...] = ()
+    lines: tuple[BehaviourLine, ...] = ()
+    suites: tuple[SuiteView, ...] = ()
+    checkpoints: tuple[CheckpointView, ...] = ()
+    choice: tuple[str, ...] = ()
 
 
 def show_training(material: Material) -> TrainingView:
-    """The curve of the run's job, drawn."""
-    job = material.run.manifest.job
-    charts: tuple[Chart, ...] = ()
-    measured: frozenset[str] = frozenset()
-    if material.curve is not None:
-        steps = material.curve.steps
-        drawn = (draw(steps, measure, epochs=_epochs(job)) for measure in MEASURES)
-        charts = tuple(chart for chart in drawn if chart is not None)
-        measured = frozenset(str(column) for column in steps.columns if steps[column].notna().any())
+    """The curve of the run's job and the suites at its checkpoints, drawn over the same steps."""
+    job, curve, study = material.run.manifest.job, material.curve, material.study
+    diagnosis = _diagnosis(material)
+    roles = {suite.name: suite.role for suite in material.run.manifest.suites}
+    lines = behaviour_lines(study, roles=roles) if study is not None else ()
+    faults = diagnosis.faults if diagnosis is not None else ()
+    steps = curve.steps if curve is not None else None
+    chart = draw_training(steps, epochs=_number(job, "n_epochs"), faults=faults, lines=lines)
+    measured = _measured(curve)
     return TrainingView(
-        charts=charts,
-        absence="" if charts else _absence(material),
+        chart=chart,
+        absence="" if chart else _absence(material),
         facts=_facts(job),
+        has_training=bool(measured & {"train_loss", "train_accuracy"}),
         has_validation=bool(measured & {"valid_loss", "valid_accuracy"}),
         has_full_validation=bool(measured & {"full_valid_loss", "full_valid_accuracy"}),
+        word=_DIAGNOSES[diagnosis.word] if diagnosis is not None else "",
+        saw=_sentence(diagnosis.saw) if diagnosis is not None else "",
+        remedy=_sentence(diagnosis.remedy) if diagnosis is not None else "",
+        faults=tuple(_fault(fault) for fault in faults),
+        lines=lines,
+        suites=_suites(study),
+        checkpoints=_checkpoints(study),
+        choice=_choice(study),
     )
 
 
-def _epochs(job: TrainingJob | None) -> int | None:
-    """The number of epochs, when the job tells it as a number (providers also say "auto")."""
-    epochs = job.hyperparameters.get("n_epochs") if job else None
-    return epochs if isinstance(epochs, int) and not isinstance(epochs, bool) else None
+def _diagnosis(material: Material) -> Diagnosis | None:
+    """What the curve says, where there is one that measured something."""
+    curve, job = material.curve, material.run.manifest.job
+    if curve is None or curve.steps.empty:
+        return None
+    candidate = material.run.manifest.models.get("candidate")
+    is_openai = candidate is not None and "openai" in candidate.endpoint.lower()
+    return diagnose(
+        curve,
+        epochs=_number(job, "n_epochs"),
+        batch_size=_number(job, "batch_size"),
+        closing_tokens=OPENAI_CLOSING_TOKENS if is_openai else None,
+    )
+
+
+def _number(job: TrainingJob | None, name: str) -> int | None:
+    """A hyperparameter, when the job tells it as a whole number (providers also say "auto")."""
+    value = job.hyperparameters.get(name) if job else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _measured(curve: TrainingCurve | None) -> frozenset[str]:
+    if curve is None:
+        return frozenset()
+    return frozenset(str(column) for column in curve.steps.columns if curve.steps[column].notna().any())
 
 
 def _absence(material: Material) -> str:
@@ -48,6 +127,80 @@ def _absence(material: Material) -> str:
     if material.curve is None:
         return "The job reported no training metrics, so there is no curve to show."
     return "The curve of the job holds no measured step."
+
+
+def _fault(fault: CurveFault) -> FaultView:
+    return FaultView(
+        title=_sentence(fault.kind, end=""),
+        says=_sentence(fault.says),
+        remedy=_sentence(fault.remedy),
+        is_drawn=fault.from_step is not None or fault.corrected is not None,
+    )
+
+
+def _sentence(text: str, *, end: str = ".") -> str:
+    return f"{text[:1].upper()}{text[1:]}{end}" if text else ""
+
+
+# --- checkpoints ---------------------------------------------------------------------------------------
+
+
+def _suites(study: CheckpointStudy | None) -> tuple[SuiteView, ...]:
+    if study is None:
+        return ()
+    by_step = [{mark.suite: mark for mark in at.marks} for at in _ordered(study)]
+    names = dict.fromkeys(name for marks in by_step for name in marks)
+    return tuple(
+        SuiteView(name=name, scores=tuple(_score(marks.get(name)) for marks in by_step)) for name in names
+    )
+
+
+def _checkpoints(study: CheckpointStudy | None) -> tuple[CheckpointView, ...]:
+    if study is None:
+        return ()
+    chosen = study.choice.step if study.choice is not None else None
+    return tuple(
+        CheckpointView(
+            step=at.step,
+            epoch="" if at.epoch is None else f"{at.epoch:g}",
+            model=at.model,
+            is_chosen=at.step == chosen,
+        )
+        for at in _ordered(study)
+    )
+
+
+def _ordered(study: CheckpointStudy) -> list[CheckpointMarks]:
+    return sorted(study.checkpoints, key=lambda at: at.step)
+
+
+def _score(mark: SuiteMark | None) -> tuple[str, str]:
+    """A mean and its interval, in points of 100; a dash where it is not known."""
+    if mark is None or mark.mean is None:
+        return "\N{EN DASH}", ""
+    if mark.low is None or mark.high is None:
+        return f"{100 * mark.mean:.1f}", ""
+    return f"{100 * mark.mean:.1f}", f"{100 * mark.low:.0f} to {100 * mark.high:.0f}"
+
+
+def _choice(study: CheckpointStudy | None) -> tuple[str, ...]:
+    """Which checkpoint is preferred and why, and how it did where the choice did not look."""
+    if study is None or study.choice is None:
+        return ()
+    choice = study.choice
+    which = (
+        "the job's own model, its last checkpoint"
+        if choice.is_last
+        else f"the checkpoint of step {choice.step}"
+    )
+    told = [f"The suites prefer {which}.", _sentence(choice.why, end="" if choice.why.endswith(".") else ".")]
+    fresh = [f"{mark.suite} {_score(mark)[0]}" for mark in choice.fresh if mark.mean is not None]
+    if fresh and choice.on in _CHOICES:
+        told.append(f"{_CHOICES[choice.on]}: {', '.join(fresh)}.")
+    return tuple(sentence for sentence in told if sentence)
+
+
+# --- the job -------------------------------------------------------------------------------------------
 
 
 def _facts(job: TrainingJob | None) -> tuple[tuple[str, str], ...]:
