@@ -177,7 +177,7 @@ def test_a_corrected_accuracy_stands_beside_the_counted_one() -> None:
         kind="accuracy counts closing tokens", says="", remedy="", column="train_accuracy", corrected=0.1
     )
     without, with_fault = draw_training(curve).svg, draw_training(curve, faults=(fault,)).svg
-    hollow = '<use[^>]*fill-opacity="0"[^>]*stroke="var\\(--train\\)"'
+    hollow = r'<use[^>]*fill-opacity="0"[^>]*stroke="var\(--train\)"'
     assert [len(re.findall(hollow, svg)) for svg in (without, with_fault)] == [0, 1]
     assert texts(with_fault).count("1") == texts(without).count("1") + 1
 

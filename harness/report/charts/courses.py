@@ -256,10 +256,11 @@ def _mark_faults(
         if fault.column not in columns:
             continue
         if fault.corrected is not None:
+            colour = TRAIN if fault.column == measure.train else VALID
             axes.plot(
                 span[1],
                 fault.corrected,
-                color=VALID,
+                color=colour,
                 marker="D",
                 markersize=6,
                 fillstyle="none",
