@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.dataset import billed_tokens, default_epochs, read_dataset, training_cost_usd
+from harness.dataset import Price, billed_tokens, default_epochs, read_dataset, training_cost_usd
 from harness.dataset.billing import PROMPT_OVER_ROW
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "training"
@@ -36,7 +36,10 @@ def test_cost_is_tokens_times_epochs_times_price(tmp_path: Path) -> None:
 
 
 def test_unknown_price_is_none_not_zero(tmp_path: Path) -> None:
-    assert training_cost_usd(read_dataset(write(tmp_path, 10)), model="acme/own", epochs=1) is None
+    dataset = read_dataset(write(tmp_path, 10))
+    assert training_cost_usd(dataset, model="acme/own", epochs=1) is None
+    own = training_cost_usd(dataset, model="acme/own", epochs=1, price=Price(train=1_000_000))
+    assert own == billed_tokens(dataset, model="acme/own")
 
 
 def test_public_job_is_billed_to_the_token() -> None:

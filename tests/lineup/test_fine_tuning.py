@@ -1,11 +1,13 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from harness.config import Settings, TrainingSettings
+from harness.config import ModelSettings, Settings, TrainingSettings
+from harness.dataset import Price
 from harness.errors import BudgetError, DatasetError, UsageError
-from harness.lineup import check_training_budget, training_request
+from harness.lineup import SeatPlan, check_training_budget, configured_price, training_request, training_terms
 from harness.training import TrainingRequest
 
 ROW = json.dumps(
@@ -72,3 +74,33 @@ def test_fine_tuning_over_the_budget_is_refused(settings: Settings) -> None:
 
 def test_training_without_a_known_price_is_not_refused(settings: Settings) -> None:
     check_training_budget(training_request(settings, base="acme/plain"), 0.0)
+
+
+def test_configured_price_decides_the_budget(settings: Settings) -> None:
+    request = training_request(settings, base="acme/plain")
+    with pytest.raises(BudgetError, match=r"the budget is 0\.01 USD"):
+        check_training_budget(request, 0.01, price=Price(train=1000.0))
+    check_training_budget(request, 0.01, price=Price(input=1000.0))
+    dear = training_request(settings, base="gpt-4.1-2025-04-14")
+    check_training_budget(dear, 0.0001, price=Price(train=0.0))
+
+
+def test_price_is_that_of_the_table_with_the_model(settings: Settings) -> None:
+    tables = {
+        "one": ModelSettings(model="m", base_url="http://one.example/v1", price=Price(train=1.0)),
+        "two": ModelSettings(model="m", base_url="http://two.example/v1", price=Price(train=2.0)),
+    }
+    configured = replace(settings, models=tables)
+    where = SeatPlan(model="m", settings=tables["two"])
+    assert configured_price(configured, where, "m").train == 2.0
+    assert configured_price(configured, SeatPlan(model="m", settings=None), "m").train == 1.0
+    assert configured_price(configured, where, "another") == Price()
+
+
+def test_terms_have_the_price_and_what_is_expected(settings: Settings) -> None:
+    request = training_request(settings, base="acme/plain")
+    terms = training_terms(request, price=Price(train=1000.0), place="acme")
+    assert (terms.place, terms.train_price) == ("acme", 1000.0)
+    assert terms.estimate_usd is not None
+    assert terms.estimate_usd > 0
+    assert training_terms(request, price=Price()).estimate_usd is None
