@@ -9,6 +9,7 @@ import random
 import ssl
 import time
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import aiohttp
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
@@ -21,6 +22,7 @@ from harness.models.exchange import (
     TimedOutError,
     UnreadableError,
 )
+from harness.models.failures import stops_all
 from harness.models.pace import Pace
 from harness.models.retries import LONGEST_RETRY_AFTER_S, delay_s, is_worth_retrying, retry_after_s
 from harness.models.surroundings import CONNECT_TIMEOUT_S, Address, unconnectable
@@ -28,7 +30,18 @@ from harness.records import Endpoint, Json
 
 LONGEST_ANSWER = 64 * 2**20
 """Bytes, after unpacking. A chat completion of the longest context there is has a few million."""
+PATIENCE_WITH_NOBODY = 2
+"""Times that an address is asked again at which nobody has ever answered."""
 _TOO_MUCH = frozenset({429, 503})
+
+
+class _AttemptError(Exception):
+    """How one attempt failed, with the headers of a refusal."""
+
+    def __init__(self, error: ExchangeError, headers: Mapping[str, str] = MappingProxyType({})) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.headers = headers
 
 
 class DirectTransport:
@@ -43,6 +56,8 @@ class DirectTransport:
         self._base_url = address.base_url
         self._max_retries = endpoint.max_retries
         self._pace = Pace()
+        self._has_answered = False
+        self._stopped_by: RefusedError | None = None
         # So many connections as there are requests under way: how many those are is decided above.
         trust = _trust() if address.base_url.startswith("https:") else False
         timeout_s = endpoint.timeout_s
@@ -60,38 +75,58 @@ class DirectTransport:
             UnicodeEncodeError: The body holds half a surrogate pair.
         """
         data = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8")
-        url = self._base_url + path
-        for attempt in range(self._max_retries + 1):
-            headers: Mapping[str, str] = {}
-            await self._pace.enter()
+        attempt = 0
+        while True:
             try:
-                status, headers, text = await self._exchange(url, data)
-                if status < 300:
-                    self._pace.answered()
-                    return text
-                error: ExchangeError = RefusedError(status, text)
-                self._note_refusal(status, headers)
-                may_help = is_worth_retrying(status, headers, now=time.time())
-            except (TimedOutError, BrokenConnectionError) as trouble:
-                error, may_help = trouble, True
-            finally:
-                self._pace.leave()
-            if not may_help or attempt == self._max_retries:
-                raise error
-            # No secret is drawn here; the jitter only keeps requests apart.
-            await asyncio.sleep(delay_s(attempt, headers, now=time.time(), chance=random.random()))  # noqa: S311
-        raise AssertionError("the last attempt returns or raises")
+                return await self._attempt(self._base_url + path, data)
+            except _AttemptError as failed:
+                if attempt >= self._max_retries or not self._may_help(failed, attempt):
+                    raise failed.error from failed.error.__cause__
+                # No secret is drawn here; the jitter only keeps requests apart.
+                pause = delay_s(attempt, failed.headers, now=time.time(), chance=random.random())  # noqa: S311
+            await asyncio.sleep(pause)
+            attempt += 1
 
     async def close(self) -> None:
         """Close the connections."""
         await self._session.close()
 
-    def _note_refusal(self, status: int, headers: Mapping[str, str]) -> None:
-        if status not in _TOO_MUCH:
-            return
-        asked = retry_after_s(headers, now=time.time())
-        rest = asked if asked is not None and 0 < asked <= LONGEST_RETRY_AFTER_S else None
-        self._pace.refused(rest_s=rest)
+    async def _attempt(self, url: str, data: bytes) -> str:
+        await self._pace.enter()
+        try:
+            if self._stopped_by is not None:
+                raise _AttemptError(self._stopped_by)
+            status, headers, text = await self._exchange(url, data)
+            self._has_answered = True
+            if status < 300:
+                self._pace.answered()
+                return text
+            raise _AttemptError(self._refused(status, headers, text), headers)
+        finally:
+            self._pace.leave()
+
+    def _refused(self, status: int, headers: Mapping[str, str], text: str) -> RefusedError:
+        error = RefusedError(status, text)
+        if stops_all(error):
+            # Whoever waits to ask again would be refused too, and every request may cost.
+            self._stopped_by = error
+        elif status in _TOO_MUCH:
+            asked = retry_after_s(headers, now=time.time())
+            in_bounds = asked is not None and 0 < asked <= LONGEST_RETRY_AFTER_S
+            self._pace.refused(rest_s=asked if in_bounds else None)
+        return error
+
+    def _may_help(self, failed: "_AttemptError", attempt: int) -> bool:
+        """Whether to ask again."""
+        error = failed.error
+        if isinstance(error, RefusedError):
+            return error is not self._stopped_by and is_worth_retrying(
+                error.status, failed.headers, now=time.time()
+            )
+        if isinstance(error, BrokenConnectionError) and error.is_unreachable and not self._has_answered:
+            # A server that was there and is gone may come back; one that never was is most likely misspelt.
+            return attempt < PATIENCE_WITH_NOBODY
+        return isinstance(error, BrokenConnectionError | TimedOutError)
 
     async def _exchange(self, url: str, data: bytes) -> tuple[int, Mapping[str, str], str]:
         """Status, headers by lower-case name, and text of one attempt."""
@@ -101,16 +136,18 @@ class DirectTransport:
                 async for part in response.content.iter_any():
                     size += len(part)
                     if size > LONGEST_ANSWER:
-                        raise UnreadableError(f"the answer is longer than {LONGEST_ANSWER // 2**20} MB")
+                        what = f"the answer is longer than {LONGEST_ANSWER // 2**20} MB"
+                        raise _AttemptError(UnreadableError(what))
                     parts.append(part)
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 return response.status, headers, b"".join(parts).decode("utf-8", "replace")
         except asyncio.TimeoutError as error:
-            raise TimedOutError(str(error)) from error
+            raise _AttemptError(TimedOutError(str(error))) from error
         except aiohttp.InvalidURL as error:
-            raise BrokenConnectionError(f"{error} is no URL", is_unreachable=True) from error
+            raise _AttemptError(BrokenConnectionError(f"{error} is no URL", is_unreachable=True)) from error
         except (ClientError, OSError) as error:
-            raise BrokenConnectionError(_words(error), is_unreachable=_nobody_is_there(error)) from error
+            broken = BrokenConnectionError(_words(error), is_unreachable=_nobody_is_there(error))
+            raise _AttemptError(broken) from error
 
 
 def _trust() -> ssl.SSLContext:

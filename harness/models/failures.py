@@ -75,6 +75,11 @@ def failure_of(error: ExchangeError, *, model: str, endpoint: Endpoint, key: str
     )
 
 
+def stops_all(error: RefusedError) -> bool:
+    """Whether every other request to the endpoint would be refused the same way: no money, no key, no right."""
+    return error.status in {401, 402, 403} or _is_out_of_money(error)
+
+
 def refuses_logprobs(error: ExchangeError) -> bool:
     """Whether a request was rejected because of the log-probabilities it asked for.
 
@@ -113,7 +118,7 @@ def _connection(error: BrokenConnectionError, endpoint: Endpoint) -> _Reading:
 
 def _status(error: RefusedError, model: str) -> _Reading:
     status, names = error.status, {error.code or "", error.kind or ""}
-    if status == 402 or (status == 429 and names & _NO_MONEY):
+    if _is_out_of_money(error):
         return _Reading(
             kind="quota",
             problem="out of quota",
@@ -139,6 +144,10 @@ def _status(error: RefusedError, model: str) -> _Reading:
             remedy="run again later to resume",
         )
     return _rejected(error, names)
+
+
+def _is_out_of_money(error: RefusedError) -> bool:
+    return error.status == 402 or (error.status == 429 and bool({error.code, error.kind} & _NO_MONEY))
 
 
 def _refused(status: int) -> _Reading:
