@@ -18,8 +18,8 @@ const SORTS = {
 
 async function start() {
   const data = readCases(await unpacked(byId("case-index").textContent));
-  const base64 = byId("case-blocks").textContent;
-  const store = textStore(base64 ? base64.split("\n") : [], data.blocks);
+  const packedTexts = byId("case-blocks");
+  const store = textStore(packedTexts.textContent.split("\n"), packedTexts.dataset.cases.split(" ").map(Number));
   const [box, panel, tally, search] = ["case-list", "case-open", "case-count", "case-search"].map(byId);
   const boxes = { suite: byId("case-suite"), tag: byId("case-tag"), scorer: byId("case-scorer"), sort: byId("case-sort") };
   const showButtons = [...document.querySelectorAll("[data-show]")];
@@ -232,10 +232,13 @@ async function start() {
   byId("case-help-close").addEventListener("click", () => help.close());
   for (const one of showButtons) one.addEventListener("click", () => change({ show: one.dataset.show }));
   for (const [key, select] of Object.entries(boxes)) select.addEventListener("change", () => change({ [key]: select.value }));
-  let pending = 0;
+  let [isDue, pending] = [false, 0];
   search.addEventListener("input", () => {
     clearTimeout(pending);
-    pending = setTimeout(() => change({ text: search.value.trim() }), 60);
+    pending = setTimeout(remember, 400); // browsers count how often a page changes its address
+    if (isDue) return;
+    isDue = true;
+    requestAnimationFrame(() => { isDue = false; state.text = search.value.trim(); draw(); });
   });
   window.addEventListener("hashchange", readAddress);
 

@@ -2,6 +2,7 @@
 
 const LONG_TEXT = 6000; // characters put into the page before the reader asks for the rest
 const MANY_LINES = 12;
+const PIECE = 20_000; // characters of a very long text that are laid out at once, when they come into sight
 
 const byId = (id) => document.getElementById(id);
 const wellFormed = (text) => text.replace(/[\ud800-\udfff]/gu, "\ufffd"); // half of a pair is no character
@@ -38,7 +39,7 @@ function prose(text, nothing, marked = () => null) {
   if (!text) return make("p", { class: "text void" }, nothing);
   const block = make("div", { class: "text", dir: "auto" });
   const isLong = text.length > 900 || text.split("\n", MANY_LINES).length === MANY_LINES;
-  const fill = (shown) => block.replaceChildren(...(marked(shown) ?? [visible(shown)]));
+  const fill = (shown) => block.replaceChildren(...(shown.length > 5 * PIECE ? pieces(shown) : marked(shown) ?? [visible(shown)]));
   fill(text.slice(0, LONG_TEXT));
   if (!isLong) return block;
   block.classList.add("cut");
@@ -50,6 +51,18 @@ function prose(text, nothing, marked = () => null) {
     button.setAttribute("aria-expanded", String(!isCut));
   } }, all);
   return make("div", {}, block, button);
+}
+
+// A text in pieces that end with a line, where it has lines.
+function pieces(text) {
+  const made = [];
+  for (let start = 0; start < text.length;) {
+    const line = text.lastIndexOf("\n", start + PIECE) + 1;
+    const end = line > start ? line : start + PIECE;
+    made.push(make("span", { class: "piece" }, text.slice(start, end)));
+    start = end;
+  }
+  return made;
 }
 
 const labelled = (label, ...children) => make("div", {}, make("p", { class: "label" }, label), ...children);

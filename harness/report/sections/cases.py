@@ -72,7 +72,7 @@ class CasesView:
     shows: tuple[Show, ...]
     total: int
     index: str
-    blocks: tuple[str, ...]
+    blocks: tuple[tuple[int, str], ...]
     deciding: int
     static: tuple[StaticCase, ...]
 
@@ -94,8 +94,8 @@ def show_cases(material: Material) -> CasesView:
     )
 
 
-def _packed(rows: Sequence[Row], material: Material) -> tuple[str, tuple[str, ...]]:
-    """The list's data, and the texts of the cases in blocks, both together within the size of the page."""
+def _packed(rows: Sequence[Row], material: Material) -> tuple[str, tuple[tuple[int, str], ...]]:
+    """The list's data, and the texts of so many cases in each block, all together within the size of the page."""
 
     def texts(shorten: Shorten) -> Iterator[Json]:
         for row in rows:
@@ -104,13 +104,10 @@ def _packed(rows: Sequence[Row], material: Material) -> tuple[str, tuple[str, ..
 
     tags = sorted({tag for row in rows for tag in row.case.tags})
     numbers = {tag: number for number, tag in enumerate(tags)}
-    index = _frame(material, tags) | {
-        "cases": [as_data(row, roles=material.roles, tags=numbers) for row in rows]
-    }
-    room = max(DATA_SIZE // 10, DATA_SIZE - len(packed(index)))
+    listed = [as_data(row, roles=material.roles, tags=numbers) for row in rows]
+    index = packed(_frame(material, tags) | {"cases": listed})
     lengths = text_lengths([row.case for row in rows], material.run.results)
-    blocks = packed_within(texts, lengths=lengths, size=room)
-    return packed(index | {"blocks": [count for count, _ in blocks]}), tuple(block for _, block in blocks)
+    return index, packed_within(texts, lengths=lengths, size=max(DATA_SIZE // 10, DATA_SIZE - len(index)))
 
 
 def _frame(material: Material, tags: Sequence[str]) -> dict[str, Json]:
