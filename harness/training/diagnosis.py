@@ -9,7 +9,7 @@ import numpy as np
 from harness.records import record
 from harness.training.curve_faults import MORE_VALIDATION, CurveFault, find_faults, measured
 from harness.training.curves import TrainingCurve
-from harness.training.trends import SIGMA_OF_MAD, Floats, Trend, trend
+from harness.training.trends import Floats, Trend, trend
 
 DiagnosisWord = Literal["overfit", "underfit", "plateau", "unknown"]
 
@@ -21,8 +21,10 @@ RISE_ALPHA, FALL_ALPHA = 0.05, 0.03
 """One-sided errors of the two tests; together they leave at least nine plateaus in ten alone."""
 ABOVE_BEST, ONE_RISE, ONE_FALL = 0.02, 0.05, 0.05
 """Of the whole validation file, whose noise is small: how far the end is above the best, one epoch's rise, one's fall."""
-ROUGHNESS_POINTS, NOISES = 5, 3.0
-"""From so many epochs on their noise can be told, and a change must be so many times as large."""
+CLEARLY = 2.0
+"""A change over epochs must be so many times what the loss went the other way in all: that is its noise."""
+LONG = 5
+"""From so many epochs on, the last two are looked at for a fall instead of the last one."""
 MOST_EPOCHS = 12
 """More measurements of the whole file than this, without a number of epochs, are taken for a series."""
 _NEAR = 0.25  # of an epoch: steps end within an epoch's last rows, and some trainers measure when they please
@@ -73,9 +75,10 @@ def diagnose(
 ) -> Diagnosis:
     """What a curve says about its number of epochs, and what is wrong with it.
 
-    Of the loss of the whole validation file by epoch: overfit when the end is more than 2 % above the best, and it rose
-    twice in a row or once by more than 5 %. Of the loss of single batches: after the first third, one-sided Kendall
-    test and a Theil-Sen rise of more than 3 % of log loss; underfit by the same in the last half, falling.
+    Of the loss of the whole validation file by epoch: overfit when the end is more than 2 % above the best, it rose after
+    that twice in a row or once by more than 5 %, and by more than it wavers. Of the loss of single batches: after the
+    first third, one-sided Kendall test and a Theil-Sen rise of more than 3 %, of log loss; underfit by the same in the
+    last half, falling.
 
     Args:
         curve: What was measured.
@@ -130,19 +133,19 @@ def _by_epoch(at: Floats, loss: Floats, *, last: int, epochs: int | None) -> tup
 
 def _of_whole_file(at: Floats, loss: Floats, known: Diagnosis) -> Diagnosis:
     values = np.log(np.maximum(loss, _SMALLEST_LOSS))
-    place, noise = int(np.argmin(values)), _roughness(values)
-    steps = np.diff(values)
+    place, steps = int(np.argmin(values)), np.diff(values)
+    least = CLEARLY * _wrong_way(steps, place)
     above = math.expm1(values[-1] - values[place])
     known = replace(known, best_step=int(at[place]), points=len(loss))
     where = f"after epoch {place + 1} of {len(loss)} (step {at[place]:.0f})"
     since = steps[place:]
     has_risen = bool(((since[1:] > 0) & (since[:-1] > 0)).any() or (since > math.log1p(ONE_RISE)).any())
-    if has_risen and above > ABOVE_BEST and math.log1p(above) > NOISES * noise:
+    if has_risen and above > ABOVE_BEST and math.log1p(above) > least:
         saw = f"the loss of the whole validation file was lowest {where}, {_loss(loss[place])}, and ended {_share(above)} above it"
         return replace(known, word="overfit", saw=saw, change=above)
-    window = 2 if len(loss) >= ROUGHNESS_POINTS else 1
+    window = 2 if len(loss) >= LONG else 1
     fall = -math.expm1(values[-1] - values[-1 - window])
-    if place == len(loss) - 1 and fall > max(ONE_FALL, NOISES * noise):
+    if place == len(loss) - 1 and fall > max(ONE_FALL, least):
         late = "the last epoch" if window == 1 else f"the last {window} epochs"
         saw = f"the loss of the whole validation file still fell by {_share(fall)} in {late}, to {_loss(loss[-1])}"
         return replace(known, word="underfit", saw=saw, change=-fall)
@@ -150,11 +153,9 @@ def _of_whole_file(at: Floats, loss: Floats, known: Diagnosis) -> Diagnosis:
     return replace(known, word="plateau", saw=saw, change=math.expm1(steps[-1]))
 
 
-def _roughness(values: Floats) -> float:
-    """The noise of a smooth series (points,), from how far each value is off the middle of its neighbours."""
-    if len(values) < ROUGHNESS_POINTS:
-        return 0.0
-    return SIGMA_OF_MAD * float(np.median(np.abs(np.diff(values, 2)))) / math.sqrt(6)
+def _wrong_way(steps: Floats, place: int) -> float:
+    """How far a series went against its course, in all: up before its lowest place, down after it."""
+    return float(np.maximum(steps[:place], 0).sum() + np.maximum(-steps[place:], 0).sum())
 
 
 # --- single batches, by step ---------------------------------------------------------------------------
