@@ -12,8 +12,10 @@ from harness.dataset.quality.repeats import RepeatsTally, key_of
 from harness.dataset.quality.templates import matches_of_own_words
 from harness.records import record
 
-# Prompts too short to be recognised again: a training file has its own "hello".
+# Prompts too short to be recognised again: a training file has its own "hello". A letter that is a word or a syllable counts as several.
 LEAST_CHARACTERS = 12
+_WIDE_LETTER = "\u3040"
+_WIDE_CHARACTERS = 3
 _SHOWN_CASES = 5
 
 
@@ -68,7 +70,7 @@ def validation_leaks(
 
 def suite_leaks(train: RepeatsTally, prompts: Sequence[SuitePrompt], *, path: Path) -> Iterator[Finding]:
     """Training rows that ask what a case of a suite asks: word for word an error, nearly so a warning."""
-    asked = [prompt for prompt in prompts if len(prompt.text.strip()) >= LEAST_CHARACTERS]
+    asked = [prompt for prompt in prompts if weight_of(prompt.text.strip()) >= LEAST_CHARACTERS]
     keys = {key_of(prompt.text): number for number, prompt in enumerate(asked)}
     exact = {index: keys[key] for index, key in enumerate(train.asked) if key in keys}
     reader = Rereader(path)
@@ -103,6 +105,11 @@ def suite_leaks(train: RepeatsTally, prompts: Sequence[SuitePrompt], *, path: Pa
             remedy="read both; remove one where only the wording differs",
             figures={"cases": _cases(near, asked)},
         )
+
+
+def weight_of(text: str) -> int:
+    """How much a text says, in characters of Latin letters."""
+    return sum(_WIDE_CHARACTERS if letter >= _WIDE_LETTER else 1 for letter in text)
 
 
 def _asking(found: Mapping[int, int]) -> str:

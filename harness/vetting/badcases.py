@@ -10,15 +10,18 @@ from harness.dataset import read_lines
 from harness.dataset.examples import SYSTEM_ROLES, example_of, prompt_of, system_of, text_of
 from harness.dataset.lines import Rereader
 from harness.dataset.near_duplicates import form_of_text
-from harness.dataset.nearest import nearest_rows
+from harness.dataset.nearest import nearest_rows, spread
 from harness.dataset.rows import row_problems
 from harness.errors import UsageError
 from harness.evals import messages_for
 from harness.records import Case, Change, Completion, GateFinding, Json, Message, Result, Run, Suite, record
 from harness.serial import file_digest
 from harness.verdict import case_score, compare, is_good, reference_of, verdict_of
-from harness.vetting.readings import READ_ROWS, Reading, TaughtRow, reading_of, sentence
-from harness.vetting.teaching import Teacher, answer_taught, teacher_of
+from harness.vetting.readings import READ_ROWS, Reading, TaughtRow, near_similarity, reading_of, sentence
+from harness.vetting.teaching import Teacher, answer_taught, asks_same, teacher_of
+
+# Training rows that tell how near each other such rows are.
+_SAMPLED_ROWS = 300
 
 
 @record
@@ -242,21 +245,23 @@ def with_rows(cases: Sequence[BadCase], run: Run, train: Path) -> tuple[BadCase,
     reader = Rereader(train)
     try:
         for system, numbers in groups.items():
-            near = _nearest([cases[number] for number in numbers], by_system.get(system) or rows)
-            for number, neighbours in zip(numbers, near, strict=True):
+            compared = by_system.get(system) or rows
+            near_from, nearest = _nearest([cases[number] for number in numbers], compared)
+            for number, neighbours in zip(numbers, nearest, strict=True):
                 bad = cases[number]
                 teacher = teacher_of(suites[bad.suite], known[bad.suite, bad.case], failed=bad.reasons)
-                found[number] = _read(
-                    bad, teacher, [(reader.at(row.start).row, row, like) for row, like in neighbours]
-                )
+                again = [(reader.at(row.start).row, row, like) for row, like in neighbours]
+                found[number] = _read(bad, teacher, again, near_from=near_from)
     finally:
         reader.close()
     return tuple(found)
 
 
-def _read(bad: BadCase, teacher: Teacher, near: Sequence[tuple[Json, "_Row", float]]) -> BadCase:
+def _read(
+    bad: BadCase, teacher: Teacher, nearest: Sequence[tuple[Json, "_Row", float]], *, near_from: float
+) -> BadCase:
     taught: list[TaughtRow] = []
-    for text, row, similarity in near:
+    for text, row, similarity in nearest:
         example = example_of(row.line, text)
         answer = answer_taught(example)
         taught.append(
@@ -265,20 +270,29 @@ def _read(bad: BadCase, teacher: Teacher, near: Sequence[tuple[Json, "_Row", flo
                 prompt=row.prompt,
                 answer=answer.text or _called(answer),
                 similarity=round(similarity, 3),
-                lesson=teacher.lesson(answer, similarity=similarity),
+                is_near=similarity >= near_from,
+                lesson=teacher.lesson(
+                    answer, same_question=asks_same(bad.prompt, row.prompt, similarity=similarity)
+                ),
             )
         )
     reading = reading_of(taught)
     return replace(bad, rows=tuple(taught), reading=reading, why=sentence(reading, taught))
 
 
-def _nearest(cases: Sequence[BadCase], rows: Sequence["_Row"]) -> Iterator[list[tuple["_Row", float]]]:
-    """The rows nearest to each case, with their similarities."""
+def _nearest(
+    cases: Sequence[BadCase], rows: Sequence["_Row"]
+) -> tuple[float, Sequence[Sequence[tuple["_Row", float]]]]:
+    """From which similarity on rows are near, and the rows nearest to each case with theirs."""
+    own = spread(range(len(rows)), _SAMPLED_ROWS)
     indices, similarities = nearest_rows(
-        [case.prompt for case in cases], [row.prompt for row in rows], count=READ_ROWS
+        [case.prompt for case in cases], [row.prompt for row in rows], count=READ_ROWS, own=own
     )
-    for numbers, likes in zip(indices.tolist(), similarities.tolist(), strict=True):
-        yield [(rows[number], like) for number, like in zip(numbers, likes, strict=True) if like > 0]
+    found = [
+        [(rows[number], like) for number, like in zip(numbers, likes, strict=True) if like > 0]
+        for numbers, likes in zip(indices.tolist(), similarities[: len(cases)].tolist(), strict=False)
+    ]
+    return near_similarity(similarities[len(cases) :, 0].tolist()), found
 
 
 def _rows(train: Path) -> Iterator["_Row"]:

@@ -16,6 +16,7 @@ from rapidfuzz import fuzz, process
 
 from harness.dataset import read_lines
 from harness.dataset.examples import answer_of, example_of, prompt_of
+from harness.dataset.leaks import LEAST_CHARACTERS, weight_of
 from harness.dataset.near_duplicates import LEAST_RATIO, form_of_text
 from harness.dataset.nearest import nearest_rows
 from harness.dataset.rows import row_problems
@@ -27,11 +28,8 @@ from harness.vetting.badcases import conversation
 Likeness = Literal["equal", "holds", "near", "reworded"]
 """How a row is like a case: the same text; one within the other; nearly the same; another text with the case's own answer."""
 
-# A case that says less is said again by chance: "hello". A letter of Chinese says as much as several of Latin.
-LEAST_WEIGHT = 12
-_WIDE_WEIGHT = 3
 # From this similarity on, a row with the case's own answer is the case in other words.
-REWORDED = 0.5
+REWORDED = 0.35
 _BLOCK_ROWS = 200
 
 
@@ -174,21 +172,19 @@ def _bare(text: str) -> str:
     return "".join(letter for letter in form_of_text(text) if letter.isalnum())
 
 
-def _weight(text: str) -> int:
-    return sum(_WIDE_WEIGHT if letter >= "\u3040" else 1 for letter in text)
-
-
 def _holding(rows: Sequence[str], cases: Sequence[str]) -> Iterator[tuple[int, int]]:
     """Rows that hold a whole case, and those that are the greater part of one."""
-    telling = [(number, case) for number, case in enumerate(cases) if _weight(case) >= LEAST_WEIGHT]
+    telling = [(number, case) for number, case in enumerate(cases) if weight_of(case) >= LEAST_CHARACTERS]
     for row, text in enumerate(rows):
         for number, case in telling:
-            if case in text or (2 * len(text) > len(case) and _weight(text) >= LEAST_WEIGHT and text in case):
+            if case in text or (
+                2 * len(text) > len(case) and weight_of(text) >= LEAST_CHARACTERS and text in case
+            ):
                 yield row, number
 
 
 def _near(rows: Sequence[str], cases: Sequence[str]) -> Iterator[tuple[int, int]]:
-    telling = [number for number, case in enumerate(cases) if _weight(case) >= LEAST_WEIGHT]
+    telling = [number for number, case in enumerate(cases) if weight_of(case) >= LEAST_CHARACTERS]
     texts = [cases[number] for number in telling]
     for start in range(0, len(rows) if texts else 0, _BLOCK_ROWS):
         likes = process.cdist(

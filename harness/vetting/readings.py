@@ -6,14 +6,20 @@ The thresholds are those with which `benchmarks/badcases.py` told planted gaps a
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
+
 from harness.records import record
 from harness.vetting.teaching import Lesson
 
 Reading = Literal["gap", "conflict", "taught", "unclear", "unknown"]
 """`unclear`: rows are near, and nothing can say what they teach. `unknown`: there is no training file to look into."""
 
-# Rows less alike than this are not near: they share words that any two prompts may share.
-NEAR = 0.3
+# A row is near a case when it is nearer than one training row in ten has another; in no file less alike than the first of these is
+# near, nor is anything more alike than the second asked of it.
+NEAR_QUANTILE = 0.1
+LEAST_NEAR, MOST_NEAR = 0.08, 0.3
+# Fewer rows cannot say how near rows are.
+LEAST_ROWS = 20
 # From this share on of what near rows teach (each by its similarity), something else than is expected is no chance.
 CONFLICTING_SHARE = 0.34
 # The rows that a reading rests on, however many are shown.
@@ -28,12 +34,20 @@ class TaughtRow:
     prompt: str
     answer: str
     similarity: float
+    is_near: bool
     lesson: Lesson | None = None
+
+
+def near_similarity(usual: Sequence[float]) -> float:
+    """From which similarity on a row is near; `usual` are those of training rows to their nearest."""
+    if len(usual) < LEAST_ROWS:
+        return MOST_NEAR
+    return min(MOST_NEAR, max(LEAST_NEAR, float(np.quantile(usual, NEAR_QUANTILE))))
 
 
 def reading_of(rows: Sequence[TaughtRow]) -> Reading:
     """What the nearest rows, nearest first, say."""
-    near = [row for row in rows if row.similarity >= NEAR]
+    near = [row for row in rows if row.is_near]
     expected = sum(row.similarity for row in near if row.lesson == "expected")
     other = sum(row.similarity for row in near if row.lesson == "else")
     if expected + other > 0:
@@ -43,7 +57,7 @@ def reading_of(rows: Sequence[TaughtRow]) -> Reading:
 
 def sentence(reading: Reading, rows: Sequence[TaughtRow]) -> str:
     """Why a reading is what it is, with the lines it rests on, and what to do."""
-    near = [row for row in rows if row.similarity >= NEAR]
+    near = [row for row in rows if row.is_near]
     wrong = [row for row in near if row.lesson == "else"]
     right = [row for row in near if row.lesson == "expected"]
     if reading == "gap":

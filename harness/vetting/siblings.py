@@ -12,7 +12,6 @@ from harness.dataset.writing import row_text
 from harness.records import Case, Json, Message, Run, Suite, record
 from harness.serial import to_json
 from harness.vetting.badcases import BadCase, BadCases
-from harness.vetting.readings import NEAR
 
 # A short answer of a suite says enough of what the model does; a page of it nobody reads.
 _MOST_SHOWN = 2_000
@@ -117,7 +116,7 @@ def _parts(bad: BadCase) -> Iterator[tuple[str, str]]:
     if bad.reasons:
         yield "Why it failed", "\n".join(f"{name}: {reason}" for name, reason in bad.reasons.items())
     for row in bad.rows:
-        if row.similarity >= NEAR:
+        if row.is_near:
             yield (
                 f"Training row, line {row.line}, similarity {row.similarity:.2f}",
                 f"{row.prompt}\n-> {row.answer}",
