@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from harness.training import JobRecord
 
 LATEST = "latest"
-# What the ledger calls the local server; a copy of harness.config.LOCAL, since building a parser must import little.
+# What the ledger calls the local server; a copy of harness.training.LOCAL_PLACE, since building a parser imports nothing heavy.
 LOCAL_PLACE = "local"
 # Jobs asked of the provider for a list; `--limit` takes more.
 SHOWN_JOBS = 20

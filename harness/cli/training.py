@@ -255,17 +255,24 @@ class _Training:
         endpoint, tell = self._place.endpoint, progress_teller(self._teller)
         if find_job(endpoint, request, ledger=ledger) is None:
             self._check_budget(request)
-        started = start_job(endpoint, request, on_progress=tell, ledger=ledger, terms=self._terms)
+        try:
+            started = start_job(endpoint, request, on_progress=tell, ledger=ledger, terms=self._terms)
+        except KeyboardInterrupt:
+            self._teller.say(
+                "left before the job was confirmed; it is looked for before another is made, by:"
+            )
+            self._teller.say(f"  {_command(self._options)}")
+            raise
         if self._options.no_wait:
             return self._leave(started.job, ledger)
-        job = started.job
-        if started.is_new or job.status != "succeeded":
+        job, is_there = started.job, not started.is_new and started.job.status == "succeeded"
+        if not is_there:
             try:
                 job = follow_job(endpoint, job, on_progress=tell, ledger=ledger)
             except KeyboardInterrupt:
                 self._say_how_to_return(job)
                 raise
-        return self._conclude(job, ledger, is_new=started.is_new)
+        return self._conclude(job, ledger, is_fresh=not is_there)
 
     def _check_budget(self, request: "TrainingRequest") -> None:
         from harness.errors import BudgetError
@@ -304,10 +311,10 @@ class _Training:
             )
         self._teller.say(f"  {_command(self._options)}")
 
-    def _conclude(self, job: "TrainingJob", ledger: Path, *, is_new: bool) -> int:
+    def _conclude(self, job: "TrainingJob", ledger: Path, *, is_fresh: bool) -> int:
         from harness.cli.jobs import record_of, tell_as_json, tell_job
         from harness.lineup import progress_teller
-        from harness.training import wait_until_served
+        from harness.training import LOCAL_PLACE, wait_until_served
 
         found = record_of(job, self._place, ledger)
         if self._options.json:
@@ -318,7 +325,7 @@ class _Training:
             tell_job(found)
         if job.status != "succeeded" or not job.fine_tuned_model:
             return 1
-        if not is_new and self._place.lasting is False:
+        if not is_fresh or self._place.name == LOCAL_PLACE:  # which has the model at once
             return 0
         is_served = wait_until_served(
             self._place.endpoint, job.fine_tuned_model, on_progress=progress_teller(self._teller)

@@ -39,10 +39,18 @@ def progress_teller(teller: Teller) -> Callable[[JobProgress], None]:
         if progress.valid_loss is not None:
             parts.append(f"validation {progress.valid_loss:.3f}")
         if progress.seconds_left is not None:
-            parts.append(f"{progress.seconds_left:.0f} s left")
+            parts.append(f"{_span(progress.seconds_left)} left")
         teller.progress(", ".join(parts))
 
     return tell
+
+
+def _span(seconds: float) -> str:
+    """A duration, as exactly as anybody knows it."""
+    minutes = round(seconds / 60)
+    if seconds < 2 * 60:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 2 * 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def _bar(share: float, width: int = 20) -> str:

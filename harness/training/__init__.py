@@ -33,10 +33,11 @@ from harness.training.ledger import JobRecord, recorded_jobs, request_digest
 from harness.training.progress import JobEvent
 from harness.training.remedies import JobFault, faults_of_failure
 from harness.training.replies import FINAL
-from harness.training.requests import JobProgress, Terms, TrainingRequest
+from harness.training.requests import LOCAL_PLACE, JobProgress, Terms, TrainingRequest
 
 __all__ = [
     "FINAL",
+    "LOCAL_PLACE",
     "OPENAI_CLOSING_TOKENS",
     "CurveFault",
     "Diagnosis",

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from harness.records import Checkpoint, Json, TrainingJob
+from harness.redaction import redact
 from harness.training.progress import JobEvent
 
 DIGEST_KEY = "harness_digest"
@@ -33,7 +34,7 @@ def job_from(data: Mapping[str, Json], *, digest: str | None = None) -> Training
         created_at=_count(data.get("created_at")),
         finished_at=_count(data.get("finished_at")),
         # A healthy job says null, {} or an object of nulls, depending on the year.
-        error=_text(_mapping(data.get("error")).get("message")) or None,
+        error=redact(_text(_mapping(data.get("error")).get("message")) or "") or None,
         digest=_text(_mapping(data.get("metadata")).get(DIGEST_KEY)) or digest,
     )
 
@@ -61,7 +62,7 @@ def event_from(data: Mapping[str, Json]) -> JobEvent:
     return JobEvent(
         id=_text(data.get("id")) or "",
         created_at=_count(data.get("created_at")) or 0,
-        message=_text(data.get("message")) or "",
+        message=redact(_text(data.get("message")) or ""),
         level=_text(data.get("level")) or "info",
         metrics=metrics if data.get("type") == "metrics" or "step" in metrics else None,
     )

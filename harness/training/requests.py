@@ -5,6 +5,9 @@ from typing import Literal
 
 from harness.records import record
 
+LOCAL_PLACE = "local"
+"""What this project calls the local server."""
+
 
 @record
 class TrainingRequest:

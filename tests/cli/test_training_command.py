@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli import main
-from harness.training.jobs import pursuit
+from harness.training.jobs import creation, pursuit
 from tests.training.provider import Provider
 
 ROW = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello to you."}]}
@@ -341,6 +341,63 @@ def test_job_is_asked_for_where_it_was_made(project: Path, provider: Provider) -
         text.replace('backend = "acme"', 'backend = "openai"'), encoding="utf-8"
     )
     assert main(["jobs", "show", "ftjob-1"]) == 0
+
+
+def test_empty_names_are_wrong_calls(project: Path) -> None:
+    assert main(["jobs", "show", ""]) == 2
+    assert main(["models", "delete", "", "--yes"]) == 2
+
+
+def test_list_without_the_key_shows_what_is_recorded(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["train", "train.jsonl"])
+    monkeypatch.delenv("ACME_KEY")
+    capsys.readouterr()
+    assert main(["jobs"]) == 2
+    said = capsys.readouterr()
+    assert "ftjob-1" in said.out
+    assert "ACME_KEY is not set" in said.err
+
+
+def test_key_in_a_providers_words_is_cut_out_of_record_and_output(
+    project: Path, provider: Provider, capsys: pytest.CaptureFixture[str]
+) -> None:
+    provider.statuses = ("queued", "failed")
+    provider.error = {"message": "no access with sk-live-0123456789abcdef"}
+    assert main(["train", "train.jsonl"]) == 1
+    assert main(["jobs", "--json"]) == 0
+    said = capsys.readouterr()
+    kept = (project / ".harness" / "jobs.jsonl").read_text(encoding="utf-8")
+    assert "no access" in said.out
+    assert "no access" in kept
+    for text in (said.out, said.err, kept):
+        assert "sk-live" not in text
+        assert "sk-acme" not in text
+
+
+def test_model_that_is_not_served_in_time_is_the_endpoints_failure(
+    project: Path, provider: Provider, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refusal = {"error": {"message": "The model does not exist", "code": "model_not_found"}}
+    provider.refuse["POST /chat/completions"] = (404, refusal)
+    monkeypatch.setitem(pursuit.wait_until_served.__kwdefaults__, "limit_s", 0.0)
+    assert main(["train", "train.jsonl"]) == 3
+    assert "ftjob-1 is still not served" in capsys.readouterr().out
+
+
+def test_ctrl_c_before_the_answer_says_that_nothing_is_lost(
+    project: Path, provider: Provider, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def leave(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(creation, "_asked", leave)
+        assert main(["train", "train.jsonl"]) == 130
+    assert "looked for before another is made, by:\n  harness train train.jsonl\n" in capsys.readouterr().out
+    assert main(["train", "train.jsonl"]) == 0
+    assert len(provider.created) == 1
 
 
 def test_unknown_job_is_the_endpoints_answer(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,6 +46,16 @@ def test_step_is_rewritten_and_a_message_stays() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(0.4, "0 s"), (119.0, "119 s"), (150.0, "2 min"), (7140.0, "119 min"), (7500.0, "2 h 5 min")],
+)
+def test_time_that_is_left_is_told_as_exactly_as_it_is_known(seconds: float, told: str) -> None:
+    notebook = Notebook()
+    progress_teller(notebook)(JobProgress(status="running", step=1, total_steps=2, seconds_left=seconds))
+    assert notebook.states == [f"fine-tuning [##########..........] step 1/2, {told} left"]
+
+
 def test_bar_never_overflows() -> None:
     notebook = Notebook()
     progress_teller(notebook)(JobProgress(status="running", step=30, total_steps=20))

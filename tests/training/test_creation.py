@@ -132,7 +132,9 @@ def test_refused_creation_leaves_no_question_open(asked: TrainingRequest, ledger
         assert provider.asked.count("GET /fine_tuning/jobs") == 1, "nothing is looked for again and again"
 
 
-@pytest.mark.parametrize("reply", [(500, {"error": {"message": "oops"}}), (200, b"<html>"), (200, b"{")])
+@pytest.mark.parametrize(
+    "reply", [(500, {"error": {"message": "oops"}}), (200, b"<html>"), (200, b"{"), (200, b"{}")]
+)
 def test_creation_with_no_clear_answer_is_asked_once(
     asked: TrainingRequest, ledger: Path, reply: tuple[int, object]
 ) -> None:

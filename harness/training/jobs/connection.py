@@ -18,7 +18,7 @@ from openai import (
     Timeout,
 )
 
-from harness.errors import EndpointError
+from harness.errors import EndpointError, UsageError
 from harness.records import Endpoint, Json
 from harness.redaction import redact
 from harness.training.remedies import ENVIRONMENT, NO_KEY, NOT_AN_API, UNREACHABLE, remedy_of_status
@@ -131,5 +131,12 @@ def listed(
 
 
 def job_data(client: OpenAI, job: str) -> Mapping[str, Json]:
-    """One job as the provider tells of it."""
+    """One job as the provider tells of it.
+
+    Raises:
+        EndpointError: Not in OpenAI's format.
+        UsageError: No id.
+    """
+    if not job:
+        raise UsageError("a job's id is empty", remedy="`harness jobs` lists them")
     return plain(client.fine_tuning.jobs.retrieve(job))

@@ -37,6 +37,7 @@ from harness.training.ledger import (
     open_question,
     recorded_jobs,
 )
+from harness.training.remedies import NOT_AN_API
 from harness.training.replies import DIGEST_KEY, FINAL, job_from
 from harness.training.requests import TrainingRequest
 
@@ -204,7 +205,10 @@ def _asked(client: OpenAI, order: Order, uploads: Mapping[str, str]) -> Training
             suffix=request.suffix or omit,
             metadata=metadata or omit,
         )
-        return job_from(plain(job), digest=order.digest)
+        made = job_from(plain(job), digest=order.digest)
+        if not made.id:
+            raise EndpointError("the answer names no job", remedy=NOT_AN_API)
+        return made
 
     try:
         return create({DIGEST_KEY: order.digest})

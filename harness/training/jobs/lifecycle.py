@@ -9,7 +9,7 @@ from harness.training.jobs.creation import earlier_job, found_or_created
 from harness.training.jobs.orders import OnProgress, Order
 from harness.training.jobs.pursuit import POLL_S, check_succeeded, followed, wait_until_served
 from harness.training.ledger import JobRecord, note_job, recorded_jobs, request_digest
-from harness.training.requests import JobProgress, Terms, TrainingRequest
+from harness.training.requests import LOCAL_PLACE, JobProgress, Terms, TrainingRequest
 
 _NO_TERMS = Terms()
 
@@ -60,7 +60,10 @@ def fine_tune(
         raise
     job = check_succeeded(job)
     assert job.fine_tuned_model is not None, "a job that succeeded names its model"
-    wait_until_served(endpoint, job.fine_tuned_model, on_progress=on_progress)
+    if (
+        terms.place != LOCAL_PLACE
+    ):  # the local server has the model at once, and takes memory when it is asked
+        wait_until_served(endpoint, job.fine_tuned_model, on_progress=on_progress)
     return job
 
 

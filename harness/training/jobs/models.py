@@ -2,7 +2,7 @@
 
 from openai import NotFoundError
 
-from harness.errors import EndpointError
+from harness.errors import EndpointError, UsageError
 from harness.records import Endpoint, record
 from harness.serial import nearest
 from harness.training.jobs.connection import connected, listed, plain
@@ -44,7 +44,10 @@ def delete_model(endpoint: Endpoint, model: str) -> None:
 
     Raises:
         EndpointError: There is none of this name, or the provider refused.
+        UsageError: The name is empty.
     """
+    if not model:
+        raise UsageError("a model's name is empty", remedy="`harness models list` has their names")
     with connected(endpoint) as client:
         try:
             reply = plain(client.models.delete(model))

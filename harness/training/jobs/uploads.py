@@ -17,6 +17,8 @@ from harness.training.ledger import UploadRecord, note_upload, now, recorded_upl
 
 # A file is usable at once at OpenAI; others check it first, and some never say that they are done.
 FILE_LIMIT_S = 120.0
+# OpenAI's word, and Azure's, for a file that has not been looked at.
+WAITING = frozenset({"uploaded", "pending", "running"})
 # How often a file is sent that the provider did not say it has.
 ATTEMPTS = 3
 # How far the provider's clock may be behind ours, in seconds.
@@ -112,7 +114,7 @@ def _identified(data: Mapping[str, Json]) -> str:
 def _check_processed(client: OpenAI, state: Mapping[str, Json], file: Path, *, poll_s: float) -> None:
     """Wait until the provider has looked at the file."""
     give_up = time.monotonic() + FILE_LIMIT_S
-    while state.get("status") == "uploaded" and time.monotonic() < give_up:
+    while state.get("status") in WAITING and time.monotonic() < give_up:
         time.sleep(poll_s)
         state = plain(client.files.retrieve(_identified(state)))
     if state.get("status") == "error":
