@@ -19,7 +19,7 @@ VALIDATION_ROWS = 50
 
 
 def earlier_checkpoint(seen: Sightings) -> Saying | None:
-    """The suites prefer a checkpoint from before the end."""
+    """The suites were asked at each checkpoint and prefer one from before the end."""
     choice = seen.checkpoint
     if choice is None or choice.is_last:
         return None
@@ -29,11 +29,11 @@ def earlier_checkpoint(seen: Sightings) -> Saying | None:
         "nothing": "; nothing but the choice itself speaks for it yet",
     }[choice.on]
     says = f"judge the checkpoint of step {choice.step:,}, and ship it if it passes: pytest suites/ --candidate {quoted(choice.model)}"
-    return Saying(action="earlier_checkpoint", says=says, saw=f"{choice.why}{confirmed}")
+    return Saying(says=says, saw=f"{choice.why}{confirmed}")
 
 
 def recites(seen: Sightings) -> Saying | None:
-    """The candidate recites training rows where it is asked something else, and the base does not."""
+    """The candidate recites training rows in at least two cases more of a suite than the base does."""
     worst = max(seen.recitals, key=lambda sight: sight.candidate - sight.base, default=None)
     if worst is None or worst.candidate - worst.base < FEWEST_RECITALS:
         return None
@@ -41,7 +41,7 @@ def recites(seen: Sightings) -> Saying | None:
         f"in {worst.suite} the candidate recites training rows in {worst.candidate} of {count(worst.cases, 'case')}, "
         f"the base in {worst.base}"
     )
-    return Saying(action="fewer_epochs", says=f"{_fewer(seen)}, and remove rows that repeat others", saw=saw)
+    return Saying(says=f"{_fewer(seen)}, and remove rows that repeat others", saw=saw)
 
 
 def diverged(seen: Sightings) -> Saying | None:
@@ -49,11 +49,11 @@ def diverged(seen: Sightings) -> Saying | None:
     fault = seen.curve.fault("not a number") if seen.curve is not None else None
     if fault is None or fault.column != "train_loss":
         return None
-    return Saying(action="cannot_tell", says=f"train again: {fault.remedy}", saw=fault.says)
+    return Saying(says=f"train again: {fault.remedy}", saw=fault.says)
 
 
 def memorised(seen: Sightings) -> Saying | None:
-    """The training loss is next to nothing after more than three epochs, or for most of the training, and validation does not follow."""
+    """The training loss ends below 0.01 after more than three epochs, or is below 0.1 for most steps, and the validation loss is not."""
     curve = seen.curve
     if curve is None or curve.word == "underfit" or _suites_prefer_the_end(seen):
         return None
@@ -66,22 +66,22 @@ def memorised(seen: Sightings) -> Saying | None:
         return None
     by_heart = f"the training loss ends at {loss(found.train_end or 0.0)} after {seen.epochs} epochs: the rows are known by heart"
     watch = "" if seen.recitals else "; a scorer of type `regurgitation` shows whether it recites them"
-    return Saying(action="fewer_epochs", says=f"{_fewer(seen)}{watch}", saw=fault.says if fault else by_heart)
+    return Saying(says=f"{_fewer(seen)}{watch}", saw=fault.says if fault else by_heart)
 
 
 def overfit(seen: Sightings) -> Saying | None:
-    """The validation loss rises."""
+    """The validation loss rose again before the end, beyond its noise."""
     curve = seen.curve
     if curve is None or curve.word != "overfit" or _suites_prefer_the_end(seen):
         return None
     looked = "" if seen.checkpoint else ", or see whether an earlier checkpoint does better: --checkpoints"
-    return Saying(action="fewer_epochs", says=f"{_fewer(seen)}{looked}", saw=curve.diagnosis.saw)
+    return Saying(says=f"{_fewer(seen)}{looked}", saw=curve.diagnosis.saw)
 
 
 def less_varied(seen: Sightings) -> Saying | None:
-    """Answers in free text have become more alike than the base's."""
+    """The targets want free text, and the answers have a tenth fewer different word pairs than the base's and pack smaller."""
     shift = seen.diversity
-    if shift is None or not shift.is_lost or _suites_prefer_the_end(seen):
+    if shift is None or not shift.is_lost or seen.task == "single" or _suites_prefer_the_end(seen):
         return None
     pairs = shift.distinct_2
     saw = (
@@ -90,23 +90,23 @@ def less_varied(seen: Sightings) -> Saying | None:
         f"{shift.compression.candidate:.1f} times smaller instead of {shift.compression.base:.1f}: "
         f"{shift.prompts} prompts, at equal length"
     )
-    return Saying(action="fewer_epochs", says=f"if answers should vary, {_fewer(seen)}", saw=saw)
+    return Saying(says=f"if answers should vary, {_fewer(seen)}", saw=saw)
 
 
 def underfit(seen: Sightings) -> Saying | None:
-    """The validation loss still falls at the end."""
+    """The validation loss was still falling at the end, beyond its noise."""
     curve = seen.curve
     if curve is None or curve.word != "underfit":
         return None
-    return Saying(action="more_epochs", says=_more(seen), saw=curve.diagnosis.saw)
+    return Saying(says=_more(seen), saw=curve.diagnosis.saw)
 
 
 def not_followed(seen: Sightings) -> Saying | None:
-    """Tasks with one right answer, a level curve without overfitting, and the targets are not reached."""
+    """The targets have one right answer each and cases of them fail, and training and validation loss end alike and level."""
     curve = seen.curve
     if curve is None or curve.word != "plateau" or seen.task != "single" or seen.verdict.outcome == "promote":
         return None
-    missed = [kind for kind in seen.failing if kind.role == "target" and kind.failed]
+    missed = [kind for kind in seen.failing if kind.role == "target" and kind.is_missed]
     if not missed or not _is_alike(curve) or _hardly_fell(curve):
         return None
     first = missed[0]
@@ -114,11 +114,11 @@ def not_followed(seen: Sightings) -> Saying | None:
         f"{first.failed} of {count(first.cases, 'case')} of {first.suite} fail, where one answer is right "
         f"({', '.join(seen.scored_by)}); training and validation loss end alike, at {_ends(curve)}"
     )
-    return Saying(action="more_epochs", says=_more(seen), saw=saw)
+    return Saying(says=_more(seen), saw=saw)
 
 
 def not_learned(seen: Sightings) -> Saying | None:
-    """Training and validation loss are alike and hardly fell: more of the same epochs change nothing."""
+    """Training and validation loss end alike, and the training loss fell by less than a quarter."""
     curve = seen.curve
     if (
         curve is None
@@ -128,11 +128,11 @@ def not_learned(seen: Sightings) -> Saying | None:
         return None
     saw = f"the training loss went from {losses(curve.train_start, curve.diagnosis.train_end)}, and the validation loss ends alike"
     says = "look at the rows, not at the epochs: what they ask may not tell what they answer. harness data check; then a higher learning-rate multiplier"
-    return Saying(action="cleaner_data", says=says, saw=saw)
+    return Saying(says=says, saw=saw)
 
 
 def validation_file(seen: Sightings) -> Saying | None:
-    """There is a curve, and it cannot say whether training was too long or too short."""
+    """The validation loss was never measured, or too seldom to show a trend."""
     curve = seen.curve
     if curve is None or curve.word != "unknown":
         return None
@@ -141,7 +141,7 @@ def validation_file(seen: Sightings) -> Saying | None:
         f"cannot tell about epochs: give the job a validation file of {VALIDATION_ROWS} rows, "
         f"as harness data split {file} --valid 0.2 makes one"
     )
-    return Saying(action="validation_file", says=says, saw=curve.diagnosis.saw)
+    return Saying(says=says, saw=curve.diagnosis.saw)
 
 
 def level(seen: Sightings) -> Saying | None:
@@ -152,7 +152,6 @@ def level(seen: Sightings) -> Saying | None:
     kept = "keep the number of epochs" if seen.epochs is None else f"keep {count(seen.epochs, 'epoch')}"
     looked = "" if seen.checkpoint else "; --checkpoints asks the suites whether an earlier end is as good"
     return Saying(
-        action="cannot_tell",
         says=f"{kept}: neither more nor fewer can be shown to be better{looked}",
         saw=curve.diagnosis.saw,
     )
@@ -172,7 +171,7 @@ def name_the_job(seen: Sightings) -> Saying | None:
             "cannot tell about epochs: the job left no metrics; --checkpoints asks the suites instead",
             f"{seen.job} has no curve",
         )
-    return Saying(action="cannot_tell", says=says, saw=saw)
+    return Saying(says=says, saw=saw)
 
 
 # --- in words ------------------------------------------------------------------------------------------

@@ -10,29 +10,28 @@ def ship(seen: Sightings) -> Saying | None:
     if seen.verdict.outcome != "promote":
         return None
     word = "switch to it" if seen.verdict.goal == "migration" else "ship it"
-    return Saying(action="ship", says=f"{word}: harness promote {seen.run}", saw=_because(seen))
+    return Saying(says=f"{word}: harness promote {seen.run}", saw=_because(seen))
 
 
 def finish_run(seen: Sightings) -> Saying | None:
-    """The run was interrupted, and nothing is decided yet."""
+    """The run was interrupted, and no harm is shown."""
     if seen.status == "complete" or seen.verdict.outcome == "hold":
         return None
     return Saying(
-        action="cannot_tell",
         says="finish this run first: the same command goes on where it stopped",
         saw="the run is not complete, so that cases are missing",
     )
 
 
 def more_cases(seen: Sightings) -> Saying | None:
-    """Undecided, and so many more answers as can be had are expected to settle it."""
+    """The verdict is undecided, and at most ten times the answers are expected to settle it."""
     if seen.verdict.outcome != "undecided":
         return None
     suite = next((suite for suite in _open(seen) if _is_worth_asking(suite)), None)
     if suite is None:
         return None
     (step,) = settle_all([suite])
-    return Saying(action="more_cases", says=step, saw=suite.reason)
+    return Saying(says=step, saw=suite.reason)
 
 
 def _is_worth_asking(suite: SuiteVerdict) -> bool:

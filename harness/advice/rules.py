@@ -33,15 +33,28 @@ from harness.records import Advice, record
 Question = Literal["release", "epochs", "amount", "quality"]
 """What a rule is about. One rule answers each of the first three: so no advice contradicts another."""
 
+Action = Literal[
+    "ship",
+    "more_epochs",
+    "fewer_epochs",
+    "earlier_checkpoint",
+    "more_data",
+    "cleaner_data",
+    "more_cases",
+    "validation_file",
+    "cannot_tell",
+]
+
 GUIDE = "OpenAI's fine-tuning guide"
 TREND = "Kendall's test and the Theil-Sen slope, measured by benchmarks/diagnosis.py"
 
 
 @record
 class Rule:
-    """One rule: what it reads, which question it answers, which others it settles by that, and where it comes from."""
+    """One rule: what it reads and advises, which question it answers, which others it settles by that, where it comes from."""
 
     reads: Callable[[Sightings], Saying | None]
+    action: Action
     about: Question
     source: str
     also_settles: tuple[Question, ...] = ()
@@ -57,30 +70,32 @@ class Rule:
         return (self.reads.__doc__ or "").strip()
 
 
+# fmt: off
 RULES = (
-    Rule(reads=ship, about="release", also_settles=("epochs",), source="the verdict"),
-    Rule(reads=diverged, about="epochs", source="a loss is a number"),
-    Rule(reads=finish_run, about="release", source="the verdict"),
-    Rule(reads=earlier_checkpoint, about="epochs", source="the suites at each checkpoint"),
-    Rule(reads=more_cases, about="release", source="the verdict's plan of sizes"),
-    Rule(reads=leaked, about="quality", source="a loss cannot be low before it is learned"),
-    Rule(reads=recites, about="epochs", source="the `regurgitation` scorer"),
-    Rule(reads=refuses_more, about="quality", source=f"{GUIDE}: balance of the data"),
-    Rule(reads=faulty_rows, about="quality", source=f"{GUIDE}: quality of the data"),
-    Rule(reads=memorised, about="epochs", source="losses of real jobs"),
-    Rule(reads=overfit, about="epochs", source=f"{GUIDE}: hyperparameters; {TREND}"),
-    Rule(reads=less_varied, about="epochs", source=f"{GUIDE}: hyperparameters"),
-    Rule(reads=underfit, about="epochs", source=f"{GUIDE}: hyperparameters; {TREND}"),
-    Rule(reads=not_learned, about="epochs", source="losses of real jobs"),
-    Rule(reads=not_followed, about="epochs", source=f"{GUIDE}: hyperparameters"),
-    Rule(reads=doubling_helps, about="amount", source=f"{GUIDE}: amount of data; the scaling experiment"),
-    Rule(reads=doubling_is_in_vain, about="amount", source="the scaling experiment"),
-    Rule(reads=failing_kinds, about="amount", source=f"{GUIDE}: rows for what still fails"),
-    Rule(reads=validation_file, about="epochs", source=TREND),
-    Rule(reads=level, about="epochs", source=TREND),
-    Rule(reads=name_the_job, about="epochs", source="a curve is needed"),
-    Rule(reads=unchecked_rows, about="quality", source=f"{GUIDE}: quality of the data"),
+    Rule(reads=ship, action="ship", about="release", also_settles=("epochs",), source="the verdict"),
+    Rule(reads=diverged, action="cannot_tell", about="epochs", source="a loss that is no number trains nothing"),
+    Rule(reads=finish_run, action="cannot_tell", about="release", source="the verdict"),
+    Rule(reads=earlier_checkpoint, action="earlier_checkpoint", about="epochs", source="the suites at each checkpoint"),
+    Rule(reads=more_cases, action="more_cases", about="release", source="the verdict's plan of sizes"),
+    Rule(reads=leaked, action="cleaner_data", about="quality", source="rows that nobody saw yet cannot be known"),
+    Rule(reads=recites, action="fewer_epochs", about="epochs", source="the `regurgitation` scorer"),
+    Rule(reads=refuses_more, action="cleaner_data", about="quality", source=f"{GUIDE}: balance of the data"),
+    Rule(reads=faulty_rows, action="cleaner_data", about="quality", source=f"{GUIDE}: quality of the data"),
+    Rule(reads=memorised, action="fewer_epochs", about="epochs", source="losses of real jobs; what is known by heart is not learned"),
+    Rule(reads=overfit, action="fewer_epochs", about="epochs", source=f"{GUIDE}: hyperparameters; {TREND}"),
+    Rule(reads=less_varied, action="fewer_epochs", about="epochs", source=f"{GUIDE}: hyperparameters"),
+    Rule(reads=underfit, action="more_epochs", about="epochs", source=f"{GUIDE}: hyperparameters; {TREND}"),
+    Rule(reads=not_learned, action="cleaner_data", about="epochs", source="what cannot be learned from the rows is not learned in more epochs"),
+    Rule(reads=not_followed, action="more_epochs", about="epochs", source=f"{GUIDE}: hyperparameters"),
+    Rule(reads=doubling_helps, action="more_data", about="amount", source=f"{GUIDE}: amount of data; the scaling experiment"),
+    Rule(reads=doubling_is_in_vain, action="cleaner_data", about="amount", source="the scaling experiment"),
+    Rule(reads=failing_kinds, action="more_data", about="amount", source=f"{GUIDE}: rows for what still fails"),
+    Rule(reads=validation_file, action="validation_file", about="epochs", source=TREND),
+    Rule(reads=level, action="cannot_tell", about="epochs", source=TREND),
+    Rule(reads=name_the_job, action="cannot_tell", about="epochs", source="nothing to read"),
+    Rule(reads=unchecked_rows, action="cleaner_data", about="quality", source=f"{GUIDE}: quality of the data"),
 )
+# fmt: on
 
 
 def advise(seen: Sightings) -> tuple[Advice, ...]:
@@ -97,7 +112,7 @@ def advise(seen: Sightings) -> tuple[Advice, ...]:
         said = rule.reads(seen)
         if said is None:
             continue
-        given.append(Advice(action=said.action, says=said.says, saw=said.saw, source=rule.source))
+        given.append(Advice(action=rule.action, says=said.says, saw=said.saw, source=rule.source))
         settled.update(rule.also_settles)
         if rule.about != "quality":
             settled.add(rule.about)

@@ -10,6 +10,9 @@ from harness.training.diagnosis import Diagnosis, DiagnosisWord
 
 Task = Literal["single", "multi"]
 
+LEAST_FAILING = 0.1
+"""Share of a kind's cases that fail from which on it is worth training otherwise for them."""
+
 
 @record
 class CurveSight:
@@ -40,6 +43,11 @@ class KindOfCase:
     name: str
     failed: int
     cases: int
+
+    @property
+    def is_missed(self) -> bool:
+        """Whether so many fail that it is worth training otherwise for them."""
+        return self.failed >= LEAST_FAILING * self.cases
 
 
 @record
@@ -82,9 +90,8 @@ class DataSight:
 
 @record
 class Saying:
-    """What a rule says: the action's word, the advice, and what was seen. The table adds where the rule comes from."""
+    """What a rule says, and what it saw. The table of rules adds the action's word and where the rule comes from."""
 
-    action: str
     says: str
     saw: str
 

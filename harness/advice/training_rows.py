@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from harness.advice.release import finish_run
 from harness.advice.sightings import DataSight, KindOfCase, RefusalSight, Saying, Sightings
 from harness.advice.wording import count, dollars, lines_of, listed, percent, points, quoted
 from harness.dataset import Finding
@@ -23,16 +24,16 @@ TOLD_KINDS = 3
 
 
 def leaked(seen: Sightings) -> Saying | None:
-    """Rows to validate or to judge with are among the training rows, or the curve looks like it."""
+    """Cases of a suite are among the training rows, or the validation loss is far below the training loss from the start."""
     found = next((finding for finding in _findings(seen) if finding.name in LEAKS), None)
     if found is not None:
-        return Saying(action="cleaner_data", says=found.remedy, saw=_told(found, seen))
+        return Saying(says=found.remedy, saw=_told(found, seen))
     fault = seen.curve.fault("validation unlike training") if seen.curve is not None else None
-    return None if fault is None else Saying(action="cleaner_data", says=fault.remedy, saw=fault.says)
+    return None if fault is None else Saying(says=fault.remedy, saw=fault.says)
 
 
 def refuses_more(seen: Sightings) -> Saying | None:
-    """The candidate refuses what it should answer more often than the base did."""
+    """The candidate refuses what it should answer more often than the base, by 5 points at least and beyond chance."""
     worse = [sight for sight in seen.refusals if sight.low > 0 and _rise(sight) >= LEAST_REFUSALS]
     if not worse:
         return None
@@ -44,12 +45,11 @@ def refuses_more(seen: Sightings) -> Saying | None:
     share = next((finding for finding in _findings(seen) if finding.name == REFUSALS), None)
     if share is not None:
         return Saying(
-            action="cleaner_data",
             says=f"take refusals out of the training file: {share.remedy}",
             saw=f"{saw}; {_told(share, seen)}",
         )
     says = "see how many training rows refuse, and keep as many as should be refused in production: harness data check FILE --expect-refusals SHARE"
-    return Saying(action="cleaner_data", says=says, saw=saw)
+    return Saying(says=says, saw=saw)
 
 
 def faulty_rows(seen: Sightings) -> Saying | None:
@@ -65,9 +65,7 @@ def faulty_rows(seen: Sightings) -> Saying | None:
     found.sort(key=lambda finding: (finding.name not in TEACHING_WRONG, -finding.count))
     names = listed([f"{finding.name} ({lines_of(finding)})" for finding in found[:TOLD_FINDINGS]])
     says = f"settle in {seen.data.file}{_doubt(seen.data)}: {names}"
-    return Saying(
-        action="cleaner_data", says=says, saw="; ".join(finding.what for finding in found[:TOLD_FINDINGS])
-    )
+    return Saying(says=says, saw="; ".join(finding.what for finding in found[:TOLD_FINDINGS]))
 
 
 def doubling_helps(seen: Sightings) -> Saying | None:
@@ -82,7 +80,7 @@ def doubling_helps(seen: Sightings) -> Saying | None:
         if seen.doubling_cost_usd is None
         else f" (training on twice the rows costs about {dollars(seen.doubling_cost_usd)})"
     )
-    return Saying(action="more_data", says=f"double the training rows{which}{cost}", saw=_estimated(estimate))
+    return Saying(says=f"double the training rows{which}{cost}", saw=_estimated(estimate))
 
 
 def doubling_is_in_vain(seen: Sightings) -> Saying | None:
@@ -96,15 +94,13 @@ def doubling_is_in_vain(seen: Sightings) -> Saying | None:
         if kinds
         else "mend rows instead of adding the same kind"
     )
-    return Saying(action="cleaner_data", says=instead, saw=_estimated(estimate))
+    return Saying(says=instead, saw=_estimated(estimate))
 
 
 def failing_kinds(seen: Sightings) -> Saying | None:
-    """The verdict does not promote, and cases of some kind fail."""
-    if seen.verdict.outcome == "promote":
-        return None
-    failing = [kind for kind in seen.failing if kind.failed]
-    if not failing:
+    """The run is complete and does not promote, and a tenth of the cases of some kind fail, or more."""
+    failing = _worth_rows(seen)
+    if seen.verdict.outcome == "promote" or finish_run(seen) or not failing:
         return None
     saw = "; ".join(
         f"{kind.failed} of {count(kind.cases, 'case')} of {_where(kind)} fail"
@@ -120,18 +116,24 @@ def failing_kinds(seen: Sightings) -> Saying | None:
     else:
         learn = "; harness experiment scaling tells whether more rows help at all"
     says = f"add rows like {_kinds(seen)}: harness badcases {seen.run} --out new_rows.jsonl{learn}"
-    return Saying(action="more_data", says=says, saw=saw)
+    return Saying(says=says, saw=saw)
 
 
 def unchecked_rows(seen: Sightings) -> Saying | None:
-    """Nobody looked at the training file, the verdict does not promote, and no rule above asks for a look."""
+    """The run is complete and does not promote, nobody looked at the training file, and no rule above asks for a look."""
     is_checked = seen.data is not None and seen.data.findings is not None
-    if seen.verdict.outcome == "promote" or is_checked or leaked(seen) or refuses_more(seen):
+    if (
+        seen.verdict.outcome == "promote"
+        or finish_run(seen)
+        or is_checked
+        or leaked(seen)
+        or refuses_more(seen)
+    ):
         return None
     file, why = "FILE", "the run does not know the training file"
     if seen.data is not None:
         file, why = quoted(seen.data.file), seen.data.why
-    return Saying(action="cleaner_data", says=f"check the training file: harness data check {file}", saw=why)
+    return Saying(says=f"check the training file: harness data check {file}", saw=why)
 
 
 # --- in words ------------------------------------------------------------------------------------------
@@ -157,7 +159,12 @@ def _rise(sight: RefusalSight) -> float:
 
 
 def _kinds(seen: Sightings) -> str:
-    return listed([_where(kind) for kind in seen.failing if kind.failed][:TOLD_KINDS])
+    return listed([_where(kind) for kind in _worth_rows(seen)][:TOLD_KINDS])
+
+
+def _worth_rows(seen: Sightings) -> list[KindOfCase]:
+    """The kinds that fail often enough to write rows for."""
+    return [kind for kind in seen.failing if kind.is_missed]
 
 
 def _where(kind: KindOfCase) -> str:

@@ -1,5 +1,6 @@
 import itertools
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 from sighting_samples import (
@@ -18,21 +19,13 @@ from sighting_samples import (
 )
 
 from harness.advice import RULES, advise
-from harness.advice.sightings import DataSight, RecitalSight, RefusalSight, Saying, Sightings
+from harness.advice.rules import Action
+from harness.advice.sightings import DataSight, KindOfCase, RecitalSight, RefusalSight, Saying, Sightings
 
-ACTIONS = {
-    "ship",
-    "more_epochs",
-    "fewer_epochs",
-    "earlier_checkpoint",
-    "more_data",
-    "cleaner_data",
-    "more_cases",
-    "validation_file",
-    "cannot_tell",
-}
+ACTIONS = set(get_args(Action))
 REFUSING = RefusalSight(suite="refusals", base=0.0, candidate=0.25, low=0.1, high=0.4, cases=20)
 RECITING = RecitalSight(suite="privacy", base=0, candidate=4, cases=30)
+FEW = KindOfCase(suite="routing", role="target", name="", failed=3, cases=33)
 WIDE = verdict("undecided", target(needed=120))
 
 
@@ -156,12 +149,17 @@ SILENT = [
         seen(curve=curve("overfit"), checkpoint=choice(is_last=True)),
     ),  # suites are believed before losses
     ("less_varied", seen(diversity=shift(lost=False))),
+    (
+        "less_varied",
+        seen(diversity=shift(lost=True), task="single"),
+    ),  # what other suites sound like is their guards' business
     ("less_varied", seen(diversity=shift(lost=True), checkpoint=choice(is_last=True))),
     ("underfit", seen(curve=curve("plateau"))),
     ("not_learned", seen(curve=curve("plateau", ends=(1.9, 2.9)))),
     ("not_learned", seen(curve=curve("plateau", ends=(1.4, 1.4)))),
     ("not_followed", seen(task="multi", curve=curve("plateau"), failing=FAILING)),
     ("not_followed", seen(task="single", curve=curve("plateau", ends=(0.3, 0.6)), failing=FAILING)),
+    ("not_followed", seen(task="single", curve=curve("plateau"), failing=(FEW,))),
     ("not_followed", seen(task="single", curve=curve("plateau"))),
     (
         "not_followed",
@@ -170,6 +168,11 @@ SILENT = [
     ("doubling_helps", seen(doubling=doubling("cannot tell"))),
     ("doubling_is_in_vain", seen(doubling=doubling("cannot tell"))),
     ("failing_kinds", seen(failing=FAILING, verdict=verdict("promote"))),
+    (
+        "failing_kinds",
+        seen(failing=(FEW,)),
+    ),
+    ("failing_kinds", seen(failing=FAILING, verdict=WIDE, status="interrupted")),
     ("failing_kinds", seen()),
     ("validation_file", seen(curve=curve("plateau"))),
     ("validation_file", seen()),
@@ -177,6 +180,7 @@ SILENT = [
     ("level", seen()),
     ("name_the_job", seen(curve=curve("unknown"))),
     ("unchecked_rows", seen(data=data())),
+    ("unchecked_rows", seen(verdict=WIDE, status="interrupted")),
     ("unchecked_rows", seen(verdict=verdict("promote"))),
     ("unchecked_rows", seen(refusals=(REFUSING,))),  # asks for the same command already
 ]
@@ -186,7 +190,7 @@ SILENT = [
 def test_a_rule_speaks_where_it_should(name: str, sightings: Sightings, action: str, words: str) -> None:
     said = says(name, sightings)
     assert said is not None
-    assert said.action == action
+    assert next(rule for rule in RULES if rule.name == name).action == action
     assert words in said.says
     assert said.saw
 
@@ -205,6 +209,7 @@ def test_every_rule_is_tested_both_ways() -> None:
 def test_every_rule_says_when_it_speaks_and_where_it_comes_from() -> None:
     assert all(rule.when.endswith(".") and "\n" not in rule.when and rule.source for rule in RULES)
     assert len({rule.name for rule in RULES}) == len(RULES)
+    assert {rule.action for rule in RULES} == ACTIONS
 
 
 # --- together ------------------------------------------------------------------------------------------
