@@ -1,6 +1,6 @@
 """Is the diagnosis of a training curve right? Simulated validation losses whose truth is known.
 
-    python benchmarks/diagnosis.py [--quick] [--runs 4000] [--seed 3]
+    python benchmarks/diagnosis.py [--quick] [--runs 400] [--seed 3]
 
 Prints Markdown tables: how often each rule names the truth, beside the rule that calls a curve overfit when its last
 loss is more than 3 % above its lowest; and how often a spike is seen where there is none. Log losses fall to a level with
@@ -20,7 +20,7 @@ from harness.training import TrainingCurve, diagnose
 from harness.training.curve_faults import spike_places
 from harness.training.measures import COLUMNS
 
-RUNS, QUICK_RUNS = 4000, 300
+RUNS, QUICK_RUNS = 400, 60
 NOISES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.6)
 LENGTHS = (12, 24, 60, 200)
 WHOLE_NOISES = (0.005, 0.01, 0.02)
@@ -61,12 +61,10 @@ def log_losses(course: Course, points: int) -> np.ndarray:
 
 def curve_of(losses: np.ndarray, *, whole_file: bool) -> TrainingCurve:
     """The curve of a job that measured these validation losses, ten steps apart."""
-    steps = pd.DataFrame({"step": 10 * np.arange(1, len(losses) + 1)})
-    for name in COLUMNS:
-        steps[name] = np.nan
-    steps["train_loss"] = 1.0
-    steps["full_valid_loss" if whole_file else "valid_loss"] = losses
-    return TrainingCurve(steps=steps)
+    measured = "full_valid_loss" if whole_file else "valid_loss"
+    columns = {name: losses if name == measured else np.full(len(losses), np.nan) for name in COLUMNS}
+    columns["train_loss"] = np.ones(len(losses))
+    return TrainingCurve(steps=pd.DataFrame({"step": 10 * np.arange(1, len(losses) + 1), **columns}))
 
 
 def rates(

@@ -189,24 +189,35 @@ class _Reading:
         return int(step)
 
     def _take_measures(self, row: MetricRow, step: int, measures: Mapping[str, Json]) -> None:
-        values: dict[str, float] = {}
-        for name, cell in measures.items():
-            value = _number(cell)
-            for column in columns_of(name):
-                if value is None:
-                    self._wrong(row, f"{name} is {shown(cell)}", "it must be a number or empty")
-                elif math.isnan(value):
-                    if self._nan_is_told or column == "train_loss":
-                        self._not_numbers.setdefault(column, set()).add(step)
-                elif column in ACCURACIES and not -_ROUNDING <= value <= 1 + _ROUNDING:
-                    if value != _NOT_MEASURED:
-                        self._wrong(row, f"{name} is {value:g}", "accuracies are shares, from 0 to 1")
-                elif value != _NOT_MEASURED:
-                    values[column] = value
+        told = [(column, name, cell) for name, cell in measures.items() for column in columns_of(name)]
+        values = {
+            column: value
+            for column, name, cell in told
+            if (value := self._value(row, step, column, (name, cell))) is not None
+        }
         known = self.steps.setdefault(step, {})
         if any(known.get(column, value) != value for column, value in values.items()):
             self._extras.setdefault(step, {})[REPEATED] = 1.0
         known.update(values)
+        for column in values:  # a later row knows better
+            self._not_numbers.get(column, set()).discard(step)
+
+    def _value(self, row: MetricRow, step: int, column: str, told: tuple[str, Json]) -> float | None:
+        """What a cell measured; None where it did not, which is noted where that is a mistake or a fault."""
+        name, cell = told
+        value = _number(cell)
+        if value is None:
+            self._wrong(row, f"{name} is {shown(cell)}", "it must be a number or empty")
+        elif math.isnan(value):
+            if self._nan_is_told or column == "train_loss":
+                self._not_numbers.setdefault(column, set()).add(step)
+        elif value == _NOT_MEASURED:
+            return None
+        elif column in ACCURACIES and not -_ROUNDING <= value <= 1 + _ROUNDING:
+            self._wrong(row, f"{name} is {value:g}", "accuracies are shares, from 0 to 1")
+        else:
+            return value
+        return None
 
     def _take_extras(self, step: int, others: Mapping[str, Json]) -> None:
         known = self._extras.setdefault(step, {})
@@ -233,7 +244,7 @@ class _Reading:
         return TrainingCurve(
             steps=steps,
             extras=extras,
-            not_numbers={name: tuple(sorted(found)) for name, found in self._not_numbers.items()},
+            not_numbers={name: tuple(sorted(found)) for name, found in self._not_numbers.items() if found},
             closing_tokens=closing_tokens,
         )
 

@@ -50,15 +50,15 @@ def read_rows(data: bytes, file: str) -> MetricTable:
         FileError: It is none of the formats.
     """
     text = _text(data, file)
-    return _json_table(text, file) if text[:1] in {"{", "["} else _csv_table(text, file)
+    return _json_table(text, file) if text.lstrip()[:1] in {"{", "["} else _csv_table(text, file)
 
 
 def _text(data: bytes, file: str) -> str:
     """The file's text: OpenAI serves result files base64-encoded, the others as they are."""
-    data = data.strip().removeprefix(_BYTE_ORDER_MARK).lstrip()
-    if not _is_readable(data):
+    data = data.removeprefix(_BYTE_ORDER_MARK)
+    if not _is_readable(data.lstrip()):
         try:
-            data = base64.b64decode(b"".join(data.split()), validate=True).strip()
+            data = base64.b64decode(b"".join(data.split()), validate=True)
         except (binascii.Error, ValueError):
             what = "neither a table of metrics (CSV, JSON) nor base64 of one"
             raise FileError(file, [Mistake(1, what, "its first line must name `step`")]) from None
@@ -81,14 +81,14 @@ def _is_readable(data: bytes) -> bool:
 
 
 def _csv_table(text: str, file: str) -> MetricTable:
-    delimiter = _delimiter(text.partition("\n")[0])
+    delimiter = _delimiter(text.lstrip().partition("\n")[0])
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     rows: list[MetricRow] = []
     mistakes: list[Mistake] = []
     header: list[str] = []
     try:
-        header = [name.strip() for name in next(reader)]
-        _check_header(header, file)
+        header = [name.strip() for name in next(row for row in reader if any(row))]
+        _check_header(header, file, line=reader.line_num)
         for cells in reader:
             if len(cells) > len(header):
                 what = f"{len(cells)} cells under {len(header)} column names"
@@ -101,17 +101,17 @@ def _csv_table(text: str, file: str) -> MetricTable:
     return MetricTable(rows=tuple(rows), header=tuple(header), mistakes=tuple(mistakes))
 
 
-def _check_header(header: list[str], file: str) -> None:
+def _check_header(header: list[str], file: str, *, line: int) -> None:
     known = [name for name in header if columns_of(name)]
     if step_name(header) is None or not known:
         what = f"the columns are {shown(','.join(header), limit=120)}"
         raise FileError(
-            file, [Mistake(1, what, "step and at least one measure such as train_loss are needed")]
+            file, [Mistake(line, what, "step and at least one measure such as train_loss are needed")]
         )
     runs = {run_of(name) for name in known}
     if len(runs) > 1:
         what = f"the columns are of {len(runs)} runs: {shown(', '.join(sorted(runs)), limit=120)}"
-        raise FileError(file, [Mistake(1, what, "keep the columns of one")])
+        raise FileError(file, [Mistake(line, what, "keep the columns of one")])
 
 
 def _delimiter(header: str) -> str:
