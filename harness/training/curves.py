@@ -229,7 +229,9 @@ class _Reading:
                 known[unwrapped(name)] = str(cell)
 
     def _wrong(self, row: MetricRow, what: str, remedy: str) -> None:
-        self.mistakes.append(Mistake(row.line, f"{row.place}{what}", remedy))
+        mistake = Mistake(row.line, f"{row.place}{what}", remedy)
+        if mistake not in self.mistakes[-1:]:  # a cell that is two measures is wrong once
+            self.mistakes.append(mistake)
 
     def curve(self, *, closing_tokens: int = 0) -> TrainingCurve:
         """The steps so far, in order."""
