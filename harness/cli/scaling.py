@@ -1,15 +1,15 @@
 """`harness experiment scaling`: what would twice the data bring?"""
 
 import argparse
-import shutil
 import sys
-import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.cli import printable
+from harness.cli.endpoints import add_endpoint_options, chosen_settings
+from harness.cli.engines import count
 from harness.cli.progress import bytes_done
+from harness.cli.telling import TerminalTeller
 
 if TYPE_CHECKING:
     from harness.config import Settings
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 ANSWERS = "answers.sqlite"
 # Arms that train at a provider at once: OpenAI's lower tiers run so many jobs, and others wait in its queue.
 AT_ONCE = 4
-REDRAWN_S = 0.2
 
 
 def add_scaling(experiments: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -39,11 +38,11 @@ def add_scaling(experiments: "argparse._SubParsersAction[argparse.ArgumentParser
         help="nested shares of the data (default %(default)s)",
     )
     parser.add_argument(
-        "--seeds", type=_count, default=1, metavar="N", help="trainings of each share (default 1)"
+        "--seeds", type=count, default=1, metavar="N", help="trainings of each share (default 1)"
     )
     parser.add_argument(
         "--epochs",
-        type=_count,
+        type=count,
         metavar="N",
         help="of every arm (default: the configured, else what the provider would choose for all the data)",
     )
@@ -53,12 +52,12 @@ def add_scaling(experiments: "argparse._SubParsersAction[argparse.ArgumentParser
     )
     parser.add_argument("--family", metavar="KEY", help="rows with one value of this key stay together")
     parser.add_argument(
-        "--trials", type=_count, metavar="K", help="answers to each case (default: the suite's)"
+        "--trials", type=count, metavar="K", help="answers to each case (default: the suite's)"
     )
-    parser.add_argument("--concurrency", type=_count, metavar="N", help="questions at once for each arm")
+    parser.add_argument("--concurrency", type=count, metavar="N", help="questions at once for each arm")
     parser.add_argument(
         "--arms",
-        type=_count,
+        type=count,
         default=AT_ONCE,
         metavar="N",
         help="arms at once at a provider (default %(default)s); the local server trains one after the other",
@@ -79,16 +78,14 @@ def add_scaling(experiments: "argparse._SubParsersAction[argparse.ArgumentParser
         "--reports", type=Path, metavar="DIR", help="where the experiment is stored (default: reports/)"
     )
     parser.add_argument("--estimate", action="store_true", help="print what it will cost and do nothing")
-    parser.add_argument("--json", action="store_true", help="the study as JSON")
+    parser.add_argument(
+        "--no-cache", action="store_true", help="ask everything anew; the new answers are kept"
+    )
+    add_endpoint_options(parser)
+    parser.add_argument(
+        "--json", action="store_true", help="the study as JSON, everything else on standard error"
+    )
     parser.set_defaults(command=scaling_command)
-
-
-def _count(text: str) -> int:
-    """A count for argparse, which tells what is wrong with it."""
-    count = int(text)
-    if count < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a count from 1 on")
-    return count
 
 
 def scaling_command(options: argparse.Namespace) -> int:
@@ -128,7 +125,7 @@ def _run(
     from harness.report.scaling_text import scaling_lines
     from harness.serial import to_json
 
-    teller = ArmsTeller()
+    teller = TerminalTeller(for_program=options.json)
     outcome = run_experiment(experiment, bench, engine=_engine(options, settings), price=price, teller=teller)
     teller.done()
     page = render_scaling(outcome.study, to=experiment.folder / "index.html")
@@ -149,15 +146,15 @@ def _run(
 def _settings(options: argparse.Namespace) -> "Settings":
     from dataclasses import replace
 
-    from harness.config import project_root, read_settings, with_flags
+    from harness.config import with_flags
 
     settings = with_flags(
-        read_settings(project_root(Path.cwd())),
+        chosen_settings(options),
         {
             "base": options.model,
             "concurrency": options.concurrency,
             "trials": options.trials,
-            "budget_usd": options.budget_usd,
+            "cache": False if options.no_cache else None,
         },
     )
     train = options.train.resolve() if options.train else settings.train
@@ -236,39 +233,3 @@ def _tell_price(experiment: "Experiment", price: "ArmsPrice", options: argparse.
 
 def _most(cost_usd: float | None) -> str:
     return "of unknown price" if cost_usd is None else f"at most {cost_usd:.4g} USD"
-
-
-class ArmsTeller:
-    """Tells on standard error how arms come along: lines that stay, and on a terminal a line for those under way."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._drawn = 0.0
-        self._open = False
-
-    def say(self, text: str) -> None:
-        """A line that stays."""
-        with self._lock:
-            self._close()
-            print(printable(text), file=sys.stderr, flush=True)
-
-    def progress(self, text: str) -> None:
-        """The state of one arm; the next one, of any arm, replaces it."""
-        now = time.monotonic()
-        if not sys.stderr.isatty() or now - self._drawn < REDRAWN_S:
-            return
-        with self._lock:
-            self._drawn = now
-            self._open = True
-            width = shutil.get_terminal_size().columns - 1
-            print(f"\r\033[K{printable(text)[:width]}", end="", file=sys.stderr, flush=True)
-
-    def done(self) -> None:
-        """Nothing is under way any more."""
-        with self._lock:
-            self._close()
-
-    def _close(self) -> None:
-        if self._open:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
-            self._open = False

@@ -85,15 +85,15 @@ class LocalArms:
     def make(self, orders: Sequence[ArmOrder], bench: Bench, *, teller: Teller) -> Iterator[Made]:
         """As `ArmEngine.make`."""
         with open_ground(bench.plan, self.settings, self.environment, teller=teller) as ground:
-            if bench.plan.embedded or self.at_once == 1 or len(orders) == 1:
-                for order in orders:
-                    yield _tried(order, bench, ground, _Prefixed(teller, order.name))
+            one_line = threading.Lock()
+
+            def make(order: ArmOrder) -> Made:
+                return _tried(order, bench, ground, _Prefixed(teller, order.name, one_line))
+
+            if bench.plan.embedded or self.at_once == 1:
+                yield from map(make, orders)
             else:
-                yield from _side_by_side(
-                    orders,
-                    lambda order: _tried(order, bench, ground, _Prefixed(teller, order.name)),
-                    at_once=self.at_once,
-                )
+                yield from _side_by_side(orders, make, at_once=self.at_once)
 
 
 def _side_by_side(
@@ -141,11 +141,7 @@ def make_arm(order: ArmOrder, bench: Bench, ground: Ground, *, teller: Teller) -
         order.request,
         on_progress=progress_teller(teller),
         ledger=bench.ledger,
-        terms=JobTerms(
-            place=ground.place,
-            train_price=bench.plan.train_price,
-            estimate_usd=training_usd(order, bench.plan),
-        ),
+        terms=job_terms(order, bench.plan, ground.place),
     )
     assert job.fine_tuned_model is not None, "a job that succeeded names its model"
 
@@ -169,6 +165,11 @@ def _arm(order: ArmOrder, bench: Bench, job: TrainingJob, rows: Sequence[Result]
         marks=marks_of(rows, bench.suites),
         cost_usd=None if training is None or asking is None else training + asking,
     )
+
+
+def job_terms(order: ArmOrder, plan: GroundPlan, place: str) -> JobTerms:
+    """What the ledger of jobs should know of an arm's training."""
+    return JobTerms(place=place, train_price=plan.train_price, estimate_usd=training_usd(order, plan))
 
 
 def training_usd(order: ArmOrder, plan: GroundPlan) -> float | None:
@@ -226,15 +227,17 @@ def kept_arm(order: ArmOrder, bench: Bench, arm: Arm) -> Made | None:
 
 
 class _Prefixed:
-    """A teller whose lines say of which arm they are."""
+    """A teller whose lines say of which arm they are, and whose lines do not run into those of other arms."""
 
-    def __init__(self, teller: Teller, name: str) -> None:
-        self._teller, self._name = teller, name
+    def __init__(self, teller: Teller, name: str, one_line: threading.Lock) -> None:
+        self._teller, self._name, self._one_line = teller, name, one_line
 
     def say(self, text: str) -> None:
         """A line that stays."""
-        self._teller.say(f"{self._name}: {text}")
+        with self._one_line:
+            self._teller.say(f"{self._name}: {text}")
 
     def progress(self, text: str) -> None:
         """The current state of something long."""
-        self._teller.progress(f"{self._name}: {text}")
+        with self._one_line:
+            self._teller.progress(f"{self._name}: {text}")

@@ -2,14 +2,14 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import UsageError
-from harness.records import DoublingEstimate, DoublingWord
+from harness.records import DoublingEstimate, DoublingWord, record
 from harness.verdict.learning_curves import PAST_DOUBLINGS, Measured, foresee
 
 WORTHWHILE = 0.01
@@ -167,35 +167,64 @@ def _at(measured: Measured, doublings: float) -> int | None:
 
 
 def _to_tell(measured: Measured) -> str:
-    """What would be enough for a word, each thing alone, were all scores to stay as they are."""
-    everything = replace(_with_prompts(measured, _MORE_PROMPTS[-1]), seeds=_MORE_SEEDS[-1])
-    if not _tells(_with_size(everything)):
+    """What would be enough for a word, were all scores to stay as they are: each thing alone, or else the cheapest mixture."""
+    if not _tells(_bought(measured, _Purchase(times=_MORE_PROMPTS[-1], seeds=_MORE_SEEDS[-1], size=True))):
         return "no more prompts, sizes or trainings of these would; only a training on twice the data tells"
-    enough = (
-        "; or ".join(_purchases(measured))
-        or "more prompts, one size more and more trainings of each, together"
+    alone = [
+        next((purchase for purchase in kind if _tells(_bought(measured, purchase))), None)
+        for kind in (
+            [_Purchase(times=times) for times in _MORE_PROMPTS],
+            [_Purchase(size=True)],
+            [_Purchase(seeds=seeds) for seeds in _MORE_SEEDS if seeds > measured.seeds],
+        )
+    ]
+    enough = [purchase for purchase in alone if purchase is not None]
+    if not enough:
+        enough = [next(purchase for purchase in _MIXTURES if _tells(_bought(measured, purchase)))]
+    return (
+        f"if the scores stay as they are: {'; or '.join(_named(measured, purchase) for purchase in enough)}"
     )
-    return f"if the scores stay as they are: {enough}"
 
 
-def _purchases(measured: Measured) -> Iterator[str]:
-    by_prompts = _first(_MORE_PROMPTS, lambda times: _with_prompts(measured, times))
-    if by_prompts is not None:
-        yield f"{measured.cases * by_prompts:,} prompts instead of {measured.cases:,}"
-    more = _with_size(measured)
-    if len(more.doublings) > len(measured.doublings) and _tells(more):
-        added = next(below for below in more.doublings if below not in measured.doublings)
-        yield f"one size more, 1/{2**added:.0f} of the data"
-    by_seeds = _first(
-        [seeds for seeds in _MORE_SEEDS if seeds > measured.seeds],
-        lambda seeds: replace(measured, seeds=seeds),
-    )
-    if by_seeds is not None:
-        yield f"{by_seeds} trainings of each size instead of {measured.seeds}"
+@record
+class _Purchase:
+    """So many times the prompts, at least so many trainings of each size, and perhaps one size more."""
+
+    times: int = 1
+    seeds: int = 1
+    size: bool = False
+
+    @property
+    def cost(self) -> float:
+        """In arms asked once; a quarter or an eighth of the data is trained on cheaply."""
+        return self.seeds * (1.25 if self.size else 1.0) + self.times / 4
 
 
-def _first(counts: Sequence[int], bought: Callable[[int], Measured]) -> int | None:
-    return next((count for count in counts if _tells(bought(count))), None)
+_MIXTURES = sorted(
+    (
+        _Purchase(times=times, seeds=seeds, size=size)
+        for times in (1, *_MORE_PROMPTS)
+        for seeds in (1, *_MORE_SEEDS)
+        for size in (False, True)
+    ),
+    key=lambda purchase: purchase.cost,
+)
+
+
+def _bought(measured: Measured, purchase: _Purchase) -> Measured:
+    more = replace(_with_prompts(measured, purchase.times), seeds=max(purchase.seeds, measured.seeds))
+    return _with_size(more) if purchase.size else more
+
+
+def _named(measured: Measured, purchase: _Purchase) -> str:
+    parts = []
+    if purchase.times > 1:
+        parts.append(f"{measured.cases * purchase.times:,} prompts instead of {measured.cases:,}")
+    added = set(_bought(measured, purchase).doublings) - set(measured.doublings)
+    parts += [f"one size more, 1/{2**below:.0f} of the data" for below in added]
+    if purchase.seeds > measured.seeds:
+        parts.append(f"{purchase.seeds} trainings of each size instead of {measured.seeds}")
+    return " and ".join(parts)
 
 
 def _tells(measured: Measured) -> bool:

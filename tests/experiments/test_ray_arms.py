@@ -1,0 +1,123 @@
+"""Arms as tasks on a cluster of two nodes on this machine."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from learning_provider import LearningProvider
+from study_samples import SUMS, suite_from
+
+from harness.config import ModelSettings, Settings
+from harness.dataset import Price
+from harness.errors import UsageError
+from harness.experiments.arms import Bench, LocalArms
+from harness.experiments.scaling import Design, Outcome, design_experiment, price_experiment, run_experiment
+from harness.experiments.shares import read_fractions
+from harness.lineup import plan_ground
+from harness.records import Suite
+
+# Ray 2.60 warns of its own use of what it has deprecated, and leaves files and sockets to the garbage collector.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
+    pytest.mark.filterwarnings("ignore:.*deprecated.*:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore:.*accelerator.*:FutureWarning"),
+]
+ROW = '{{"messages": [{{"role": "user", "content": "Which way to house {0}?"}}, {{"role": "assistant", "content": "{1}"}}]}}\n'
+
+
+class Silence:
+    def say(self, text: str) -> None: ...
+
+    def progress(self, text: str) -> None: ...
+
+
+@pytest.fixture
+def provider() -> Iterator[LearningProvider]:
+    with LearningProvider(lambda rows: 2 if rows < 30 else 3) as running:
+        yield running
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    node = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
+    nodes = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+    try:
+        nodes.add_node(**node)
+        nodes.wait_for_nodes()
+        yield nodes.address
+    finally:
+        nodes.shutdown()
+
+
+def settings_in(root: Path, provider: LearningProvider) -> Settings:
+    words = ("apple", "train", "glass", "tower")
+    rows = [ROW.format(f"{words[n % 4]} {n * 7919}", n % 2) for n in range(48)]
+    (root / "train.jsonl").write_text("".join(rows), encoding="utf-8")
+    shop = ModelSettings(
+        model="m", base_url=provider.base_url, max_retries=0, price=Price(input=1.0, output=1.0, train=1.0)
+    )
+    return Settings(root=root, backend="shop", base="m", train=Path("train.jsonl"), models={"shop": shop})
+
+
+def made_by(engine: str, suite: Suite, settings: Settings, address: str | None = None) -> Outcome:
+    plan = plan_ground(settings, {})
+    experiment = design_experiment(Design(fractions=read_fractions("1/2,1"), epochs=1), settings, plan)
+    state = settings.path(Path(".harness"))
+    bench = Bench(plan=plan, suites=(suite,), ledger=state / "jobs.jsonl", answers=state / "answers.sqlite")
+    price = price_experiment(experiment, bench)
+    arms = LocalArms(settings=settings, environment={})
+    if engine == "ray":
+        from harness.experiments.cluster import RayArms
+
+        nodes = settings.root / "nodes"
+        arms = RayArms(settings=settings, environment={}, address=address, node_folder=nodes)
+    return run_experiment(experiment, bench, engine=arms, price=price, teller=Silence())
+
+
+def test_a_cluster_makes_the_same_study_and_its_rows_come_back(
+    cluster: str, provider: LearningProvider, tmp_path: Path
+) -> None:
+    suite = suite_from(tmp_path, SUMS)
+    here, there = tmp_path / "here", tmp_path / "there"
+    for root in (here, there):
+        root.mkdir()
+    local = made_by("local", suite, settings_in(here, provider))
+    spread = made_by("ray", suite, settings_in(there, provider), cluster)
+    assert spread.failed == local.failed == ()
+    assert [(arm.share, arm.rows, arm.marks) for arm in spread.study.arms] == [
+        (arm.share, arm.rows, arm.marks) for arm in local.study.arms
+    ]
+    assert spread.study.by_suite == local.study.by_suite
+    rows = sorted((there / "reports").rglob("results.jsonl"))
+    assert [len(file.read_text(encoding="utf-8").splitlines()) for file in rows] == [3, 3]
+    # The provider is the same: what the local arms had trained is found again, on the nodes too.
+    assert len(provider.created) == 2
+    # Nothing is left to do: the same experiment again asks no node and no model.
+    asked = provider.asked_models.total()
+    again = made_by("ray", suite, settings_in(there, provider), "127.0.0.1:1")
+    assert again.study == spread.study
+    assert provider.asked_models.total() == asked
+
+
+def test_an_arm_that_fails_on_a_node_is_told_with_its_remedy(
+    cluster: str, provider: LearningProvider, tmp_path: Path
+) -> None:
+    suite = suite_from(tmp_path, SUMS)
+    settings = settings_in(tmp_path, provider)
+    provider.refused_models = {"ft:m:local::ftjob-2"}
+    outcome = made_by("ray", suite, settings, cluster)
+    assert [made.order.share.name for made in outcome.failed] == ["1-2-0"]
+    assert "not for you" in str(outcome.failed[0].trouble)
+    assert [arm.rows for arm in outcome.study.arms] == [48]
+
+
+def test_a_cluster_that_is_not_there_is_told(provider: LearningProvider, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    with pytest.raises(UsageError, match="Ray's client"):
+        made_by("ray", suite_from(tmp_path, SUMS), settings_in(tmp_path, provider), "ray://127.0.0.1:1")
