@@ -1,8 +1,39 @@
 """Rules about the release itself: ship, finish the run, ask more cases."""
 
 from harness.advice.sightings import Saying, Sightings
-from harness.records import SuiteVerdict
+from harness.advice.wording import listed
+from harness.records import Json, SuiteVerdict
 from harness.verdict.settling import FAR, settle_all
+
+SUITE_LEAK = "suite_leak"
+TOLD_CASES = 3
+
+
+def judged_on_training(seen: Sightings) -> Saying | None:
+    """The verdict promotes, and cases it rests on are among the rows that the candidate was trained on, word for word."""
+    if seen.verdict.outcome != "promote" or seen.data is None or not seen.data.is_the_jobs:
+        return None
+    found = next((finding for finding in seen.data.findings or () if finding.name == SUITE_LEAK), None)
+    cases = _leaked_cases(found.figures.get("cases"), seen) if found is not None else []
+    if found is None or not cases:
+        return None
+    told = listed([f"{suite}: {case}" for suite, case in cases[:TOLD_CASES]])
+    more = f" and {len(cases) - TOLD_CASES} more" if len(cases) > TOLD_CASES else ""
+    return Saying(
+        says=f"take {told}{more} out of the suites and run again, before anything ships: the other answers are kept, and cost nothing",
+        saw=f"{seen.data.file}: {found.what}",
+    )
+
+
+def _leaked_cases(listed_cases: Json, seen: Sightings) -> list[tuple[str, str]]:
+    """Suite and id of each leaked case that the verdict rests on."""
+    if not isinstance(listed_cases, list):
+        return []
+    cases = dict.fromkeys(
+        (str(item[0]), str(item[1])) for item in listed_cases if isinstance(item, list) and len(item) > 1
+    )
+    judged = {suite.name for suite in seen.verdict.suites.values() if suite.role != "info"}
+    return [case for case in cases if case[0] in judged]
 
 
 def ship(seen: Sightings) -> Saying | None:

@@ -17,7 +17,7 @@ from harness.advice.epochs import (
     underfit,
     validation_file,
 )
-from harness.advice.release import finish_run, more_cases, ship
+from harness.advice.release import finish_run, judged_on_training, more_cases, ship
 from harness.advice.sightings import Saying, Sightings
 from harness.advice.training_rows import (
     doubling_helps,
@@ -72,6 +72,7 @@ class Rule:
 
 # fmt: off
 RULES = (
+    Rule(reads=judged_on_training, action="cleaner_data", about="release", also_settles=("epochs",), source=f"{GUIDE}: never the same rows in both"),
     Rule(reads=ship, action="ship", about="release", also_settles=("epochs",), source="the verdict"),
     Rule(reads=diverged, action="cannot_tell", about="epochs", source="a loss that is no number trains nothing"),
     Rule(reads=finish_run, action="cannot_tell", about="release", source="the verdict"),

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
-from harness.advice.release import finish_run
+from harness.advice.release import SUITE_LEAK, finish_run, judged_on_training
 from harness.advice.sightings import DataSight, KindOfCase, RefusalSight, Saying, Sightings
 from harness.advice.wording import count, dollars, lines_of, listed, percent, points, quoted
 from harness.dataset import Finding
 from harness.records import DoublingEstimate, DoublingWord
 
-LEAKS = ("validation_leak", "suite_leak", "suite_near_leak")
+LEAKS = (SUITE_LEAK, "validation_leak")
 REFUSALS = "refusal_share"
 LEAST_REFUSALS = 0.05
 """A smaller rise in the share of refusals is nothing to change rows for."""
@@ -26,8 +26,8 @@ TOLD_KINDS = 3
 def leaked(seen: Sightings) -> Saying | None:
     """Cases of a suite are among the training rows, or the validation loss is far below the training loss from the start."""
     found = next((finding for finding in _findings(seen) if finding.name in LEAKS), None)
-    if found is not None:
-        return Saying(says=found.remedy, saw=_told(found, seen))
+    if found is not None and not judged_on_training(seen):
+        return Saying(says=f"{found.remedy} ({lines_of(found)})", saw=_told(found, seen))
     fault = seen.curve.fault("validation unlike training") if seen.curve is not None else None
     return None if fault is None else Saying(says=fault.remedy, saw=fault.says)
 

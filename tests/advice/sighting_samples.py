@@ -130,3 +130,8 @@ def seen(**parts: object) -> Sightings:
 
 def actions(given: tuple[Advice, ...]) -> list[str]:
     return [advice.action for advice in given]
+
+
+def leak(*cases: tuple[str, str]) -> Finding:
+    """Cases of suites that training rows ask word for word."""
+    return replace(finding("suite_leak", level="error"), figures={"cases": [list(case) for case in cases]})

@@ -12,6 +12,7 @@ from sighting_samples import (
     data,
     doubling,
     finding,
+    leak,
     seen,
     shift,
     target,
@@ -35,6 +36,12 @@ def says(name: str, sightings: Sightings) -> Saying | None:
 
 
 SPEAKING = [
+    (
+        "judged_on_training",
+        seen(verdict=verdict("promote"), data=data(leak(("routing", "c1"), ("routing", "c2")))),
+        "cleaner_data",
+        "take routing: c1 and routing: c2 out of the suites",
+    ),
     ("ship", seen(verdict=verdict("promote")), "ship", f"harness promote {RUN}"),
     ("finish_run", seen(status="interrupted", verdict=WIDE), "cannot_tell", "finish this run"),
     ("earlier_checkpoint", seen(checkpoint=choice()), "earlier_checkpoint", "--candidate ft:m:ckpt-step-40"),
@@ -118,6 +125,13 @@ SPEAKING = [
 ]
 
 SILENT = [
+    ("judged_on_training", seen(data=data(leak(("routing", "c1"))))),  # held: nothing ships anyway
+    ("judged_on_training", seen(verdict=verdict("promote"), data=data(leak(("only-shown", "c1"))))),
+    ("judged_on_training", seen(verdict=verdict("promote"), data=data(finding("suite_near_leak")))),
+    (
+        "judged_on_training",
+        seen(verdict=verdict("promote"), data=replace(data(leak(("routing", "c1"))), is_the_jobs=False)),
+    ),
     ("ship", seen()),
     ("ship", seen(verdict=verdict("undecided"))),
     ("finish_run", seen()),
@@ -125,6 +139,7 @@ SILENT = [
     ("earlier_checkpoint", seen(checkpoint=choice(is_last=True))),
     ("more_cases", seen(verdict=verdict("undecided", target(needed=601)))),  # ten times as many is far
     ("more_cases", seen(verdict=verdict("hold", target(decision="fail", needed=120)))),
+    ("leaked", seen(data=data(finding("suite_near_leak")))),  # read both: told with the other faults
     ("leaked", seen(data=data(finding("exact_duplicates")), curve=curve("plateau"))),
     ("diverged", seen(curve=curve("unknown", fault="not a number", column="valid_loss"))),
     ("recites", seen(recitals=(RecitalSight(suite="privacy", base=3, candidate=4, cases=30),))),
@@ -260,6 +275,14 @@ def test_no_combination_of_sightings_gets_contradictory_advice() -> None:
 def test_shipping_comes_first_and_silences_advice_on_epochs() -> None:
     given = actions(advise(seen(verdict=verdict("promote"), curve=curve("overfit"), refusals=(REFUSING,))))
     assert given == ["ship", "cleaner_data"]
+
+
+def test_nothing_ships_on_cases_that_were_trained_on() -> None:
+    given = advise(
+        seen(verdict=verdict("promote"), data=data(leak(("routing", "c1"))), curve=curve("overfit"))
+    )
+    assert actions(given) == ["cleaner_data"]
+    assert "run again, before anything ships" in given[0].says
 
 
 def test_a_checkpoint_that_exists_goes_before_more_answers_and_those_before_training_again() -> None:
