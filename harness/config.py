@@ -42,7 +42,7 @@ class ModelSettings:
     api_key_env: str | None = None
     price: Price = field(default_factory=Price)
     timeout_s: float = 600.0
-    max_retries: int = 5
+    max_retries: int = 10
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
 
 

@@ -9,6 +9,10 @@ GAIN = 1.0
 """Requests under way that an answer adds to the limit."""
 LOSS = 2.0
 """Requests under way that a refusal takes from it: the limit holds still where one request in three is refused."""
+MEMORY = 0.1
+"""Weight of the newest request in the share of refused ones: about the last ten count."""
+CLOSED = 0.5
+"""From this share on a time that a refusal names is for everybody, not for the refused request alone."""
 
 
 class Pace:
@@ -16,13 +20,14 @@ class Pace:
 
     There is none until the first refusal, which sets it at what was under way then. A refusal takes twice what an
     answer gives: an endpoint that refuses at random, up to one request in three, is asked as fast as before; one that refuses because it is
-    asked too fast is asked at about the rate it allows. Where it names a time, nothing is sent before that.
+    asked too fast is asked at about the rate it allows. Where it refuses most and names a time, nothing is sent before that.
     """
 
     def __init__(self) -> None:
         self._limit = float("inf")
         self._under_way = 0
         self._most = 0
+        self._refused = 0.0
         self._resume_at = 0.0
         self._waiting: deque[asyncio.Future[None]] = deque()
 
@@ -51,14 +56,16 @@ class Pace:
 
     def answered(self) -> None:
         """The endpoint answered: one more may be under way, up to the most that ever were."""
+        self._refused *= 1 - MEMORY
         if self._limit < self._most:
             self._limit = min(self._most, self._limit + GAIN)
             self._wake()
 
     def refused(self, *, rest_s: float | None = None) -> None:
-        """The endpoint said that it is asked too much; `rest_s` is for how long it wants no request."""
+        """The endpoint said that it is asked too much; `rest_s` is after how long it wants to be asked again."""
+        self._refused += MEMORY * (1 - self._refused)
         self._limit = max(1.0, min(self._limit, self._under_way) - LOSS)
-        if rest_s is not None:
+        if rest_s is not None and self._refused >= CLOSED:
             self._resume_at = max(self._resume_at, asyncio.get_running_loop().time() + rest_s)
 
     async def _place(self) -> None:

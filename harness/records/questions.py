@@ -110,5 +110,5 @@ class Endpoint:
     base_url: str | None = None
     api_key: str | None = field(default=None, repr=False)
     timeout_s: float = 600.0
-    max_retries: int = 5
+    max_retries: int = 10
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"

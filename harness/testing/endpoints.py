@@ -5,6 +5,7 @@ It speaks real HTTP, so the official client's parsing, retries and time-outs are
 
 import contextlib
 import json
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +16,8 @@ from harness.records import Json, record
 
 # How often the listener looks whether it should stop: short, so that leaving the block is quick.
 _POLL_S = 0.02
+# In how many pieces an answer trickles in.
+PIECES = 8
 
 
 @record
@@ -29,7 +32,10 @@ class Fault:
         headers: Further headers, such as `retry-after-ms` or `x-should-retry`.
         body: Sent as it is in place of the envelope; with status 200 it is a malformed answer.
         drop: Close the connection without a word.
+        cut: Promise the whole answer, send half of it, close the connection.
         wait_s: Say nothing for so long first.
+        trickle_s: Send the answer in pieces over so long.
+        content_type: What the answer says it is.
     """
 
     status: int = 500
@@ -39,16 +45,33 @@ class Fault:
     headers: Mapping[str, str] | None = None
     body: str | None = None
     drop: bool = False
+    cut: bool = False
     wait_s: float = 0.0
+    trickle_s: float = 0.0
+    content_type: str = "application/json"
+
+
+@record
+class Answer:
+    """An answer that is more than its text: why it ended, what the provider says beside it."""
+
+    text: str | None = None
+    finish_reason: str = "stop"
+    refusal: str | None = None
+    system_fingerprint: str = "fp_scripted"
 
 
 DROPPED = Fault(drop=True)
+HALF_SENT = Fault(status=200, cut=True)
 NOT_JSON = Fault(status=200, body='{"choices": [')
 WEB_PAGE = Fault(status=200, body="<html><title>Welcome</title></html>")
+LOADING = Fault(status=503, message="the model is being loaded", headers={"retry-after": "0.01"})
+NO_MONEY = Fault(status=429, code="insufficient_quota", message="You exceeded your current quota")
 NO_CHOICES = Fault(status=200, body='{"object": "chat.completion", "choices": []}')
 
-Answers: TypeAlias = Mapping[str, str] | Callable[[str], str] | str
-"""By the text of the last user message; one string answers everything."""
+Reply: TypeAlias = str | Answer
+Answers: TypeAlias = Mapping[str, Reply] | Callable[[str], Reply] | Reply
+"""By the text of the last user message; one answer answers everything."""
 Script: TypeAlias = Iterable[Fault | int | None] | Callable[[Mapping[str, Json]], Fault | int | None]
 """One entry a request, in the order of arrival, or a function of the request's body.
 
@@ -61,6 +84,15 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     # A run opens its connections at once; those that find the default queue of 5 full are reset.
     request_queue_size = 128
+
+    def __init__(self, endpoint: "FaultyEndpoint") -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.endpoint = endpoint
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of a client that gave up waiting; of anything else, as the library does."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 class FaultyEndpoint:
@@ -95,7 +127,7 @@ class FaultyEndpoint:
         self._latency_s = latency_s
         self._lock = threading.Lock()
         self._leaving = threading.Event()
-        self._server = _Server(("127.0.0.1", 0), _handler_of(self))
+        self._server = _Server(self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(_POLL_S,), daemon=True)
 
     def __enter__(self) -> "FaultyEndpoint":
@@ -126,27 +158,32 @@ class FaultyEndpoint:
             self.listings += 1
         return json.dumps({"object": "list", "data": [dict(model) for model in self._models]})
 
-    def react(self, body: Mapping[str, Json], key: str) -> Fault | str:
-        """What this request gets: the script's trouble, or the answer's text."""
+    def rest(self, seconds: float) -> None:
+        """Wait, but not beyond the end of the block."""
+        if seconds > 0:
+            self._leaving.wait(seconds)
+
+    def react(self, body: Mapping[str, Json], key: str) -> Fault | Answer:
+        """What this request gets: the script's trouble, or the answer."""
         with self._lock:
             self.bodies.append(body)
             self.keys.append(key)
             fault = self._faults(body) if callable(self._faults) else _next(self._faults)
-        self._leaving.wait(self._latency_s)
+        self.rest(self._latency_s)
         if fault is not None:
             fault = Fault(status=fault) if isinstance(fault, int) else fault
-            self._leaving.wait(fault.wait_s)
+            self.rest(fault.wait_s)
             return fault
         prompt = _prompt(body)
         if callable(self._answers):
-            text: str | None = self._answers(prompt)
+            reply: Reply | None = self._answers(prompt)
         else:
-            text = self._answers if isinstance(self._answers, str) else self._answers.get(prompt)
-        if text is None:
+            reply = self._answers.get(prompt) if isinstance(self._answers, Mapping) else self._answers
+        if reply is None:
             return Fault(status=400, message=f"no answer is scripted for {prompt!r}")
         with self._lock:
             self.answered += 1
-        return text
+        return Answer(text=reply) if isinstance(reply, str) else reply
 
 
 def _next(faults: Iterator[Fault | int | None]) -> Fault | int | None:
@@ -170,20 +207,20 @@ def _words(body: Mapping[str, Json]) -> list[str]:
     return [word for message in listed for word in str(message.get("content")).split()]
 
 
-def _completion(body: Mapping[str, Json], text: str) -> Mapping[str, Json]:
+def _completion(body: Mapping[str, Json], answer: Answer) -> Mapping[str, Json]:
     """A chat completion in OpenAI's form; a token is a word here."""
-    prompt_tokens, completion_tokens = len(_words(body)), len(text.split())
+    prompt_tokens, completion_tokens = len(_words(body)), len((answer.text or "").split())
     return {
         "id": "chatcmpl-scripted",
         "object": "chat.completion",
         "created": 0,
         "model": body.get("model"),
-        "system_fingerprint": "fp_scripted",
+        "system_fingerprint": answer.system_fingerprint,
         "choices": [
             {
                 "index": 0,
-                "finish_reason": "stop",
-                "message": {"role": "assistant", "content": text, "refusal": None},
+                "finish_reason": answer.finish_reason,
+                "message": {"role": "assistant", "content": answer.text, "refusal": answer.refusal},
             }
         ],
         "usage": {
@@ -195,44 +232,61 @@ def _completion(body: Mapping[str, Json], text: str) -> Mapping[str, Json]:
     }
 
 
-def _handler_of(endpoint: FaultyEndpoint) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = -1  # head and body in one packet: apart, the second waits 40 ms for an acknowledgement
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one packet: apart, the second waits 40 ms for an acknowledgement
 
-        def do_GET(self) -> None:
-            if self.path.endswith("/models"):
-                self._send(200, endpoint.list_models(), {})
-            else:
-                self._send(404, _envelope(Fault(status=404, message="only models are listed")), {})
+    def do_GET(self) -> None:
+        if self.path.endswith("/models"):
+            self._send(200, self.server.endpoint.list_models(), Fault())
+        else:
+            self._send(404, _envelope(Fault(status=404, message="only models are listed")), Fault())
 
-        def do_POST(self) -> None:
-            data = self.rfile.read(int(self.headers.get("content-length", 0)))
-            body = json.loads(data or b"{}")
-            reaction = endpoint.react(body, self.headers.get("authorization", "").removeprefix("Bearer "))
-            if isinstance(reaction, str):
-                self._send(200, json.dumps(_completion(body, reaction)), {})
-            elif reaction.drop:
+    def do_POST(self) -> None:
+        data = self.rfile.read(int(self.headers.get("content-length", 0)))
+        body = json.loads(data or b"{}")
+        reaction = self.server.endpoint.react(
+            body, self.headers.get("authorization", "").removeprefix("Bearer ")
+        )
+        if isinstance(reaction, Answer):
+            self._send(200, json.dumps(_completion(body, reaction)), Fault())
+        elif reaction.drop:
+            self.close_connection = True
+        else:
+            self._send(reaction.status, _text(body, reaction), reaction)
+
+    def _send(self, status: int, text: str, manner: Fault) -> None:
+        data = text.encode("utf-8")
+        self.send_response(status)
+        self.send_header("content-type", manner.content_type)
+        self.send_header("content-length", str(len(data)))
+        for name, value in (manner.headers or {}).items():
+            self.send_header(name, value)
+        with contextlib.suppress(ConnectionError):  # the client gave up waiting
+            self.end_headers()
+            if manner.cut:
                 self.close_connection = True
-            else:
-                self._send(reaction.status, _envelope(reaction), reaction.headers or {})
-
-        def _send(self, status: int, text: str, headers: Mapping[str, str]) -> None:
-            data = text.encode("utf-8")
-            self.send_response(status)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(data)))
-            for name, value in headers.items():
-                self.send_header(name, value)
-            with contextlib.suppress(ConnectionError):  # the client gave up waiting
-                self.end_headers()
-                self.wfile.write(data)
+                data = data[: len(data) // 2]
+            for piece in _pieces(data, PIECES if manner.trickle_s else 1):
+                self.wfile.write(piece)
                 self.wfile.flush()
+                self.server.endpoint.rest(manner.trickle_s / PIECES)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the inherited name
-            """Say nothing: a test's output is its own."""
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the inherited name
+        """Say nothing: a test's output is its own."""
 
-    return Handler
+
+def _pieces(data: bytes, count: int) -> list[bytes]:
+    size = max(1, -(-len(data) // count))
+    return [data[start : start + size] for start in range(0, len(data), size)]
+
+
+def _text(body: Mapping[str, Json], fault: Fault) -> str:
+    """What is sent in place of an answer; a success that trickles or is cut off is an answer but for that."""
+    if fault.status == 200 and fault.body is None:
+        return json.dumps(_completion(body, Answer(text="late")))
+    return _envelope(fault)
 
 
 def _envelope(fault: Fault) -> str:

@@ -59,17 +59,26 @@ def test_limit_rises_again_when_the_server_answers() -> None:
     asyncio.run(play())
 
 
-def test_nothing_is_sent_before_the_time_the_server_named() -> None:
-    async def play() -> float:
-        pace = Pace()
+async def wait_after(refusals: int, *, answers: int = 0) -> float:
+    """Seconds that the next request waits after so many refusals that name 50 ms, with answers between them."""
+    pace = Pace()
+    for _ in range(refusals):
         await pace.enter()
         pace.refused(rest_s=0.05)
+        for _ in range(answers):
+            pace.answered()
         pace.leave()
-        started = asyncio.get_running_loop().time()
-        await pace.enter()
-        return asyncio.get_running_loop().time() - started
+    started = asyncio.get_running_loop().time()
+    await pace.enter()
+    return asyncio.get_running_loop().time() - started
 
-    assert asyncio.run(play()) >= 0.049
+
+def test_nothing_is_sent_before_the_time_that_a_server_names_which_refuses_everybody() -> None:
+    assert asyncio.run(wait_after(10)) >= 0.04
+
+
+def test_one_refusal_among_answers_stops_nobody_else() -> None:
+    assert asyncio.run(wait_after(10, answers=3)) < 0.04
 
 
 def test_a_cancelled_request_does_not_take_its_wake_with_it() -> None:
