@@ -56,7 +56,7 @@ def epochs_command(options: argparse.Namespace) -> int:
                 print(printable(line))
             return 0
         exam.check_budget(settings.budget_usd)
-        finished = exam.run()
+        finished = exam.carry_out()
     teller.done()
     _tell(finished, run, as_json=options.json)
     return 0
@@ -70,11 +70,12 @@ def _tell(finished: "Finished", run: "Run | None", *, as_json: bool) -> None:
         write_verdict(run, finished.folder)  # its page has the study from now on
     if as_json:
         data = study_data(finished.study, finished.curve)
-        print(to_json({**data, "folder": str(finished.folder)}, indent=1))
+        page = str(finished.page) if finished.page else None
+        print(to_json({**data, "folder": str(finished.folder), "page": page}, indent=1))
         return
     for line in study_lines(finished.study, finished.curve):
         print(printable(line))
-    print(printable(f"kept in {finished.folder}"))
+    print(printable(f"page: {finished.page}" if finished.page else f"kept in {finished.folder}"))
 
 
 def _refuse_contradictions(options: argparse.Namespace) -> None:

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.config import LATEST, LOCAL, OPENAI, Settings
-from harness.errors import BudgetError, UsageError
-from harness.evals import CURVE, RoleEstimate, check_budget, most_tokens
+from harness.errors import BudgetError, StorageError, UsageError
+from harness.evals import CURVE, PAGE, RoleEstimate, check_budget, most_tokens
 from harness.experiments.asked_suites import choose_suites
 from harness.experiments.asking import Terms, seated
 from harness.experiments.checkpoints import (
@@ -21,7 +21,9 @@ from harness.experiments.checkpoints import (
 )
 from harness.lineup import STATE, Lineup, Seat, Teller, known_answers, ledger_of, prepared
 from harness.models import AnswerCache
-from harness.records import CheckpointStudy, Role, Run, Suite, record
+from harness.records import CheckpointStudy, Role, Run, Suite, TrainingJob, record
+from harness.report.epochs_page import render_epochs
+from harness.report.sections.training import TrainingMaterial
 from harness.training import TrainingCurve, recorded_jobs, write_curve
 
 ANSWERS = "answers.sqlite"
@@ -37,20 +39,23 @@ class Wanted:
 
 @record
 class Finished:
-    """A study, the curve of its job, and the folder that has both."""
+    """A study, the curve of its job, and the folder that has both; the page of one that no run is about."""
 
     study: CheckpointStudy
     curve: TrainingCurve | None
     folder: Path
+    page: Path | None = None
 
 
 @record
 class EpochsExam:
-    """A study that is ready to begin."""
+    """A study that is ready to begin; `run` is the one whose folder it is kept in."""
 
     trained: Trained
     exam: Exam
+    job: TrainingJob
     curve: TrainingCurve | None
+    run: Run | None = None
 
     def estimate(self) -> tuple[RoleEstimate, ...]:
         """What it will ask, counted exactly."""
@@ -70,17 +75,34 @@ class EpochsExam:
         except BudgetError:
             check_budget(self.estimate(), budget_usd)
 
-    def run(self) -> Finished:
+    def carry_out(self) -> Finished:
         """Ask, choose, test again, and keep the study.
 
         Raises:
             EndpointError: The endpoint refused or stopped answering; the same call goes on from there.
             StorageError: The folder cannot be written.
         """
-        study = study_checkpoints(self.trained, self.exam)
-        if self.curve is not None:
-            write_curve(self.curve, self.exam.folder / CURVE)
-        return Finished(study=study, curve=self.curve, folder=self.exam.folder)
+        exam = self.exam
+        study = study_checkpoints(self.trained, exam)
+        finished = Finished(study=study, curve=self.curve, folder=exam.folder)
+        if self.run is not None:
+            return finished
+        material = TrainingMaterial(
+            job=self.job,
+            curve=self.curve,
+            study=study,
+            roles={suite.name: suite.role for suite in exam.suites},
+            endpoint=exam.seats["candidate"].endpoint.label,
+        )
+        try:
+            if self.curve is not None:
+                write_curve(self.curve, exam.folder / CURVE)
+            return replace(finished, page=render_epochs(material, to=exam.folder / PAGE))
+        except OSError as error:
+            raise StorageError(
+                f"{exam.folder} cannot be written: {error.strerror or error}",
+                remedy="choose another --reports",
+            ) from None
 
 
 def settings_for(settings: Settings, *, job: str | None, run: Run | None) -> Settings:
@@ -145,7 +167,8 @@ def epochs_exam(
             known=known_answers(settings),
         )
         exam = Exam(suites=suites, seats=seats, folder=folder, terms=terms, teller=teller)
-        yield EpochsExam(trained=trained, exam=exam, curve=lineup.curve)
+        assert lineup.job is not None, "studied without a job"
+        yield EpochsExam(trained=trained, exam=exam, job=lineup.job, curve=lineup.curve, run=wanted.run)
 
 
 def _trained(lineup: Lineup, teller: Teller) -> Trained:

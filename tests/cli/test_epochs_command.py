@@ -57,13 +57,17 @@ def test_a_jobs_checkpoints_are_shown_and_kept(
         f"take step 4, {checkpoint_name(4)}: the earliest that is the best on the targets (100.0 %)" in shown
     )
     folder = tmp_path / "reports" / f"epochs-{JOB}"
-    assert shown[-1] == f"kept in {folder}"
+    assert shown[-1] == f"page: {folder / 'index.html'}"
     study = read_checkpoint_study(folder)
     assert study is not None
     assert study.choice is not None
     assert study.choice.step == 4
     assert (folder / "curve.csv").is_file()
     assert "m" not in provider.asked
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    assert '<h1 id="summary-title">Take the checkpoint of step 4</h1>' in page
+    assert "<svg" in page
+    assert "(the job&#39;s own model 60.0)" in page
 
 
 def test_the_same_command_asks_nothing_twice(provider: JobProvider) -> None:

@@ -1,6 +1,8 @@
 """The training: loss, token accuracy and the suites by step, what is wrong with the figures, and what made the candidate."""
 
-from harness.records import CheckpointMarks, CheckpointStudy, SuiteMark, TrainingJob, record
+from collections.abc import Mapping
+
+from harness.records import CheckpointMarks, CheckpointStudy, SuiteMark, SuiteRole, TrainingJob, record
 from harness.report.charts import BehaviourLine, Chart, behaviour_lines, draw_training
 from harness.report.material import Material
 from harness.report.notation import count, seconds
@@ -66,12 +68,40 @@ class TrainingView:
     choice: tuple[str, ...] = ()
 
 
+@record
+class TrainingMaterial:
+    """What is known of a training: its job, its curve, and the suites at its checkpoints.
+
+    `roles` are those of the suites, by name; `endpoint` is the public name of where the job was.
+    """
+
+    job: TrainingJob | None
+    curve: TrainingCurve | None
+    study: CheckpointStudy | None
+    roles: Mapping[str, SuiteRole]
+    endpoint: str = ""
+
+
 def show_training(material: Material) -> TrainingView:
     """The curve of the run's job and the suites at its checkpoints, drawn over the same steps."""
-    job, curve, study = material.run.manifest.job, material.curve, material.study
+    manifest = material.run.manifest
+    candidate = manifest.models.get("candidate")
+    return view_training(
+        TrainingMaterial(
+            job=manifest.job,
+            curve=material.curve,
+            study=material.study,
+            roles={suite.name: suite.role for suite in manifest.suites},
+            endpoint=candidate.endpoint if candidate is not None else "",
+        )
+    )
+
+
+def view_training(material: TrainingMaterial) -> TrainingView:
+    """A training, with or without a run around it."""
+    job, curve, study = material.job, material.curve, material.study
     diagnosis = _diagnosis(material)
-    roles = {suite.name: suite.role for suite in material.run.manifest.suites}
-    lines = behaviour_lines(study, roles=roles) if study is not None else ()
+    lines = behaviour_lines(study, roles=material.roles) if study is not None else ()
     faults = diagnosis.faults if diagnosis is not None else ()
     steps = curve.steps if curve is not None else None
     chart = draw_training(steps, epochs=_number(job, "n_epochs"), faults=faults, lines=lines)
@@ -94,13 +124,12 @@ def show_training(material: Material) -> TrainingView:
     )
 
 
-def _diagnosis(material: Material) -> Diagnosis | None:
+def _diagnosis(material: TrainingMaterial) -> Diagnosis | None:
     """What the curve says, where there is one that measured something."""
-    curve, job = material.curve, material.run.manifest.job
+    curve, job = material.curve, material.job
     if curve is None or curve.steps.empty:
         return None
-    candidate = material.run.manifest.models.get("candidate")
-    is_openai = candidate is not None and "openai" in candidate.endpoint.lower()
+    is_openai = "openai" in material.endpoint.lower()
     return diagnose(
         curve,
         epochs=_number(job, "n_epochs"),
@@ -121,8 +150,8 @@ def _measured(curve: TrainingCurve | None) -> frozenset[str]:
     return frozenset(str(column) for column in curve.steps.columns if curve.steps[column].notna().any())
 
 
-def _absence(material: Material) -> str:
-    if material.run.manifest.job is None:
+def _absence(material: TrainingMaterial) -> str:
+    if material.job is None:
         return "No training job is recorded with this run, so there is no curve to show."
     if material.curve is None:
         return "The job reported no training metrics, so there is no curve to show."
@@ -194,7 +223,13 @@ def _choice(study: CheckpointStudy | None) -> tuple[str, ...]:
         else f"the checkpoint of step {choice.step}"
     )
     told = [f"The suites prefer {which}.", _sentence(choice.why, end="" if choice.why.endswith(".") else ".")]
-    fresh = [f"{mark.suite} {_score(mark)[0]}" for mark in choice.fresh if mark.mean is not None]
+    own = {} if choice.is_last else {mark.suite: mark for mark in choice.last}
+    fresh = [
+        f"{mark.suite} {_score(mark)[0]}"
+        + (f" (the job's own model {_score(own[mark.suite])[0]})" if mark.suite in own else "")
+        for mark in choice.fresh
+        if mark.mean is not None
+    ]
     if fresh and choice.on in _CHOICES:
         told.append(f"{_CHOICES[choice.on]}: {', '.join(fresh)}.")
     return tuple(sentence for sentence in told if sentence)
