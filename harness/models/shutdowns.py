@@ -4,13 +4,14 @@ import json
 from collections.abc import Mapping
 from datetime import date, datetime, timezone
 
-from openai import DefaultHttpxClient, OpenAI, OpenAIError, Timeout
+from httpx2 import Client, HTTPError, InvalidURL
 
+from harness.models.exchange import ExchangeError
+from harness.models.surroundings import address_of
 from harness.records import Endpoint, Json
 
 # A courtesy to the user, which must not hold up a run.
 LIMIT_S = 5.0
-KEYLESS = "none"
 
 
 def shutdown_dates(endpoint: Endpoint, *, limit_s: float = LIMIT_S) -> Mapping[str, str]:
@@ -19,21 +20,13 @@ def shutdown_dates(endpoint: Endpoint, *, limit_s: float = LIMIT_S) -> Mapping[s
     Empty where it tells none, has no such list, or does not answer within `limit_s` seconds a step: never an error.
     """
     try:
-        http_client = DefaultHttpxClient(timeout=Timeout(limit_s))
-    except Exception:  # noqa: BLE001 - of many kinds, all about the environment; who asks for answers tells them
+        address = address_of(endpoint)
+        with Client(timeout=limit_s, headers=address.headers, follow_redirects=True) as client:
+            reply = client.get(f"{address.base_url}/models")
+            return read_shutdown_dates(reply.text) if reply.is_success else {}
+    except (HTTPError, InvalidURL, ExchangeError, ValueError, OSError, ImportError):
+        # A proxy's URL that is none, a missing bundle, no key: who asks for answers tells them.
         return {}
-    client = OpenAI(
-        base_url=endpoint.base_url,
-        api_key=endpoint.api_key or KEYLESS,
-        max_retries=0,
-        timeout=limit_s,
-        http_client=http_client,
-    )
-    with client:
-        try:
-            return read_shutdown_dates(client.get("/models", cast_to=str))
-        except (OpenAIError, ValueError):
-            return {}
 
 
 def read_shutdown_dates(text: str) -> dict[str, str]:

@@ -32,17 +32,13 @@ class Address:
     headers: dict[str, str]
 
 
-def direct_address(endpoint: Endpoint) -> Address | None:
-    """How to ask an endpoint without the official client, or None where only that knows how: through proxies, say.
+def address_of(endpoint: Endpoint) -> Address:
+    """Where and how an endpoint is asked, with what the environment adds as the official client does.
 
     Raises:
         KeylessError: No key is given, and none in the environment.
     """
-    if os.environ.get(_CUSTOM_HEADERS):
-        return None
     base_url = (endpoint.base_url or os.environ.get(_BASE_URL) or _DEFAULT_BASE_URL).rstrip("/")
-    if urlsplit(base_url).scheme not in {"http", "https"} or _is_proxied(base_url):
-        return None
     key = endpoint.api_key or os.environ.get(_KEY) or (KEYLESS if endpoint.base_url else None)
     if key is None:
         raise KeylessError("no key is given, and none in the environment")
@@ -53,6 +49,12 @@ def direct_address(endpoint: Endpoint) -> Address | None:
     }
     headers |= {header: value for name, header in _HEADERS.items() if (value := os.environ.get(name))}
     return Address(base_url=base_url, key=key, headers=headers)
+
+
+def is_plain(address: Address) -> bool:
+    """Whether an endpoint can be asked without the official client: not through proxies, or with headers of one's own."""
+    is_http = urlsplit(address.base_url).scheme in {"http", "https"}
+    return is_http and not os.environ.get(_CUSTOM_HEADERS) and not _is_proxied(address.base_url)
 
 
 def _is_proxied(base_url: str) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from harness.models.direct import DirectTransport
-from harness.models.surroundings import direct_address
+from harness.models.surroundings import address_of, is_plain
 from harness.records import Endpoint, Json
 
 
@@ -30,8 +30,8 @@ def open_transport(endpoint: Endpoint) -> Transport:
         EndpointError: The environment's proxy or certificate settings let no client be made.
         KeylessError: No key is given, and none in the environment.
     """
-    address = direct_address(endpoint)
-    if address is not None:
+    address = address_of(endpoint)
+    if is_plain(address):
         return DirectTransport(endpoint, address)
     # Not imported above: it takes the official client half a second to load, and few runs need it.
     official: Transport = importlib.import_module("harness.models.official").OfficialTransport(endpoint)
