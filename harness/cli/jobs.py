@@ -318,7 +318,7 @@ def _lines(entry: "JobRecord") -> Iterator[str]:
     elif job.trained_tokens is not None:
         yield f"  billed    {job.trained_tokens:,} tokens, {_cost(entry)}"
     elif entry.estimate_usd:
-        yield f"  billed    not told; the estimate was {entry.estimate_usd:.2f} USD"
+        yield f"  billed    not told; the estimate was {in_usd(entry.estimate_usd)}"
     if job.error:
         yield from _faults(entry)
     if job.status == "succeeded" and job.fine_tuned_model:
@@ -338,7 +338,14 @@ def _faults(entry: "JobRecord") -> Iterator[str]:
 
 
 def _cost(entry: "JobRecord") -> str:
-    return "-" if entry.cost_usd is None or entry.place == LOCAL_PLACE else f"{entry.cost_usd:.2f} USD"
+    return "-" if entry.cost_usd is None or entry.place == LOCAL_PLACE else in_usd(entry.cost_usd)
+
+
+def in_usd(amount: float) -> str:
+    """Money with as many decimals as it needs."""
+    from harness.report.checked_file import usd_digits
+
+    return f"{amount:.{usd_digits([amount])}f} USD"
 
 
 def time_of(seconds: int | None) -> str:

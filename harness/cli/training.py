@@ -222,9 +222,11 @@ def _tell_plan(
 
 
 def _money(report: "DatasetReport", terms: "Terms") -> str:
+    from harness.cli.jobs import in_usd
+
     if terms.estimate_usd is None:
         return f"cost unknown: no price of training {report.model} is known (set price = {{train = ...}} under models)"
-    return f"{terms.estimate_usd:.2f} USD at {terms.train_price:g} USD per 1M ({report.cost.as_of})"
+    return f"{in_usd(terms.estimate_usd)} at {terms.train_price:g} USD per 1M ({report.cost.as_of})"
 
 
 # --- the job -------------------------------------------------------------------------------------------
@@ -275,6 +277,7 @@ class _Training:
         return self._conclude(job, ledger, is_fresh=not is_there)
 
     def _check_budget(self, request: "TrainingRequest") -> None:
+        from harness.cli.jobs import in_usd
         from harness.errors import BudgetError
 
         budget, cost = self._settings.budget_usd, self._terms.estimate_usd
@@ -285,7 +288,7 @@ class _Training:
             )
         if cost is not None and budget is not None and cost > budget:
             raise BudgetError(
-                f"the job would cost {cost:.2f} USD, the budget is {budget:g} USD; nothing was uploaded",
+                f"the job would cost {in_usd(cost)}, the budget is {budget:g} USD; nothing was uploaded",
                 remedy="raise --budget-usd, or train on less: fewer epochs, or `harness data subset`",
             )
 

@@ -71,7 +71,7 @@ def test_file_is_checked_priced_uploaded_followed_and_recorded(
     said = capsys.readouterr().out
     assert "train.jsonl: 12 rows to train on acme/base" in said
     # A row bills 3 + role + content for each message, and 1: 14 tokens by o200k.
-    assert "2 epochs: 336 tokens to be billed, 0.03 USD at 100 USD per 1M (your configuration)" in said
+    assert "2 epochs: 336 tokens to be billed, 0.0336 USD at 100 USD per 1M (your configuration)" in said
     assert said.index("to be billed") < said.index("uploading") < said.index("ftjob-1: succeeded")
     assert "fine-tuning [####################] step 4/4, loss 0.250" in said
     assert "judge it: pytest suites/ --candidate ft:acme/base:local::ftjob-1 --job ftjob-1" in said
@@ -298,7 +298,7 @@ def test_record_is_brought_up_to_date_when_a_job_is_shown(
     assert main(["jobs", "show"]) == 0
     said = capsys.readouterr().out
     assert "ftjob-1: succeeded" in said
-    assert "billed    42 tokens, 0.00 USD" in said
+    assert "billed    42 tokens, 0.0042 USD" in said
     assert "where     acme (" in said
     *_, last = lines_of(project / ".harness" / "jobs.jsonl")
     job = last["job"]
@@ -395,6 +395,7 @@ def test_ctrl_c_before_the_answer_says_that_nothing_is_lost(
     with monkeypatch.context() as patched:
         patched.setattr(creation, "_asked", leave)
         assert main(["train", "train.jsonl"]) == 130
+    monkeypatch.setattr(creation, "LOOKS", 0)
     assert "looked for before another is made, by:\n  harness train train.jsonl\n" in capsys.readouterr().out
     assert main(["train", "train.jsonl"]) == 0
     assert len(provider.created) == 1
