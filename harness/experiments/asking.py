@@ -159,13 +159,18 @@ async def _ask(
 def _answered_rows(
     file: Path, cells: Sequence[Cell], *, model: str
 ) -> dict[tuple[str, str, str, int], Result]:
-    """The answers that are there already to what is asked now: the same model, prompt, expectation and scorers."""
+    """The rows that are there already of what is asked now: the same model, prompt, expectation and scorers."""
     digests = {cell.key: case_digest(cell.suite, cell.case) for cell in cells}
     return {
         _key(row): row
         for row in kept_rows(file)
-        if isinstance(row.outcome, Completion) and row.model == model and row.digest == digests.get(_key(row))
+        if _is_judged(row) and row.model == model and row.digest == digests.get(_key(row))
     }
+
+
+def _is_judged(row: Result) -> bool:
+    """Whether the answer came, and nobody who judges it failed to."""
+    return isinstance(row.outcome, Completion) and all(score.failure is None for score in row.scores.values())
 
 
 def _key(row: Result) -> tuple[str, str, Role, int]:

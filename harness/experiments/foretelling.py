@@ -31,8 +31,9 @@ class Scores:
 def foretell(
     made: Iterable[Made], suites: Sequence[Suite]
 ) -> tuple[Mapping[str, DoublingEstimate], DoublingEstimate | None]:
-    """The estimates by suite, and the pooled one of the target suites, each counting alike.
+    """The estimates of the target suites, and the pooled one, in which each of them counts alike.
 
+    Guards have none: what the data does not teach need not grow with it, and learning curves say nothing of it.
     A suite has none where fewer than two sizes were asked, or fewer than two of its cases were scored at every size.
     Sizes with fewer seeds than others still count; the fewest seeds say how sure a score is.
     """
@@ -46,10 +47,11 @@ def foretell(
     # Seeds of one share may differ by a row or two: groups of rows stay together.
     sizes = [sum(one.order.share.rows for one in column) / len(column) for column in columns]
     seeds = min(map(len, columns))
-    scored = {suite.name: scores for suite in suites if (scores := _scores(suite, columns)) is not None}
+    scored = {
+        suite.name: scores for suite in targets_of(suites) if (scores := _scores(suite, columns)) is not None
+    }
     estimates = {name: _estimated(sizes, [scores], seeds) for name, scores in scored.items()}
-    targets = [scored[suite.name] for suite in targets_of(suites) if suite.name in scored]
-    pooled = _estimated(sizes, targets, seeds) if targets else None
+    pooled = _estimated(sizes, list(scored.values()), seeds) if scored else None
     return {name: found for name, found in estimates.items() if found is not None}, pooled
 
 

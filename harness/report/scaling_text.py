@@ -57,6 +57,8 @@ def cost_sentence(study: ScalingStudy) -> str:
     if not known:
         arms = "an unknown amount (no price is known)"
     twice = study.doubling_cost_usd
+    if known == costs and twice == sum(known) == 0:
+        return "The arms were trained and asked on this machine; twice the data costs nothing but time, and collecting it."
     next_one = "costs an unknown amount" if twice is None else f"costs about {dollars(twice)}"
     return f"The arms cost {arms}, judging left out; a training on twice the data {next_one}, collecting it left out."
 

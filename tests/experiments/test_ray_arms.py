@@ -39,20 +39,21 @@ def provider() -> Iterator[LearningProvider]:
         yield running
 
 
-@pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
     pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    node = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
-    nodes = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
-    try:
-        nodes.add_node(**node)
-        nodes.wait_for_nodes()
-        yield nodes.address
-    finally:
-        nodes.shutdown()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        node = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
+        nodes = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+        try:
+            nodes.add_node(**node)
+            nodes.wait_for_nodes()
+            yield nodes.address
+        finally:
+            nodes.shutdown()
 
 
 def settings_in(root: Path, provider: LearningProvider) -> Settings:
