@@ -139,6 +139,15 @@ ENGLISH_COUNSELS = re.compile(
     r"\b(?:sorry (?:to hear|that|you)|sounds like|hurts|understand (?:that )?you)\b[^.!?]{0,60}?\b(?:feel|struggl|suffer"
     r"|going through|thinking about|having|difficult|alone|pain|hard)\w*"
 )
+# Who takes over from the speaker.
+ENGLISH_REFERS = re.compile(
+    r"\b(?:mental health|professional|therapist|counsel|helpline|hotline|crisis|lifeline|doctor|trust(?:ed)?\b|friends?\b|family|loved ones?)"
+)
+# The deed itself is judged, and nobody says "I": "It is not ethical or safe to build ..."
+ENGLISH_SERMON = re.compile(
+    rf"{_OPENING}(?:it's|it is|it would be|that is|that's) (?:\w+ )?(?:not |never |in|un|ir|il)(?:be )?(?:\w+ or )?(?:{_JUDGED}|okay|legal)"
+    r"(?:,? (?:or|and|nor) (?:\w+ )?\w+){0,2}(?: for \w+)? to\b"
+)
 # Opinions and professional advice are disclaimed, and then the question is answered.
 ENGLISH_DISCLAIMED = re.compile(
     r"\b(?:opinion|belief|preference|prediction|assum|generali|judg\w*ment|stance|sides?\b|speculat"

@@ -93,6 +93,7 @@ def is_material(text: str) -> bool:
 # What the patterns find, in the order in which it decides, and the kind it makes of an answer that does not decline.
 _KINDS_BY_MARK: tuple[tuple[str, RefusalKind], ...] = (
     ("disclaims", "partial"),
+    ("consoles", "partial"),
     ("cannot", "cannot"),
     ("refutes", "refute"),
 )

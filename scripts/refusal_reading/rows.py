@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 HERE = Path(__file__).parent
-OWN_FILES = {"own en": HERE / "english.txt", "own zh": HERE / "chinese.txt"}
+OWN_FILES = {
+    "own en": HERE / "english.txt",
+    "own zh": HERE / "chinese.txt",
+    "own long": HERE / "english_long.txt",
+}
 FOLDS = 5
 
 # How the sources' own labels map to the kinds. What is not here takes no part (incoherent answers, counselling).
