@@ -28,7 +28,7 @@ _ICONS: Mapping[Outcome, tuple[str, str]] = {
 }
 
 # Each file is an idea of its own; they share one scope, in this order.
-SCRIPTS = ("text", "differences", "case_yaml", "data", "list", "view", "page")
+SCRIPTS = ("text", "differences", "case_yaml", "data", "choosing", "list", "view", "reading", "page")
 
 
 def render(run: Run, verdict: Verdict, *, to: Path, curve: TrainingCurve | None = None) -> Path:
