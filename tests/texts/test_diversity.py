@@ -71,6 +71,21 @@ def test_a_model_against_itself_seldom_loses_diversity(language: str) -> None:
     assert lost == 0
 
 
+def test_the_interval_holds_the_loss_that_many_such_models_show() -> None:
+    """Prompts drawn with replacement repeat themselves: their interval never does, it sees two thirds of the loss."""
+    found = [
+        shift(
+            answers("en", prompts=40, seed=2 * seed),
+            answers("en", prompts=40, seed=2 * seed + 1, greeted=True),
+        )
+        for seed in range(30)
+    ]
+    truth = sum(one.distinct_2.difference for one in found) / len(found)
+    assert (
+        sum(one.distinct_2.low <= truth <= one.distinct_2.high for one in found) >= 23
+    )  # 27 of 30 are expected
+
+
 def test_shorter_answers_are_not_less_varied() -> None:
     """Uncut, the share of distinct pairs falls with length: the longer answers would look poorer."""
     long, short = answers("en", prompts=60, seed=1, words=38), answers("en", prompts=60, seed=2, words=12)
