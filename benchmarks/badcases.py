@@ -40,6 +40,8 @@ PLANTED = Path(__file__).parent / "planted" / "intents.jsonl"
 READINGS = ("gap", "conflict", "taught")
 KEPT = (0.8, 0.6, 0.4)
 ROWS_OF_A_WORDING = 2
+# The thresholds were chosen with the seeds before.
+FIRST_SEED = 100
 FRAMES = {
     "en": ("{}", "Hi! {}", "Hello, {} Thanks!", "{} Please answer soon.", "Good morning. {}", "One question: {}", "{} Best wishes, Anna",
            "I tried the help page first. {}", "Me again. {} It is urgent.", "{} I could not find it anywhere.", "Dear team, {}", "Sorry to bother you, {}"),
@@ -224,7 +226,7 @@ def figures(seen: Counter[tuple[str, str]]) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=5)
-    seeds = range(parser.parse_args().seeds)
+    seeds = range(FIRST_SEED, FIRST_SEED + parser.parse_args().seeds)
     print("| rows | language | answers | cases | gap | conflict | taught |\n|---|---|---|---|---|---|---|")
     for kept in (*KEPT, None):
         for language in ("en", "zh"):

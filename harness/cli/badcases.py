@@ -29,10 +29,10 @@ _WORDS = {
     "unknown": "no training file",
 }
 _LIKENESS = {
-    "equal": "is the case",
-    "holds": "holds the case, or most of it",
-    "near": "is nearly the case",
-    "reworded": "is the case in other words, with its answer",
+    "equal": "is {}",
+    "holds": "holds {}, or most of it",
+    "near": "is nearly {}",
+    "reworded": "is {} in other words, with its answer",
 }
 
 
@@ -92,6 +92,8 @@ def _start(options: argparse.Namespace, run: "Run") -> int:
 
     targets = _targets(options)
     train, notes = training_file(run, given=options.train, configured=_configured())
+    if train is not None and train.resolve() == targets[0].resolve():
+        raise UsageError(f"{train} would be written over", remedy="name another file with --out")
     found = find_bad_cases(run, train=train, notes=notes)
     if found.cases:
         _write(found, run, targets, each=options.siblings)
@@ -206,10 +208,14 @@ def _check(options: argparse.Namespace, run: "Run") -> int:
     return 0 if checked.is_clean else 1
 
 
+def _name(suite: str, case: str) -> str:
+    return f"the case {suite}: {case}"
+
+
 def _told_check(checked: "Checked") -> "Iterator[str]":
     lines = [f"{checked.path}:{one.line}: {one.what}, {one.remedy}" for one in checked.unfit]
     lines += [
-        f"{checked.path}:{one.line}: {_LIKENESS[one.likeness]} {one.suite}: {one.case}, write about another matter"
+        f"{checked.path}:{one.line}: {_LIKENESS[one.likeness].format(_name(one.suite, one.case))}, write about another matter"
         for one in checked.repeats
     ]
     yield from lines[:SHOWN_REPEATS]

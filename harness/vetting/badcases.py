@@ -301,6 +301,8 @@ def _rows(train: Path) -> Iterator["_Row"]:
         if line.fault or any(row_problems(line.row)):
             continue
         example = example_of(line.number, line.row)
+        if example.answer_place == len(example.messages):
+            continue  # a prompt to be graded teaches no answer
         yield _Row(
             line=line.number,
             start=line.start,

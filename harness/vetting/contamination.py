@@ -31,6 +31,7 @@ Likeness = Literal["equal", "holds", "near", "reworded"]
 # From this similarity on, a row with the case's own answer is the case in other words.
 REWORDED = 0.35
 _BLOCK_ROWS = 200
+_BEGINNING_CHARACTERS = 12
 
 
 @record
@@ -174,13 +175,27 @@ def _bare(text: str) -> str:
 
 def _holding(rows: Sequence[str], cases: Sequence[str]) -> Iterator[tuple[int, int]]:
     """Rows that hold a whole case, and those that are the greater part of one."""
-    telling = [(number, case) for number, case in enumerate(cases) if weight_of(case) >= LEAST_CHARACTERS]
-    for row, text in enumerate(rows):
-        for number, case in telling:
-            if case in text or (
-                2 * len(text) > len(case) and weight_of(text) >= LEAST_CHARACTERS and text in case
-            ):
-                yield row, number
+    yield from ((row, case) for case, row in _within(cases, rows))
+    for row, case in _within(rows, cases):
+        if 2 * len(rows[row]) > len(cases[case]):
+            yield row, case
+
+
+def _within(parts: Sequence[str], texts: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Which of the parts that say enough stand in which texts: both numbers. Their beginnings are looked up at every place of a text."""
+    beginnings: dict[str, list[int]] = {}
+    for number, part in enumerate(parts):
+        if weight_of(part) >= LEAST_CHARACTERS:
+            beginnings.setdefault(part[:_BEGINNING_CHARACTERS], []).append(number)
+    lengths = {len(beginning) for beginning in beginnings}
+    for number, text in enumerate(texts):
+        begun = {
+            part
+            for length in lengths
+            for place in range(len(text) - length + 1)
+            for part in beginnings.get(text[place : place + length], ())
+        }
+        yield from ((part, number) for part in sorted(begun) if parts[part] in text)
 
 
 def _near(rows: Sequence[str], cases: Sequence[str]) -> Iterator[tuple[int, int]]:

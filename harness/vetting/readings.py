@@ -66,7 +66,7 @@ def sentence(reading: Reading, rows: Sequence[TaughtRow]) -> str:
         nearest = f", the nearest is line {rows[0].line} at {rows[0].similarity:.2f}" if rows else ""
         return f"no training row is near{nearest}: add rows that ask such things"
     if reading == "conflict" and right:
-        return f"near rows contradict each other: {_lines(wrong)} teach something else than {_lines(right)}: settle on one"
+        return f"near rows contradict each other, {_lines(wrong)} and {_lines(right)}: settle on one answer"
     if reading == "conflict":
         return f"near rows teach something else than is expected: correct {_lines(wrong)}, or the case"
     if reading == "taught":

@@ -88,6 +88,14 @@ def test_nothing_is_written_over_without_force(folder: Path, capsys: pytest.Capt
     assert said(capsys, "bad", "--out", "rows.jsonl", "--force")[0] == 0
 
 
+def test_the_training_file_is_never_written_over(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (folder / "train.jsonl").read_bytes()
+    status, _, err = said(capsys, "bad", "--out", "train.jsonl", "--train", "train.jsonl", "--force")
+    assert status == 2
+    assert "train.jsonl would be written over" in err
+    assert (folder / "train.jsonl").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

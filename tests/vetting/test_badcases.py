@@ -130,6 +130,39 @@ def test_lines_that_are_no_rows_are_left_out(tmp_path: Path) -> None:
     assert {row.line for row in bad.rows} <= {2, 3, 4, 5}
 
 
+def test_prompts_to_be_graded_teach_no_answer(tmp_path: Path) -> None:
+    train = tmp_path / "train.jsonl"
+    train.write_text(
+        '{"messages": [{"role": "user", "content": "Where is my parcel?"}], "answer": "delivery"}\n'
+    )
+    (bad,) = find_bad_cases(run_of(suite_of(case("a", "Where is my parcel?"))), train=train).cases
+    assert (bad.rows, bad.reading) == ((), "gap")
+
+
+def test_the_fields_of_another_object_are_taught_all_the_same(tmp_path: Path) -> None:
+    fields = ScorerSpec(type="json_fields", name="json_fields")
+    suite = suite_of(
+        case("trip", "Paris to Rome by train, please", {"from": "Paris", "to": "Rome"}), scorer=fields
+    )
+    rows = [("Paris to Nice by train, please", '{"from": "Paris", "to": "Nice"}'), ("Where is it?", "x")]
+    (bad,) = find_bad_cases(run_of(suite), train=train_file(tmp_path / "a.jsonl", rows)).cases
+    assert bad.reading == "taught"
+    rows[0] = (rows[0][0], "Paris, Nice")
+    (bad,) = find_bad_cases(run_of(suite), train=train_file(tmp_path / "b.jsonl", rows)).cases
+    assert bad.reading == "conflict"
+
+
+def test_a_form_that_near_rows_do_not_keep_is_a_conflict(tmp_path: Path) -> None:
+    short = ScorerSpec(type="length", name="length", settings={"unit": "words", "at_most": 3})
+    suite = suite_of(case("kettle", "Describe the red kettle", None), scorer=short)
+    rows = [
+        ("Describe the blue kettle", "It is a very fine kettle for tea and more"),
+        ("Who are you?", "A shop."),
+    ]
+    (bad,) = find_bad_cases(run_of(suite), train=train_file(tmp_path / "a.jsonl", rows)).cases
+    assert bad.reading == "conflict"
+
+
 def test_scorers_of_a_run_that_name_code_are_not_run(tmp_path: Path) -> None:
     spec = ScorerSpec(type="antigravity:open", name="own")
     suite = suite_of(case("a", "Where is my parcel?", "delivery"), scorer=spec)
