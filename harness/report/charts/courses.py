@@ -18,7 +18,7 @@ from harness.training import CurveFault
 
 KEY = "training"
 LOSS_HEIGHT_IN, ACCURACY_HEIGHT_IN, BEHAVIOUR_HEIGHT_IN = 2.5, 1.9, 2.3
-SMOOTHED_FROM = 60
+SMOOTHED_FROM = 40
 """From this many measured steps on, a running median is drawn over the measurements: a few wild batches do not bend it."""
 SMOOTHING_SPAN = 25
 """The running median covers one in so many of the steps."""
