@@ -20,6 +20,7 @@ def test_every_case_is_asked_and_scored(tmp_path: Path, sums: Suite, terms: Term
         rows = ask_suites([sums], {"candidate": seat_at(endpoint)}, folder=tmp_path / "rows", terms=terms)
     (mark,) = marks_of(rows, [sums])
     assert [row.case for row in rows] == ["one", "two", "three"]
+    assert [file.name for file in (tmp_path / "rows").iterdir()] == ["results.jsonl"]
     assert mark.mean == pytest.approx(2 / 3)
     assert (mark.cases, mark.unscored) == (3, 0)
 
@@ -120,6 +121,23 @@ def test_a_judge_is_asked_as_in_a_run(tmp_path: Path, terms: Terms) -> None:
         )
         assert judge.requests > 0
     assert rows[0].bills["judge"].answered == judge.requests
+
+
+def test_an_answer_whose_judge_failed_is_judged_again(tmp_path: Path, terms: Terms) -> None:
+    suite = suite_from(
+        tmp_path,
+        "name: jokes\nscorers: [{type: rubric, criteria: [{name: humour, levels: {1: flat, 5: funny}}]}]\n"
+        'cases: [{id: one, prompt: "A joke?"}]',
+    )
+    with (
+        FaultyEndpoint("knock knock") as endpoint,
+        FaultyEndpoint('{"humour": 5}', faults=[500]) as judge,
+    ):
+        seats = {"candidate": seat_at(endpoint), "judge": seat_at(judge, "j")}
+        first, again = (ask_suites([suite], seats, folder=tmp_path / "rows", terms=terms) for _ in range(2))
+        assert endpoint.requests == 1
+    assert marks_of(first, [suite])[0].unscored == 1
+    assert again[0].scores["rubric"].failure is None
 
 
 def test_two_processes_do_not_write_one_folder(tmp_path: Path, sums: Suite, terms: Terms) -> None:
