@@ -11,10 +11,10 @@ from harness.advice.answers import (
     task_of,
 )
 from harness.advice.light_check import read_data_sight
+from harness.advice.related import checkpoint_study_of, scaling_study_of
 from harness.advice.sightings import CurveSight, Sightings
 from harness.errors import HarnessError
 from harness.evals import CURVE
-from harness.evals.studies import read_checkpoint_study, read_scaling_study
 from harness.records import Run, TrainingJob, Verdict
 from harness.training import TrainingCurve, read_curve
 from harness.training.diagnosis import diagnose
@@ -27,7 +27,8 @@ def sightings_of(run: Run, verdict: Verdict, *, curve: TrainingCurve | None = No
     """Everything there is to see of a run.
 
     Args:
-        run: The run. Where it has a folder, the curve, the studies and the light check of its training file are read from there.
+        run: The run. Where it has a folder, the curve, the studies and the look at its training file are read from there,
+            and studies of the same job also from the folders beside it.
         verdict: What was decided on it.
         curve: Its job's curve, where the caller has it already.
     """
@@ -35,8 +36,7 @@ def sightings_of(run: Run, verdict: Verdict, *, curve: TrainingCurve | None = No
     answers = answers_of(run)
     task, scored_by = task_of(manifest.suites, verdict)
     curve = curve or _curve_in(folder)
-    checkpoints = read_checkpoint_study(folder) if folder is not None else None
-    scaling = read_scaling_study(folder) if folder is not None else None
+    checkpoints, scaling = checkpoint_study_of(run), scaling_study_of(run)
     return Sightings(
         run=manifest.id,
         status=manifest.status,

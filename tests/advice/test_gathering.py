@@ -1,3 +1,4 @@
+import os
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from harness.advice.sightings import KindOfCase
 from harness.evals import CURVE
 from harness.evals.studies import write_checkpoint_study, write_scaling_study
 from harness.records import (
+    Arm,
     Case,
     CheckpointChoice,
     CheckpointStudy,
@@ -78,6 +80,61 @@ def test_a_damaged_curve_is_no_curve(tmp_path: Path) -> None:
 
 def test_a_run_that_nobody_answered_gets_advice(tmp_path: Path) -> None:
     assert advise(look(store(tmp_path, {})))
+
+
+# --- studies beside the run --------------------------------------------------------------------------------
+
+TELLING = DoublingEstimate(gain=0.03, low=0.02, high=0.05, word="likely helps")
+EARLIER = CheckpointChoice(step=50, model="ft:m:ckpt", is_last=False, why="routing is better there")
+
+
+def beside(run: Run, name: str) -> Path:
+    assert run.path is not None
+    (run.path.parent / name).mkdir(exist_ok=True)
+    return run.path.parent / name
+
+
+def test_a_study_of_the_same_job_beside_the_run_is_read(tmp_path: Path) -> None:
+    run = one(tmp_path, suite("routing"), right_from(10))
+    write_checkpoint_study(
+        beside(run, "epochs-1"), CheckpointStudy(job="ftjob-1", checkpoints=(), choice=EARLIER)
+    )
+    whole = Arm(share=1.0, rows=200, seed=0, model="model-candidate")
+    write_scaling_study(
+        beside(run, "scaling-1"), ScalingStudy(id="s", epochs=3, arms=(whole,), pooled=TELLING)
+    )
+    seen = look(run)
+    assert seen.checkpoint == EARLIER
+    assert seen.doubling == TELLING
+
+
+def test_studies_of_other_jobs_tell_nothing_of_this_one(tmp_path: Path) -> None:
+    run = one(tmp_path, suite("routing"), right_from(10))
+    write_checkpoint_study(
+        beside(run, "epochs-1"), CheckpointStudy(job="ftjob-2", checkpoints=(), choice=EARLIER)
+    )
+    half = Arm(share=0.5, rows=100, seed=0, job="ftjob-1", model="model-candidate")
+    other = Arm(share=1.0, rows=200, seed=0, job="ftjob-2", model="other")
+    write_scaling_study(
+        beside(run, "scaling-1"), ScalingStudy(id="s", epochs=3, arms=(half, other), pooled=TELLING)
+    )
+    (beside(run, "scaling-2") / "scaling.json").write_text('{"schema": 99}', encoding="utf-8")
+    seen = look(run)
+    assert (seen.checkpoint, seen.doubling) == (None, None)
+
+
+def test_the_newest_study_beside_the_run_counts_and_its_own_before_that(tmp_path: Path) -> None:
+    run = one(tmp_path, suite("routing"), right_from(10))
+    for age, step in enumerate((30, 20, 10)):
+        study = CheckpointStudy(job="ftjob-1", checkpoints=(), choice=replace(EARLIER, step=step))
+        file = write_checkpoint_study(beside(run, f"epochs-{step}"), study)
+        os.utime(file, (1_000 - age, 1_000 - age))
+    found = look(run).checkpoint
+    assert found is not None
+    assert found.step == 30
+    assert run.path is not None
+    write_checkpoint_study(run.path, CheckpointStudy(job="ftjob-1", checkpoints=(), choice=EARLIER))
+    assert look(run).checkpoint == EARLIER
 
 
 # --- the task --------------------------------------------------------------------------------------------
