@@ -1,11 +1,15 @@
 import base64
+import contextlib
 import json
 import math
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.errors import FileError, UsageError
+from harness.training import diagnose
 from harness.training.curves import COLUMNS, REPEATED, curve_from_events, read_curve, write_curve
 
 OPENAI = b"""step,train_loss,train_accuracy,valid_loss,valid_mean_token_accuracy
@@ -399,3 +403,32 @@ def test_events_bring_their_extras_onto_the_result_file() -> None:
     merged = curve_from_events(events, onto=read_curve(OPENAI))
     assert list(merged.extras["total_steps"].dropna()) == [3, 3]
     assert merged.closing_tokens == 2
+
+
+@given(
+    st.one_of(
+        st.binary(max_size=200),
+        st.text(alphabet='step,_lotrain{}[]":;0123.-eE\n', max_size=120).map(str.encode),
+    )
+)
+def test_whatever_a_file_holds_it_is_a_curve_or_refused(data: bytes) -> None:
+    with contextlib.suppress(FileError):
+        found = diagnose(read_curve(data))
+        assert found.word in {"overfit", "underfit", "plateau", "unknown"}
+
+
+@given(
+    st.lists(
+        st.dictionaries(
+            st.sampled_from(
+                ["step", "train_loss", "valid_loss", "eval_loss", "train_accuracy", "full_valid_loss", "x"]
+            ),
+            st.one_of(st.none(), st.booleans(), st.integers(-2, 40), st.floats(), st.text(max_size=3)),
+        ),
+        max_size=12,
+    )
+)
+def test_whatever_entries_hold_they_are_a_curve_or_refused(rows: list[dict[str, object]]) -> None:
+    with contextlib.suppress(FileError):
+        diagnose(read_curve(as_json(rows)), epochs=3)
+    diagnose(curve_from_events(rows))
