@@ -274,12 +274,12 @@ def opened(plan: "PlacePlan", settings: "Settings") -> "Iterator[Place]":
 
 def record_of(job: "TrainingJob", place: "Place", ledger: Path) -> "JobRecord":
     """What is recorded of a job, brought up to date there; of an unknown one, what the provider tells."""
-    from harness.training import JobRecord, note_state, recorded_jobs
+    from harness.training import JobRecord, note_state, recorded_job
 
     label = place.endpoint.label
     note_state(ledger, job, endpoint=label)
-    known = (entry for entry in recorded_jobs(ledger) if (entry.job.id, entry.endpoint) == (job.id, label))
-    return next(known, None) or JobRecord(job=job, endpoint=label, place=place.name)
+    known = recorded_job(ledger, job.id, endpoint=label)
+    return known or JobRecord(job=job, endpoint=label, place=place.name)
 
 
 def tell_as_json(told: "JobRecord | list[JobRecord]") -> None:

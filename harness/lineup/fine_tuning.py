@@ -6,6 +6,7 @@ from pathlib import Path
 
 from harness.config import LATEST, LOCAL, Settings
 from harness.dataset import Price, price_of, read_dataset, training_cost_usd
+from harness.dataset.shapes import Form
 from harness.errors import BudgetError, DatasetError, Mistake, UsageError
 from harness.lineup.seats import SeatPlan, place_name
 from harness.lineup.telling import Teller, progress_teller
@@ -58,6 +59,7 @@ def training_request(settings: Settings, *, base: str) -> TrainingRequest:
     train = settings.path(settings.train)
     valid = settings.path(settings.valid) if settings.valid is not None else None
     mistakes: list[Mistake] = []
+    forms: set[Form] = set()
     for name, file in (("train", train), ("valid", valid)):
         if file is None:
             continue
@@ -67,7 +69,7 @@ def training_request(settings: Settings, *, base: str) -> TrainingRequest:
             )
             raise UsageError(f"{file}: no such file", remedy=advice)
         try:
-            read_dataset(file)
+            forms |= {example.form for example in read_dataset(file).examples}
         except DatasetError as error:
             mistakes += [replace(mistake, file=str(file)) for mistake in error.mistakes]
     if mistakes:
@@ -82,6 +84,7 @@ def training_request(settings: Settings, *, base: str) -> TrainingRequest:
         learning_rate_multiplier=chosen.learning_rate_multiplier,
         seed=chosen.seed,
         suffix=chosen.suffix,
+        method="dpo" if forms == {"preference"} else "supervised",
     )
 
 

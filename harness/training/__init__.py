@@ -29,7 +29,7 @@ from harness.training.jobs import (
     start_job,
     wait_until_served,
 )
-from harness.training.ledger import JobRecord, recorded_jobs, request_digest
+from harness.training.ledger import JobRecord, recorded_job, recorded_jobs, request_digest
 from harness.training.progress import JobEvent
 from harness.training.remedies import JobFault, faults_of_failure
 from harness.training.replies import FINAL
@@ -67,6 +67,7 @@ __all__ = [
     "list_models",
     "note_state",
     "read_curve",
+    "recorded_job",
     "recorded_jobs",
     "request_digest",
     "retrieve_job",

@@ -135,6 +135,16 @@ def recorded_jobs(ledger: Path) -> tuple[JobRecord, ...]:
     return tuple(latest.values())
 
 
+def recorded_job(ledger: Path, job: str, *, endpoint: str) -> JobRecord | None:
+    """The last line of one job.
+
+    Raises:
+        StorageError: As of `recorded_jobs`.
+    """
+    known = (entry for entry in recorded_jobs(ledger) if (entry.job.id, entry.endpoint) == (job, endpoint))
+    return next(known, None)
+
+
 def jobs_made_from(ledger: Path, made_from: str, *, endpoint: str) -> list[JobRecord]:
     """The jobs of a request, the newest first.
 
@@ -160,14 +170,7 @@ def open_question(ledger: Path, made_from: str, *, endpoint: str) -> JobRecord |
 
 def note_job(ledger: Path, entry: JobRecord) -> None:
     """Write a job's present state down, if it is not the last one written."""
-    known = next(
-        (
-            one
-            for one in recorded_jobs(ledger)
-            if one.job.id == entry.job.id and one.endpoint == entry.endpoint
-        ),
-        None,
-    )
+    known = recorded_job(ledger, entry.job.id, endpoint=entry.endpoint)
     if known is None or known.job != entry.job or not entry.job.id:
         _append(ledger, to_json(replace(entry, at=now())))
 

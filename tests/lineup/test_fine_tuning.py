@@ -40,6 +40,18 @@ def test_request_says_what_is_configured(settings: Settings, tmp_path: Path) -> 
     assert training_request(settings, base="m").validation_file == tmp_path / "valid.jsonl"
 
 
+def test_preferences_are_trained_by_their_own_method(settings: Settings, tmp_path: Path) -> None:
+    said = {"role": "assistant", "content": "Yes"}
+    row = {
+        "input": {"messages": [{"role": "user", "content": "Hi"}]},
+        "preferred_output": [said],
+        "non_preferred_output": [{**said, "content": "No"}],
+    }
+    for name in ("train.jsonl", "valid.jsonl"):
+        (tmp_path / name).write_text(f"{json.dumps(row)}\n" * 12, encoding="utf-8")
+    assert training_request(settings, base="m").method == "dpo"
+
+
 @pytest.mark.parametrize("name", ["train", "valid"])
 def test_file_that_is_not_there_is_told_with_its_setting(settings: Settings, name: str) -> None:
     (settings.root / f"{name}.jsonl").unlink()

@@ -264,6 +264,37 @@ def test_job_is_recorded_with_files_settings_and_cost(asked: TrainingRequest, le
     assert entry.job.hyperparameters["n_epochs"] == 2
 
 
+def test_job_found_again_keeps_what_was_recorded_of_it(asked: TrainingRequest, ledger: Path) -> None:
+    first = Terms(place="acme", train_price=5.0, estimate_usd=0.25)
+    with Provider(statuses=("queued", "running", "running", "succeeded")) as provider:
+        start_job(
+            endpoint(provider), asked, on_progress=lambda _: None, poll_s=0.0, ledger=ledger, terms=first
+        )
+        train(provider, asked, ledger, terms=Terms(place="elsewhere"))
+    (entry,) = recorded_jobs(ledger)
+    assert (entry.job.status, entry.place, entry.train_price) == ("succeeded", "acme", 5.0)
+    assert entry.uploads == {"train": "file-1", "valid": "file-2"}
+    assert set(entry.files) == {"train", "valid"}
+
+
+def test_job_that_another_machine_made_is_recorded_when_it_is_found(
+    asked: TrainingRequest, ledger: Path
+) -> None:
+    with Provider() as provider:
+        train(provider, asked, None)
+        train(provider, asked, ledger)
+    (entry,) = recorded_jobs(ledger)
+    assert entry.job.id == "ftjob-1"
+    assert set(entry.files) == {"train", "valid"}
+
+
+def test_server_that_lists_no_jobs_still_makes_them(asked: TrainingRequest, ledger: Path) -> None:
+    with Provider() as provider:
+        provider.refuse["GET /fine_tuning/jobs"] = (404, {"error": {"message": "Not Found"}})
+        assert train(provider, asked, ledger).id == train(provider, asked, ledger).id
+        assert len(provider.created) == 1
+
+
 def test_newer_ledger_stops_before_anything_is_made(asked: TrainingRequest, ledger: Path) -> None:
     ledger.parent.mkdir()
     ledger.write_text('{"schema": 2, "something": "new"}\n')

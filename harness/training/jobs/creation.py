@@ -35,7 +35,7 @@ from harness.training.ledger import (
     creating,
     jobs_made_from,
     open_question,
-    recorded_jobs,
+    recorded_job,
 )
 from harness.training.remedies import NOT_AN_API
 from harness.training.replies import DIGEST_KEY, FINAL, job_from
@@ -45,6 +45,8 @@ from harness.training.requests import TrainingRequest
 SCANNED_JOBS = 300
 # How often a job whose answer was lost is looked for, a poll apart: providers list a job as soon as it exists.
 LOOKS = 5
+# What servers without a route say.
+NO_SUCH_ROUTE = frozenset({404, 405, 501})
 # A question this old has been answered by the list of jobs, one way or the other.
 SETTLED_S = 120.0
 
@@ -74,7 +76,7 @@ def found_or_created(client: OpenAI, order: Order) -> tuple[TrainingJob, bool]:
             )
             job = _looked_for(client, order)
         if job is not None:
-            order.note(job, files={})
+            order.note(job, files=_digests(order.request))
             return job, False
         return _created(client, order), True
 
@@ -120,6 +122,10 @@ def _listed_jobs(client: OpenAI, made_from: str | None) -> Iterator[Mapping[str,
         )
     except (BadRequestError, UnprocessableEntityError):
         pages = jobs.list(limit=PAGE)
+    except APIStatusError as error:
+        if error.status_code in NO_SUCH_ROUTE:  # a server that makes jobs and does not list them
+            return
+        raise
     for found in islice(pages, SCANNED_JOBS):
         yield plain(found)
 
@@ -147,8 +153,9 @@ def _answers(data: Mapping[str, Json], question: JobRecord, order: Order) -> boo
 
 
 def _is_recorded(job: str, order: Order) -> bool:
-    entries = recorded_jobs(order.ledger) if order.ledger else ()
-    return any((entry.job.id, entry.endpoint) == (job, order.endpoint.label) for entry in entries)
+    return order.ledger is not None and (
+        recorded_job(order.ledger, job, endpoint=order.endpoint.label) is not None
+    )
 
 
 def _is_fresh(question: JobRecord) -> bool:
@@ -173,7 +180,7 @@ def _looked_for(client: OpenAI, order: Order) -> TrainingJob | None:
 
 def _created(client: OpenAI, order: Order) -> TrainingJob:
     uploads = {name: uploaded_once(client, file, order) for name, file in order.request.files.items()}
-    digests = {name: file_digest(file) for name, file in order.request.files.items()}
+    digests = _digests(order.request)
     asked = TrainingJob(id="", status=ASKED, model=order.request.model, digest=order.digest)
     order.note(asked, files=digests, uploads=uploads)
     try:
@@ -186,6 +193,10 @@ def _created(client: OpenAI, order: Order) -> TrainingJob:
         raise
     order.note(job, files=digests, uploads=uploads)
     return job
+
+
+def _digests(request: TrainingRequest) -> dict[str, str]:
+    return {name: file_digest(file) for name, file in request.files.items()}
 
 
 def _asked(client: OpenAI, order: Order, uploads: Mapping[str, str]) -> TrainingJob:

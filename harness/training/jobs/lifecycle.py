@@ -8,7 +8,7 @@ from harness.training.jobs.connection import connected
 from harness.training.jobs.creation import earlier_job, found_or_created
 from harness.training.jobs.orders import OnProgress, Order
 from harness.training.jobs.pursuit import POLL_S, check_succeeded, followed, wait_until_served
-from harness.training.ledger import JobRecord, note_job, recorded_jobs, request_digest
+from harness.training.ledger import note_job, recorded_job, request_digest
 from harness.training.requests import LOCAL_PLACE, JobProgress, Terms, TrainingRequest
 
 _NO_TERMS = Terms()
@@ -148,12 +148,8 @@ def follow_job(
 
 def note_state(ledger: Path, job: TrainingJob, *, endpoint: str) -> None:
     """Write down what has become of a job that is known here; others are not taken in."""
-    for entry in recorded_jobs(ledger):
-        if (entry.job.id, entry.endpoint) == (job.id, endpoint):
-            note_job(ledger, _with(entry, job))
-            return
-
-
-def _with(entry: JobRecord, job: TrainingJob) -> JobRecord:
-    digest = job.digest or entry.job.digest
-    return replace(entry, job=replace(job, digest=digest))
+    entry = recorded_job(ledger, job.id, endpoint=endpoint)
+    if entry is not None:
+        # A provider that keeps no metadata tells no digest.
+        digest = job.digest or entry.job.digest
+        note_job(ledger, replace(entry, job=replace(job, digest=digest)))

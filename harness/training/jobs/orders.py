@@ -1,11 +1,12 @@
 """One request on its way to a provider: what is asked of whom, and where it is written down."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
 from harness.records import Endpoint, TrainingJob, record
-from harness.training.ledger import JobRecord, note_job
+from harness.training.ledger import JobRecord, note_job, recorded_job
 from harness.training.requests import JobProgress, Terms, TrainingRequest
 
 OnProgress: TypeAlias = Callable[[JobProgress], None]
@@ -30,8 +31,12 @@ class Order:
     def note(
         self, job: TrainingJob, *, files: Mapping[str, str], uploads: Mapping[str, str] | None = None
     ) -> None:
-        """Write the job down: `files` are digests, `uploads` the provider's ids."""
+        """Write the job down: `files` are digests, `uploads` the provider's ids; of a known job, its state alone."""
         if self.ledger is None:
+            return
+        known = recorded_job(self.ledger, job.id, endpoint=self.endpoint.label)
+        if known is not None:
+            note_job(self.ledger, replace(known, job=job))
             return
         entry = JobRecord(
             job=job,
