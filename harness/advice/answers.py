@@ -41,11 +41,13 @@ class Answers:
 
 
 def answers_of(run: Run) -> Answers:
-    """Index the rows that count."""
+    """Index the rows that the verdict rests on: a run that stopped early may have asked for more."""
+    counted = {(suite, case) for suite, cases in run.manifest.counted.items() for case in cases}
     rows: defaultdict[tuple[str, str, Role], tuple[Result, ...]] = defaultdict(tuple)
     for row in sorted(run.results, key=lambda result: result.trial):
-        key = (row.suite, row.case, row.role)
-        rows[key] = (*rows[key], row)
+        if (row.suite, row.case) in counted:
+            key = (row.suite, row.case, row.role)
+            rows[key] = (*rows[key], row)
     return Answers(run=run, rows=rows)
 
 

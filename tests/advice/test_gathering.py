@@ -17,6 +17,7 @@ from harness.records import (
     CheckpointChoice,
     CheckpointStudy,
     DoublingEstimate,
+    Looks,
     Role,
     Run,
     ScalingStudy,
@@ -213,6 +214,13 @@ def test_guards_count_only_where_they_failed(tmp_path: Path) -> None:
         "broken": (suite("broken", role="guard"), worse),
     }
     assert [kind.suite for kind in look(store(tmp_path, suites)).failing] == ["routing", "broken"]  # type: ignore[arg-type]
+
+
+def test_cases_after_the_look_at_which_a_run_stopped_do_not_count(tmp_path: Path) -> None:
+    run = one(tmp_path, suite("routing"), right_from(20))
+    stopped = replace(run.manifest, looks=Looks(seed="s", cases={"routing": (5, 10, 15, 20)}, taken=2))
+    (kind,) = look(replace(run, manifest=stopped)).failing
+    assert (kind.failed, kind.cases) == (10, 10)
 
 
 # --- refusals and recitals -------------------------------------------------------------------------------
