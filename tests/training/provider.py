@@ -225,7 +225,8 @@ def _handler_of(provider: Provider) -> type[BaseHTTPRequestHandler]:
             status, reply = provider.reply(
                 self.command, self.path, self.rfile.read(int(self.headers.get("content-length", 0)))
             )
-            if (asked := f"{self.command} {provider.asked[-1].partition(' ')[2]}") in provider.lose:
+            asked = f"{self.command} {unquote(urlsplit(self.path).path).removeprefix('/v1')}"
+            if asked in provider.lose:
                 provider.lose.remove(asked)
                 self.close_connection = True
                 return
