@@ -77,7 +77,7 @@ class RayArms:
         make = ray.remote(make_on_node).options(
             num_cpus=self.cpus, max_retries=0, scheduling_strategy="SPREAD"
         )
-        waiting = {make.remote(self._parcel(order, bench)): order for order in orders}
+        waiting = {make.remote(self.parcel(order, bench)): order for order in orders}
         teller.say(f"{len(waiting)} arms are with the cluster")
         try:
             while waiting:
@@ -95,7 +95,8 @@ class RayArms:
             for task in waiting:
                 ray.cancel(task)
 
-    def _parcel(self, order: ArmOrder, bench: Bench) -> "Parcel":
+    def parcel(self, order: ArmOrder, bench: Bench) -> "Parcel":
+        """All that a node needs to make an arm."""
         files = {
             "ledger": bench.ledger,
             "rows": order.folder / ROWS,

@@ -83,19 +83,22 @@ def design_experiment(
         UsageError: A file that is not there, or a share with too few rows to be trained on.
         StorageError: The shares cannot be written.
     """
-    request = training_request(settings, base=plan.base)
+    assert settings.train is not None, "a ground has been planned for it"
     chosen = _id(design, settings, plan)
-    first = request.seed or 0
+    first = settings.training.seed or 0
     shares = cut_shares(
-        request.training_file,
+        settings.path(settings.train),
         fractions=design.fractions,
         seeds=range(first, first + design.seeds),
         family=design.family,
         folder=settings.path(Path(STATE)) / SHARES / chosen,
         progress=progress,
     )
+    # Checked is the largest share, in which no key tells the family any more.
+    largest = max(shares, key=lambda share: share.rows)
+    request = training_request(replace(settings, train=largest.file), base=plan.base)
     _refuse_few(shares, embedded=plan.embedded)
-    epochs = design.epochs or request.epochs or default_epochs(max(share.rows for share in shares))
+    epochs = design.epochs or request.epochs or default_epochs(largest.rows)
     folder = settings.path(settings.reports) / chosen
     orders = tuple(
         ArmOrder(
@@ -109,11 +112,16 @@ def design_experiment(
 
 
 def _id(design: Design, settings: Settings, plan: GroundPlan) -> str:
-    assert settings.train is not None, "a ground has been planned for it"
-    files = [settings.train, *([settings.valid] if settings.valid is not None else [])]
+    files = [settings.path(file) for file in (settings.train, settings.valid) if file is not None]
+    lost = next((file for file in files if not file.is_file()), None)
+    if lost is not None:
+        raise UsageError(
+            f"{lost}: no such file",
+            remedy="correct `train` and `valid` under [tool.harness], or give --train",
+        )
     home = plan.plans["candidate"].settings
     made_from = {
-        "files": [file_digest(settings.path(file)) for file in files],
+        "files": [file_digest(file) for file in files],
         "base": plan.base,
         "endpoint": home.base_url if home is not None else STATE,
         "fractions": [str(fraction) for fraction in design.fractions],

@@ -1,13 +1,17 @@
 """Arms as tasks on a cluster of two nodes on this machine."""
 
+import pickle
+import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from learning_provider import LearningProvider
 from study_samples import SUMS, suite_from
 
-from harness.config import ModelSettings, Settings
+from harness import localserver
+from harness.config import EMBEDDED_MODEL, ModelSettings, Settings
 from harness.dataset import Price
 from harness.errors import UsageError
 from harness.experiments.arms import Bench, LocalArms
@@ -35,7 +39,7 @@ class Silence:
 
 @pytest.fixture
 def provider() -> Iterator[LearningProvider]:
-    with LearningProvider(lambda rows: 2 if rows < 30 else 3) as running:
+    with LearningProvider(lambda rows: 2 if rows < 30 else 4) as running:
         yield running
 
 
@@ -116,6 +120,62 @@ def test_an_arm_that_fails_on_a_node_is_told_with_its_remedy(
     assert [made.order.share.name for made in outcome.failed] == ["1-2-0"]
     assert "not for you" in str(outcome.failed[0].trouble)
     assert [arm.rows for arm in outcome.study.arms] == [48]
+
+
+class Server:
+    """A node's local server: a scripted provider with the life of the real one."""
+
+    model, weights = EMBEDDED_MODEL, "0123abcd"
+
+    def __init__(self, provider: LearningProvider) -> None:
+        self.base_url = provider.base_url
+        self.states: list[Path] = []
+
+    def start(self, state: Path, *, on_event: object) -> "Server":
+        self.states.append(state)
+        return self
+
+    def __enter__(self) -> "Server":
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+def test_a_node_needs_nothing_but_its_parcel_and_trains_on_a_server_of_its_own(
+    provider: LearningProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray")
+    from harness.experiments.cluster import RayArms, make_on_node
+
+    server = Server(provider)
+    monkeypatch.setattr(localserver, "start", server.start)
+    home = tmp_path / "driver"
+    home.mkdir()
+    settings = replace(settings_in(home, provider), backend=None, base=None, models={})
+    plan = plan_ground(settings, {})
+    experiment = design_experiment(Design(fractions=read_fractions("1/2,1"), epochs=1), settings, plan)
+    bench = Bench(
+        plan=plan,
+        suites=(suite_from(tmp_path, SUMS),),
+        ledger=home / "jobs.jsonl",
+        answers=home / "answers.sqlite",
+    )
+    arms = RayArms(settings=settings, environment={"KEY": "sk-secret"}, node_folder=tmp_path / "node")
+    parcel = arms.parcel(experiment.orders[1], bench)
+    assert "sk-secret" not in repr(parcel)
+    sent = pickle.dumps(parcel)
+    shutil.rmtree(home)  # a node has no disk in common with who sends
+    returned = make_on_node(pickle.loads(sent))
+    assert returned.problem == ""
+    assert returned.made is not None
+    assert returned.made.arm is not None
+    assert [mark.mean for mark in returned.made.arm.marks] == [1.0]
+    assert returned.rows.count(b"\n") == 3
+    assert [state.is_relative_to(tmp_path / "node") for state in server.states] == [True]
+    # What the node has made it finds again.
+    asked, trained = provider.asked_models.total(), len(provider.created)
+    assert make_on_node(pickle.loads(sent)).made is not None
+    assert (provider.asked_models.total(), len(provider.created)) == (asked, trained)
 
 
 def test_a_cluster_that_is_not_there_is_told(provider: LearningProvider, tmp_path: Path) -> None:
