@@ -16,6 +16,7 @@ from harness.experiments.checkpoints import (
     estimate_checkpoints,
     points_of,
     study_checkpoints,
+    trained_of,
 )
 from harness.lineup import Seat
 from harness.records import Checkpoint, CheckpointStudy, Endpoint, Sampling, Suite, TrainingJob
@@ -112,6 +113,23 @@ def test_the_last_step_is_guessed_from_the_spacing_where_nothing_tells_it() -> N
     assert [point.step for point in points_of(JOBS_OWN, listed, curve=None)] == [10, 20, 30]
     assert [point.step for point in points_of(JOBS_OWN, listed[:1], curve=None)] == [10, 20]
     assert [point.step for point in points_of(JOBS_OWN, [], curve=None)] == [0]
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (404, "no checkpoints: jobs has none of ftjob-1 beside its own model"),
+        (400, "no checkpoints: jobs does not tell those of ftjob-1: "),
+    ],
+)
+def test_a_provider_without_checkpoints_is_said_in_one_line(
+    provider: JobProvider, status: int, said: str
+) -> None:
+    provider.refuse["/checkpoints"] = (status, {"error": {"message": "what?"}})
+    endpoint, teller = endpoint_of(provider), Quiet()
+    assert trained_of(retrieve_job(endpoint, JOB), endpoint, curve=None, teller=teller) is None
+    (line,) = teller.said
+    assert line.startswith(said)
 
 
 # --- asking and choosing ---------------------------------------------------------------------------------
