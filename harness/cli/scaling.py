@@ -28,33 +28,32 @@ def add_scaling(experiments: "argparse._SubParsersAction[argparse.ArgumentParser
     parser = experiments.add_parser(
         "scaling", help="the same training on shares of the data: what would twice the data bring?"
     )
-    parser.add_argument(
-        "suites", nargs="*", type=Path, metavar="SUITES", help="files or folders (default: suites/)"
-    )
-    parser.add_argument(
-        "--fractions",
-        default="1/4,1/2,1",
-        metavar="SHARES",
-        help="nested shares of the data (default %(default)s)",
-    )
-    parser.add_argument(
-        "--seeds", type=count, default=1, metavar="N", help="trainings of each share (default 1)"
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("suites", nargs="*", type=Path, metavar="SUITES", help="files or folders (default: suites/)")
+    add("--fractions", default="1/4,1/2,1", metavar="SHARES", help="nested shares (default %(default)s)")
+    add("--seeds", type=count, default=1, metavar="N", help="trainings of each share (default 1)")
+    add(
         "--epochs",
         type=count,
         metavar="N",
-        help="of every arm (default: the configured, else what the provider would choose for all the data)",
+        help="of every arm (default: as configured, else one fixed number)",
     )
-    parser.add_argument("--model", metavar="NAME", help="the base model (default: the configured one)")
-    parser.add_argument(
-        "--train", type=Path, metavar="FILE", help="the training file (default: the configured one)"
-    )
-    parser.add_argument("--family", metavar="KEY", help="rows with one value of this key stay together")
-    parser.add_argument(
-        "--trials", type=count, metavar="K", help="answers to each case (default: the suite's)"
-    )
-    parser.add_argument("--concurrency", type=count, metavar="N", help="questions at once for each arm")
+    add("--model", metavar="NAME", help="the base model (default: the configured one)")
+    add("--train", type=Path, metavar="FILE", help="the training file (default: the configured one)")
+    add("--family", metavar="KEY", help="rows with one value of this key stay together")
+    add("--trials", type=count, metavar="K", help="ask every case K times (default: as its suite says)")
+    add("--concurrency", type=count, metavar="N", help="requests under way at once, in each arm (default 32)")
+    add("--budget-usd", type=float, metavar="X", help="refuse to begin if it may cost more")
+    add("--no-cache", action="store_true", help="ask everything anew; the new answers are kept")
+    add("--reports", type=Path, metavar="DIR", help="where it is stored (default: reports/)")
+    add("--estimate", action="store_true", help="print what it will cost and do nothing")
+    add("--json", action="store_true", help="the study as JSON, everything else on standard error")
+    add_endpoint_options(parser)
+    _add_engines(parser)
+    parser.set_defaults(command=scaling_command)
+
+
+def _add_engines(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--arms",
         type=count,
@@ -62,7 +61,6 @@ def add_scaling(experiments: "argparse._SubParsersAction[argparse.ArgumentParser
         metavar="N",
         help="arms at once at a provider (default %(default)s); the local server trains one after the other",
     )
-    parser.add_argument("--budget-usd", type=float, metavar="X", help="refuse to begin if it may cost more")
     parser.add_argument(
         "--engine",
         choices=("local", "ray"),
@@ -74,18 +72,6 @@ def add_scaling(experiments: "argparse._SubParsersAction[argparse.ArgumentParser
         metavar="ADDRESS",
         help="the Ray cluster's (default: the running one, or a local one)",
     )
-    parser.add_argument(
-        "--reports", type=Path, metavar="DIR", help="where the experiment is stored (default: reports/)"
-    )
-    parser.add_argument("--estimate", action="store_true", help="print what it will cost and do nothing")
-    parser.add_argument(
-        "--no-cache", action="store_true", help="ask everything anew; the new answers are kept"
-    )
-    add_endpoint_options(parser)
-    parser.add_argument(
-        "--json", action="store_true", help="the study as JSON, everything else on standard error"
-    )
-    parser.set_defaults(command=scaling_command)
 
 
 def scaling_command(options: argparse.Namespace) -> int:
