@@ -73,7 +73,8 @@ def test_a_curve_without_validation_asks_for_a_file_and_lists_the_fault() -> Non
     [("https://api.openai.com/v1", True), ("https://x.openai.azure.com/openai/v1", True), ("local:1", False)],
 )
 def test_closing_tokens_are_told_of_the_providers_that_count_them(endpoint: str, is_told: bool) -> None:
-    titles = [fault.title for fault in view(sample_curve(), endpoint=endpoint).faults]
+    curve = replace(sample_curve(), closing_tokens=2)
+    titles = [fault.title for fault in view(curve, endpoint=endpoint).faults]
     assert ("Accuracy counts closing tokens" in titles) == is_told
 
 

@@ -9,7 +9,7 @@ from curve_samples import curve, loss_course
 from harness import diagnose, read_curve
 from harness.training import TrainingCurve
 
-RUNS = 120
+RUNS = 80
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "results"
 
 
@@ -26,8 +26,8 @@ def words(factor: float, *, points: int, noise: float, runs: int = RUNS) -> list
 @pytest.mark.parametrize(("points", "noise"), [(12, 0.6), (24, 0.1), (24, 0.3), (60, 0.2), (200, 0.6)])
 def test_a_plateau_is_a_plateau_at_any_noise_and_length(points: int, noise: float) -> None:
     found = words(1.0, points=points, noise=noise)
-    # The benchmark measures .92 and more; this is two standard errors of 120 runs below it.
-    assert found.count("plateau") >= 0.87 * RUNS
+    # The benchmark measures .92 and more; this is two standard errors of 80 runs below it.
+    assert found.count("plateau") >= 0.86 * RUNS
 
 
 def test_a_rise_of_two_fifths_is_seen_in_24_points_nine_times_in_ten() -> None:
@@ -63,7 +63,7 @@ def test_the_sentence_tells_what_rose_and_where() -> None:
 
 def test_a_plateau_tells_which_rise_its_noise_hides_and_nine_in_ten_of_those_are_found() -> None:
     rises = [
-        diagnose(curve(valid_loss=loss_course(60, noise=0.3, seed=seed))).smallest_rise for seed in range(40)
+        diagnose(curve(valid_loss=loss_course(60, noise=0.3, seed=seed))).smallest_rise for seed in range(20)
     ]
     rise = float(np.median(rises))
     assert 0.3 < rise < 0.7

@@ -129,13 +129,19 @@ def _diagnosis(material: TrainingMaterial) -> Diagnosis | None:
     curve, job = material.curve, material.job
     if curve is None or curve.steps.empty:
         return None
-    is_openai = "openai" in material.endpoint.lower()
     return diagnose(
         curve,
         epochs=_number(job, "n_epochs"),
         batch_size=_number(job, "batch_size"),
-        closing_tokens=OPENAI_CLOSING_TOKENS if is_openai else None,
+        closing_tokens=_closing_tokens(material.endpoint),
     )
+
+
+def _closing_tokens(endpoint: str) -> int | None:
+    """Compatible servers write the files that OpenAI writes, and count otherwise: the endpoint tells who counted."""
+    if not endpoint:
+        return None
+    return OPENAI_CLOSING_TOKENS if "openai" in endpoint.lower() else 0
 
 
 def _number(job: TrainingJob | None, name: str) -> int | None:
