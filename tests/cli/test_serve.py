@@ -63,6 +63,25 @@ def test_address_and_the_line_to_use_it_are_told(child: Child, capsys: pytest.Ca
     assert Path(".harness/local-server").is_dir()
 
 
+def test_other_commands_find_the_server_while_it_runs(child: Child) -> None:
+    wait = """
+import time
+address = pathlib.Path(".harness/local-server/server.json")
+while not address.exists(): time.sleep(0.01)
+pathlib.Path("seen").write_text(address.read_text())
+"""
+    child.does(READY + wait)
+    assert main(["serve"]) == 0
+    seen = json.loads(Path("seen").read_text(encoding="utf-8"))
+    assert (seen["base_url"], seen["model"], seen["lasting"], seen["keyed"]) == (
+        "http://127.0.0.1:8123/v1",
+        "tiny",
+        True,
+        False,
+    )
+    assert not Path(".harness/local-server/server.json").exists()
+
+
 def test_machines_are_told_in_json(child: Child, capsys: pytest.CaptureFixture[str]) -> None:
     child.does(READY)
     assert main(["serve", "--json"]) == 0

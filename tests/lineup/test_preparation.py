@@ -108,6 +108,15 @@ def test_candidate_is_trained_on_the_local_server(local: Server, root: Path) -> 
     assert lineup.data == {"train": file_digest(root / "train.jsonl")}
 
 
+def test_server_that_serves_another_model_is_not_taken_for_the_embedded_one(
+    local: Server, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "model", "qwen")
+    with pytest.raises(UsageError, match=f"serves qwen, not {EMBEDDED_MODEL}"):
+        prepare(Settings(root=root, train=Path("train.jsonl")))
+    assert not local.running
+
+
 def test_server_is_stopped_when_preparation_fails(provider: Provider, local: Server, root: Path) -> None:
     provider.refuse["POST /fine_tuning/jobs"] = (400, {"error": {"message": "no such model"}})
     with pytest.raises(EndpointError, match="no such model"):
