@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
 
 import numpy as np
-from scipy.stats import hypergeom
+import numpy.typing as npt
+from scipy.special import betaln
 
 from harness.advice.sightings import KindOfCase, RecitalSight, RefusalSight, Task
 from harness.records import Case, Completion, Result, Role, Run, ScorerSpec, Suite, SuiteRole, Verdict, record
@@ -100,10 +101,24 @@ def _kinds(suite: Suite, role: SuiteRole, answers: Answers) -> Iterator[KindOfCa
         KindOfCase(suite=suite.name, role=role, name=name, failed=sum(of_kind), cases=len(of_kind))
         for name, of_kind in by_kind.items()
         if FEWEST_OF_A_KIND <= len(of_kind) < len(failed)
-        and hypergeom.sf(sum(of_kind) - 1, len(failed), total, len(of_kind)) < bar
+        and at_least_by_chance(sum(of_kind), of_kind=len(of_kind), failed=total, cases=len(failed)) < bar
     ]
     whole = KindOfCase(suite=suite.name, role=role, name="", failed=total, cases=len(failed))
     yield from standing_out or [whole]
+
+
+def at_least_by_chance(count: int, *, of_kind: int, failed: int, cases: int) -> float:
+    """The chance that at least `count` of the `failed` cases are of one kind, were they drawn from all `cases` at random.
+
+    The upper tail of the hypergeometric distribution, as `scipy.stats.hypergeom.sf(count - 1, ...)`, which takes half a second to import.
+    """
+    counts = np.arange(max(count, failed + of_kind - cases, 0), min(of_kind, failed) + 1)
+    drawn = _log_choose(of_kind, counts) + _log_choose(cases - of_kind, failed - counts)
+    return float(np.exp(drawn - _log_choose(cases, np.array([failed]))).sum())
+
+
+def _log_choose(total: int, chosen: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    return np.asarray(-betaln(total - chosen + 1, chosen + 1) - np.log1p(total), dtype=float)
 
 
 def _names(suite: Suite, case: Case) -> set[str]:
