@@ -75,7 +75,8 @@ def pick_checkpoint(suites: Sequence[CheckpointScores]) -> Pick | None:
         if not left:
             return None
         kept, best, mean = _as_good_as_best(left, _on_common_cases(pooled, left))
-        clauses.append((name, best, mean))
+        if len(left) > 1 or not clauses:  # a pool that finds one checkpoint left chooses nothing
+            clauses.append((name, best, mean))
         left = kept
     return Pick(index=left[0], why=_sentence(left[0], clauses)) if left else None
 

@@ -91,6 +91,12 @@ def test_the_reason_names_the_pools_and_the_score() -> None:
     )
 
 
+def test_guards_that_had_nothing_to_choose_from_are_no_reason() -> None:
+    pick = pick_checkpoint([suite(right(10), right(100)), suite(right(9), right(5), role="guard")])
+    assert pick is not None
+    assert pick.why == "the earliest that is the best on the targets (50.0 %)"
+
+
 def chosen_of_three_equals(draws: int) -> tuple[Floats, Floats]:
     """How much better than the truth the chosen one of three equal models looks: naively, and on other cases."""
     random = np.random.default_rng(20261123)
