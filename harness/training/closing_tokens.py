@@ -17,7 +17,7 @@ _LARGEST_DENOMINATOR = 300
 _ROUNDING = 5.1e-6
 # Of random fractions six in ten cannot be shortened (6/π²); the others tell a divisor of the length only.
 _SHORTENED = 0.39
-_FEWEST = 8
+_FEWEST, _ENOUGH = 8, 1000
 # A batch of two answers counts six tokens at least, so a smaller denominator is of one answer.
 _TWO_ANSWERS = 6
 
@@ -45,7 +45,9 @@ def corrected_accuracy(accuracy: float, *, answer_tokens: float, closing: int = 
 def inferred_length(curve: TrainingCurve, *, batch_size: int | None, closing: int) -> float | None:
     """The mean length of an answer, told from what the training accuracies can be fractions of; None where unclear."""
     accuracies = curve.steps["train_accuracy"].dropna().to_numpy()
-    parts = [_denominator(float(value)) for value in accuracies if 0 < value < 1]
+    parts = [
+        _denominator(float(value)) for value in accuracies[:: 1 + len(accuracies) // _ENOUGH] if 0 < value < 1
+    ]
     known = sorted(part for part in parts if part is not None)
     if len(known) < max(_FEWEST, 0.9 * len(parts)):
         return None

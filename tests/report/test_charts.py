@@ -121,6 +121,14 @@ def test_many_steps_stay_small_and_get_a_running_median() -> None:
     assert len(drawing) < 120_000
 
 
+def test_a_hundred_thousand_steps_are_drawn_by_their_extremes() -> None:
+    loss = np.random.default_rng(0).uniform(0.5, 1.0, size=100_000)
+    loss[77_777] = 3.0
+    drawing = draw_training(steps(train_loss=loss)).svg
+    assert len(drawing) < 60_000
+    assert "2.4" in texts(drawing)
+
+
 def test_a_single_measurement_is_a_visible_point() -> None:
     root = ET.fromstring(draw_training(steps(train_loss=[np.nan, 1.5])).svg)
     points = [element for element in root.iter("use") if element.get("fill") == "var(--train)"]

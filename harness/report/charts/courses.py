@@ -22,6 +22,8 @@ SMOOTHED_FROM = 40
 """From this many measured steps on, a running median is drawn over the measurements: a few wild batches do not bend it."""
 SMOOTHING_SPAN = 25
 """The running median covers one in so many of the steps."""
+MOST_POINTS, MOST_MEDIANS = 2000, 400
+"""A longer series is drawn by its extremes, and its running median at so many places: a page has no more points."""
 MOST_EPOCHS_MARKED = 12
 USUAL_SHARE, SPIKE_ROOM = 0.9, 1.6
 """Where a series has spikes its scale ends so many times above what so many of its values are below."""
@@ -174,24 +176,38 @@ def _line(axes: Axes, values: pd.Series, colour: str) -> None:
     """The measurements; where there are many, faint, with their running median over them."""
     is_long = len(values) >= SMOOTHED_FROM
     marker = "o" if len(values) == 1 else None
+    drawn = _envelope(values)
     axes.plot(
-        values.index,
-        values.to_numpy(),
+        drawn.index,
+        drawn.to_numpy(),
         color=colour,
         linewidth=1 if is_long else 1.6,
         alpha=0.3 if is_long else 1,
         marker=marker,
     )
     if is_long:
-        axes.plot(values.index, _running_median(values.to_numpy()), color=colour, linewidth=2)
+        middle = _running_median(values)
+        axes.plot(middle.index, middle.to_numpy(), color=colour, linewidth=2)
 
 
-def _running_median(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _envelope(values: pd.Series) -> pd.Series:
+    """Of a series too long to be seen whole, the lowest and the highest of each stretch."""
+    if len(values) <= MOST_POINTS:
+        return values
+    numbers = values.to_numpy()
+    stretches = np.array_split(np.arange(len(values)), MOST_POINTS // 2)
+    ends = [(part[np.argmin(numbers[part])], part[np.argmax(numbers[part])]) for part in stretches]
+    return values.iloc[np.unique(ends)]
+
+
+def _running_median(values: pd.Series) -> pd.Series:
     """The median of as many neighbours on either side, fewer towards the ends, so that no end is bent."""
-    places = np.arange(len(values))
-    reach = np.minimum(np.minimum(places, places[::-1]), max(2, len(values) // SMOOTHING_SPAN // 2))
+    numbers, last = values.to_numpy(), len(values) - 1
+    places = np.unique(np.linspace(0, last, min(len(values), MOST_MEDIANS)).astype(int))
+    reach = np.minimum(np.minimum(places, last - places), max(2, len(values) // SMOOTHING_SPAN // 2))
     stretches = zip(places - reach, places + reach + 1, strict=True)
-    return np.array([np.median(values[start:end]) for start, end in stretches])
+    medians = [float(np.median(numbers[start:end])) for start, end in stretches]
+    return pd.Series(medians, index=values.index[places])
 
 
 def _top(courses: _Courses, faults: Sequence[CurveFault]) -> float | None:
