@@ -2,9 +2,8 @@
 
     python benchmarks/page.py [--cases 10000] [--words 100] [--earlier 2] [--repeats 3]
 
-Cases are made up: words of a made-up vocabulary, used as unequally as in a natural language, about `--words` of them in an
-answer and half as many in a prompt. Base and candidate answer each; a third of the candidate's answers are the base's with
-some words changed. The run is stored, with `--earlier` runs of the same cases before it, and its page written in a process
+Cases are made up: prompts and answers are passages of Python's manual, about `--words` words long, a prompt half as
+long. Base and candidate answer each; a third of the candidate's answers are the base's with some words changed. The run is stored, with `--earlier` runs of the same cases before it, and its page written in a process
 of its own whose largest memory is told, that for the run itself included. The page is then opened in headless Chromium, each time
 in a new profile; a time is the median over the repeats, with the slowest.
 """
@@ -17,8 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from itertools import accumulate
 from pathlib import Path
+from pydoc_data.topics import topics
 
 from playwright.sync_api import Browser, sync_playwright
 
@@ -89,25 +88,23 @@ SCROLL = """() => new Promise((tell) => {
 
 
 class Writer:
-    """Words as a language uses them: few often, most rarely."""
+    """Passages of English: of the manual that Python brings, each from a random place."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
-        letters = "etaoinshrdlucmfwypvbgkqjxz"
-        self.words = [
-            "".join(self.random.choices(letters, k=self.random.randint(2, 9))) for _ in range(20_000)
-        ]
-        self.weights = list(accumulate(1 / (rank + 2.7) for rank in range(len(self.words))))
+        self.words = " ".join(topics.values()).split()
 
     def text(self, about: int) -> str:
-        """A text of about so many words."""
+        """A passage of about so many words."""
         count = max(1, int(self.random.gauss(about, about / 3)))
-        return " ".join(self.random.choices(self.words, cum_weights=self.weights, k=count)) + "."
+        start = self.random.randrange(len(self.words) - count)
+        return " ".join(self.words[start : start + count])
 
     def edited(self, text: str) -> str:
         """The text with one word in ten replaced."""
-        fresh = iter(self.random.choices(self.words, cum_weights=self.weights, k=text.count(" ") + 1))
-        return " ".join(next(fresh) if self.random.random() < 0.1 else word for word in text.split(" "))
+        return " ".join(
+            self.random.choice(self.words) if self.random.random() < 0.1 else word for word in text.split(" ")
+        )
 
 
 def made_suites(cases: int, words: int, writer: Writer) -> tuple[Suite, ...]:

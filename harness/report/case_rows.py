@@ -9,9 +9,6 @@ from harness.report.history import CaseKey
 from harness.report.material import Material
 from harness.verdict import is_good
 
-START = 120
-"""Characters of a prompt that fit a row of the list."""
-
 
 @record
 class Row:
@@ -61,7 +58,7 @@ def as_data(row: Row, *, roles: Sequence[Role], tags: Mapping[str, int]) -> dict
         "suite": row.suite,
         "id": row.case.id,
         "required": row.case.required,
-        "start": excerpt(row.case, START),
+        "start": excerpt(row.case),
         "tags": [tags[tag] for tag in row.case.tags],
         "change": row.change,
         "marks": list(row.marks),

@@ -8,6 +8,9 @@ from harness.records import Bill, Case, Completion, Failure, Json, Message, Resu
 from harness.report.history import EarlierScores
 from harness.report.packing import Shorten
 
+START = 120
+"""Characters of a prompt that fit a row of the list."""
+
 
 def texts_of(
     case: Case,
@@ -18,16 +21,18 @@ def texts_of(
 ) -> dict[str, Json]:
     """One case as the page's script shows it when it is opened.
 
-    `json` holds, as JSON text, what a suite file needs of the case and a plain text cannot say; it is None
+    A message that the row's excerpt says in full is None here. `json` holds, as JSON text, what a suite file needs of the case and a plain text cannot say; it is None
     where something of that was cut.
     """
     raw = _raw(case)
-    messages = [_message(message) for message in case.messages]
+    messages, start = [_message(message) for message in case.messages], excerpt(case)
     expected = text_of(case.expected)
     needed = (*(text for _, text in messages), expected, *raw.values())
     is_whole = all(shorten(text) == text for text in needed)
     return {
-        "messages": [{"role": role, "text": shorten(text)} for role, text in messages],
+        "messages": [
+            {"role": role, "text": None if text == start else shorten(text)} for role, text in messages
+        ],
         "expected": None if case.expected is None else shorten(expected),
         "json": raw if is_whole else None,
         "answers": {role: [_answer(row, shorten) for row in rows] for role, rows in answers.items()},
@@ -35,11 +40,11 @@ def texts_of(
     }
 
 
-def text_lengths(cases: Sequence[Case], results: Sequence[Result]) -> list[int]:
-    """How long the texts are that may be long: messages and answers."""
-    asked = [len(text_of(message.get("content"))) for case in cases for message in case.messages]
-    said = [len(row.outcome.text) for row in results if isinstance(row.outcome, Completion)]
-    return asked + said
+def long_texts(cases: Sequence[Case], results: Sequence[Result]) -> list[str]:
+    """The texts that may be long: messages and answers."""
+    asked = [text_of(message.get("content")) for case in cases for message in case.messages]
+    answered = [row.outcome.text for row in results if isinstance(row.outcome, Completion)]
+    return asked + answered
 
 
 def _raw(case: Case) -> dict[str, str]:
@@ -72,7 +77,7 @@ def _message(message: Message) -> tuple[str, str]:
     """A turn as its role and text; parts other than text stay as JSON."""
     text = text_of(message.get("content"))
     rest = {key: value for key, value in message.items() if key not in {"role", "content"}}
-    return str(message.get("role", "")), text + ("\n" + text_of(rest) if rest else "")
+    return str(message.get("role", "")), "\n".join(filter(None, [text, text_of(rest) if rest else ""]))
 
 
 def _answer(result: Result, shorten: Shorten) -> dict[str, Json]:
@@ -94,7 +99,7 @@ def _completion(completion: Completion, shorten: Shorten) -> dict[str, Json]:
         "tools": [shorten(f"{call.name}({call.arguments})") for call in completion.tool_calls],
         "finish": completion.finish_reason,
         "usage": [usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens],
-        "latency": finite(completion.latency_s),
+        "latency": finite(completion.latency_s, digits=2),
         "cached": completion.cached,
         "by": completion.model,
     }
@@ -125,12 +130,12 @@ def _earlier(item: EarlierScores) -> list[Json]:
     return [item.run, item.change, finite(item.candidate), finite(item.reference)]
 
 
-def finite(value: float | None) -> float | None:
-    """JSON has no NaN: what is not a number is missing."""
-    return None if value is None or not math.isfinite(value) else round(value, 6)
+def finite(value: float | None, *, digits: int = 6) -> float | None:
+    """A number with so many decimals; JSON has no NaN: what is not a number is missing."""
+    return None if value is None or not math.isfinite(value) else round(value, digits)
 
 
-def excerpt(case: Case, length: int) -> str:
+def excerpt(case: Case, length: int = START) -> str:
     """The beginning of what was asked last, on one line."""
     asked = [message for message in case.messages if message.get("role") == "user"] or [*case.messages]
     text = text_of(asked[-1].get("content")) if asked else ""

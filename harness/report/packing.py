@@ -18,8 +18,6 @@ Shorten = Callable[[str], str]
 
 # Deflate looks back 32 kB, so larger blocks are not smaller in sum; the page reads one in a few milliseconds.
 BLOCK_CHARACTERS = 300_000
-# English in answers takes about a third of its size in base64, Chinese and code about as much.
-_EXPECTED_RATIO = 3.0
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -43,17 +41,20 @@ def packed_blocks(cases: Iterable[Json]) -> Iterator[tuple[int, str]]:
 
 
 def packed_within(
-    build: Callable[[Shorten], Iterable[Json]], *, lengths: Sequence[int], size: int
+    build: Callable[[Shorten], Iterable[Json]], *, texts: Sequence[str], size: int
 ) -> tuple[tuple[int, str], ...]:
     """The blocks of what `build` gives, its texts cut as far as is needed to stay within `size` characters.
 
     Args:
         build: Makes the cases, each text passed through what it is given.
-        lengths: How many characters each of those texts has.
+        texts: Those of the texts that may be long.
         size: The most characters all blocks may have together.
     """
-    room = int(size * _EXPECTED_RATIO)
-    most = None if sum(lengths) <= 2 * room else common_limit(lengths, room)
+    lengths = [len(text) for text in texts]
+    most = None
+    if sum(lengths) > size:  # a guess that mostly holds saves packing everything twice
+        room = int(0.85 * size * _characters_per_packed(texts))
+        most = common_limit(lengths, room) if sum(lengths) > room else None
     while True:
         blocks = tuple(packed_blocks(build(shortening(most))))
         taken = sum(len(block) for _, block in blocks)
@@ -61,6 +62,12 @@ def packed_within(
             return blocks
         held = sum(min(length, most) if most is not None else length for length in lengths)
         most = common_limit(lengths, int(held * min(0.9, 0.95 * size / taken)))
+
+
+def _characters_per_packed(texts: Sequence[str]) -> float:
+    """How many characters of these texts become one of base64, by some of them."""
+    some = "\n".join(text[:10_000] for text in texts[:: 1 + len(texts) // 200])
+    return len(some) / len(packed(some))
 
 
 def shortening(most: int | None) -> Shorten:

@@ -63,9 +63,10 @@ def render(run: Run, verdict: Verdict, *, to: Path, curve: TrainingCurve | None 
 
 
 def page_script() -> str:
-    """The page's script: its files one after the other, in a scope of their own."""
-    parts = "\n".join(asset(f"script/{name}.js") for name in SCRIPTS)
-    return f'"use strict";\n(() => {{\n{parts}}})();\n'
+    """The page's script: its files one after the other, in a scope of their own, without comments and indents."""
+    lines = (line.strip() for name in SCRIPTS for line in asset(f"script/{name}.js").splitlines())
+    code = "\n".join(line for line in lines if line and not line.startswith("//"))
+    return f'"use strict";\n(() => {{\n{code}\n}})();\n'
 
 
 def _icon(outcome: Outcome) -> str:

@@ -68,12 +68,12 @@ def shown(blocks: Iterable[tuple[int, str]]) -> list[str]:
 
 def test_nothing_is_cut_that_has_room() -> None:
     said, build = texts(10, 100_000, 50)
-    assert shown(packed_within(build, lengths=[len(text) for text in said], size=150_000)) == said
+    assert shown(packed_within(build, texts=said, size=150_000)) == said
 
 
 def test_what_has_no_room_is_cut_where_it_is_longest_and_says_so() -> None:
     said, build = texts(10, 400_000, 2_000, 300_000)
-    blocks = packed_within(build, lengths=[len(text) for text in said], size=200_000)
+    blocks = packed_within(build, texts=said, size=200_000)
     first, second, third, fourth = shown(blocks)
     assert 150_000 < sum(len(block) for _, block in blocks) <= 200_000
     assert (first, third) == (said[0], said[2])
@@ -85,8 +85,8 @@ def test_what_has_no_room_is_cut_where_it_is_longest_and_says_so() -> None:
 
 
 def test_a_size_that_nothing_fits_still_gives_every_case() -> None:
-    _, build = texts(1000, 1000, 1000)
-    assert len(shown(packed_within(build, lengths=[1000] * 3, size=100))) == 3
+    said, build = texts(1000, 1000, 1000)
+    assert len(shown(packed_within(build, texts=said, size=100))) == 3
 
 
 @given(st.lists(st.integers(0, 1000)), st.integers(0, 20_000))

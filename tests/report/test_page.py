@@ -79,6 +79,9 @@ class Page(HTMLParser):
         counts = self.found("script")[ids.index("case-blocks")]["data-cases"]
         assert [len(unpacked(block)) for block in blocks] == [int(count) for count in counts.split()]
         cases = [row | said for row, said in zip(index["cases"], texts, strict=True)]
+        for case in cases:
+            for message in case["messages"]:
+                message["text"] = case["start"] if message["text"] is None else message["text"]
         return index | {"cases": cases}
 
     @property

@@ -19,7 +19,7 @@ function readCases(data) {
 
 // Texts of cases by their index, and what a search looks through. `said` is filled in the background: one lower-case
 // string a case, for a search that looks into 10,000 cases while a key goes up.
-function textStore(blocks, counts) {
+function textStore(blocks, counts, items) {
   const ends = [];
   counts.forEach((count) => ends.push((ends.at(-1) ?? 0) + count));
   const kept = new Map();
@@ -35,7 +35,9 @@ function textStore(blocks, counts) {
 
   async function of(index) {
     const number = ends.findIndex((end) => index < end);
-    return (await block(number))[index - (ends[number - 1] ?? 0)];
+    const texts = (await block(number))[index - (ends[number - 1] ?? 0)];
+    for (const message of texts.messages) message.text ??= items[index].start; // what its row says in full
+    return texts;
   }
 
   async function readAll() {
@@ -49,7 +51,7 @@ function textStore(blocks, counts) {
 }
 
 function wordsOfCase({ messages, expected, answers }) {
-  const parts = [...messages.map((message) => message.text), expected ?? ""];
+  const parts = [...messages.map((message) => message.text ?? ""), expected ?? ""];
   for (const answer of Object.values(answers).flat()) {
     parts.push(answer.text, answer.refusal ?? "", ...(answer.tools ?? []), ...(answer.scores ?? []).map((score) => score.reason));
   }

@@ -3,7 +3,7 @@
 async function start() {
   const data = readCases(await unpacked(byId("case-index").textContent));
   const packedTexts = byId("case-blocks");
-  const store = textStore(packedTexts.textContent.split("\n"), packedTexts.dataset.cases.split(" ").map(Number));
+  const store = textStore(packedTexts.textContent.split("\n"), packedTexts.dataset.cases.split(" ").map(Number), data.cases);
   byId("case-browser").hidden = false;
   byId("cases").classList.add("scripted");
   caseBrowser(data, store);

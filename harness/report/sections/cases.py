@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from harness.evals import messages_for
 from harness.records import Case, Json, Role, Suite, record
 from harness.report.case_rows import Row, as_data, rows_of
-from harness.report.case_texts import said, text_lengths, text_of, texts_of
+from harness.report.case_texts import long_texts, said, text_of, texts_of
 from harness.report.material import ROLE_WORDS, Material
 from harness.report.notation import points
 from harness.report.packing import Shorten, packed, packed_within, shortening
@@ -106,8 +106,8 @@ def _packed(rows: Sequence[Row], material: Material) -> tuple[str, tuple[tuple[i
     numbers = {tag: number for number, tag in enumerate(tags)}
     listed = [as_data(row, roles=material.roles, tags=numbers) for row in rows]
     index = packed(_frame(material, tags) | {"cases": listed})
-    lengths = text_lengths([row.case for row in rows], material.run.results)
-    return index, packed_within(texts, lengths=lengths, size=max(DATA_SIZE // 10, DATA_SIZE - len(index)))
+    long = long_texts([row.case for row in rows], material.run.results)
+    return index, packed_within(texts, texts=long, size=max(DATA_SIZE // 10, DATA_SIZE - len(index)))
 
 
 def _frame(material: Material, tags: Sequence[str]) -> dict[str, Json]:
