@@ -1,6 +1,7 @@
 """How far off is the estimate of what twice the data brings, and how often are its band and its word right?
 
     python benchmarks/doubling.py CURVES.jsonl.gz [--built-in] [--curves 600] [--seed 0]
+    python benchmarks/doubling.py CURVES.jsonl.gz --to-tell        # is what would make it tell enough?
 
 A row of the file is one learning curve: `dataset`, and `scores` of shape (5 sizes n/8, n/4, n/2, n, 2n; splits). The truth is
 the gain from n to 2n of the splits' mean; seen are the sizes up to n, of as many splits as there are seeds, on so many
@@ -12,7 +13,8 @@ the harness's own, as is right for curves it was not fitted to.
 import argparse
 import gzip
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -85,6 +87,57 @@ def told_estimates(name: str, found: Sequence[DoublingEstimate], truth: Floats) 
     return line
 
 
+MOST_PROMPTS, MOST_SEEDS = 1600, 10
+
+
+def seen_with(truth: Floats, random: np.random.Generator) -> Callable[[int, int], Floats]:
+    """The scores of one curve by prompts and seeds, of which more contain the fewer."""
+    splits = random.permutation(truth.shape[1])
+    common = random.random(MOST_PROMPTS) < NOISE_CORRELATION
+    draws = np.where(common, random.random(MOST_PROMPTS), random.random((4, MOST_PROMPTS)))
+
+    def scores(prompts: int, seeds: int) -> Floats:
+        means = truth[:4, splits[:seeds]].mean(axis=1)
+        return (draws[:, :prompts] < means[:, None]).mean(axis=1)
+
+    return scores
+
+
+def purchases(to_tell: str) -> Iterator[tuple[str, int, int, int]]:
+    """What would make it tell: a word for it, then prompts, seeds and sizes with it, of 100 prompts, 1 seed and 3 sizes."""
+    if "only a training" in to_tell:
+        yield "not even with all of it", MOST_PROMPTS, MOST_SEEDS, 4
+        return
+    for named in to_tell.partition(": ")[2].split("; or "):
+        prompts, seeds = re.search(r"([\d,]+) prompts", named), re.search(r"(\d+) trainings", named)
+        kind = "prompts" if prompts else "trainings" if seeds else "one size more"
+        yield (
+            "a mixture" if " and " in named else kind,
+            int(prompts[1].replace(",", "")) if prompts else 100,
+            int(seeds[1]) if seeds else 1,
+            4 if "size more" in named else 3,
+        )
+
+
+def print_to_tell(curves: Sequence[Floats], random: np.random.Generator) -> None:
+    """How often what an estimate from 100 prompts and 3 sizes names, once bought, leads to a word."""
+    led: dict[str, list[bool]] = {}
+    undecided = 0
+    for curve in curves:
+        seen = seen_with(curve, random)
+        estimate = estimate_doubling(SIZES[-3:], seen(100, 1)[-3:], cases=100)
+        if estimate.word != "cannot tell":
+            continue
+        undecided += 1
+        for kind, prompts, seeds, sizes in purchases(estimate.to_tell):
+            scores = seen(prompts, seeds)[-sizes:]
+            found = estimate_doubling(SIZES[-sizes:], scores, cases=prompts, seeds=seeds)
+            led.setdefault(kind, []).append(found.word != "cannot tell")
+    print(f"{len(curves)} curves, 100 prompts, 3 sizes, 1 seed: {undecided} cannot tell")
+    for kind, tells in led.items():
+        print(f"  {kind:<24} named {len(tells)} times; once bought, told {np.mean(tells):.0%}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -93,11 +146,15 @@ def main() -> None:
     parser.add_argument("--built-in", action="store_true")
     parser.add_argument("--curves", dest="at_most", type=int)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--to-tell", action="store_true")
     options = parser.parse_args()
     with gzip.open(options.curves, "rt", encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
     random = np.random.default_rng(options.seed)
     curves = [np.array(row["scores"]) for row in rows]
+    if options.to_tell:
+        print_to_tell(curves[: options.at_most], random)
+        return
     means = np.array([curve.mean(axis=1) for curve in curves])
     sets = np.array([row["dataset"] for row in rows])
     folds = {name: place % FOLDS for place, name in enumerate(random.permutation(np.unique(sets)))}

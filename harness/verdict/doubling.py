@@ -26,6 +26,7 @@ _FEWEST_DOUBLINGS = 0.5
 _MORE_PROMPTS = (2, 4, 8, 16)
 _MORE_SEEDS = (2, 3, 5, 10)
 _POINT = 100
+_RULE_OF_THREE = 3
 
 
 def estimate_doubling(
@@ -131,8 +132,9 @@ def _band(measured: Measured) -> tuple[float, float, float]:
     if _leaps(measured):
         low, high = gain - WIDENED_AFTER_LEAP * (gain - low), gain + WIDENED_AFTER_LEAP * (high - gain)
     last = measured.scores[-1]
-    # No score is above 1; but a perfect one of few prompts may hide errors that more data would mend.
-    most = max(1 - last, 1 - foreseen.score(0))
+    # No score is above 1; but a perfect one of few prompts may hide errors, up to 3/n of them (the rule of three).
+    hidden = min(1 - foreseen.score(0), _RULE_OF_THREE / measured.cases)
+    most = min(max(1 - last, hidden), 1.0)
     return _within(gain, -last, most), _within(low, -last, most), _within(high, -last, most)
 
 
@@ -169,7 +171,10 @@ def _at(measured: Measured, doublings: float) -> int | None:
 def _to_tell(measured: Measured) -> str:
     """What would be enough for a word, were all scores to stay as they are: each thing alone, or else the cheapest mixture."""
     if not _tells(_bought(measured, _Purchase(times=_MORE_PROMPTS[-1], seeds=_MORE_SEEDS[-1], size=True))):
-        return "no more prompts, sizes or trainings of these would; only a training on twice the data tells"
+        return (
+            f"not with {_MORE_PROMPTS[-1]} times the prompts, {_MORE_SEEDS[-1]} trainings of each size and one size more, "
+            "if the scores stay as they are; only a training on twice the data tells"
+        )
     alone = [
         next((purchase for purchase in kind if _tells(_bought(measured, purchase))), None)
         for kind in (
