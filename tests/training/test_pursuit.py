@@ -108,6 +108,17 @@ def test_waiting_for_a_model_has_a_limit() -> None:
     assert [note.message for note in told] == ["ft:m is still not served (404 model_not_found)"]
 
 
+def test_model_that_a_person_must_deploy_is_not_waited_for() -> None:
+    told: list[JobProgress] = []
+    undeployed = Fault(status=404, message="The API deployment does not exist.", code="DeploymentNotFound")
+    with FaultyEndpoint(faults=itertools.repeat(undeployed)) as azure:
+        assert not wait_until_served(endpoint(azure.base_url), "m.ft-1", on_progress=told.append, poll_s=0.0)
+        assert azure.requests == 1
+    assert [note.message for note in told] == [
+        "m.ft-1 answers once it is deployed; the deployment's name is then the model's"
+    ]
+
+
 @pytest.mark.parametrize(
     "fault",
     [

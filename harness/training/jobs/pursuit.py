@@ -31,6 +31,8 @@ OUTAGE_LIMIT_S = 600.0
 # OpenAI's guide says that a fresh model may take some minutes until it answers.
 SERVED_LIMIT_S = 600.0
 SERVED_POLL_S = 10.0
+# What Azure says of a model until a person deploys it, which no waiting does.
+UNDEPLOYED = "DeploymentNotFound"
 # What a model that is not loaded yet says.
 _NOT_YET = {404, 409, 429, 503}
 
@@ -145,6 +147,10 @@ def wait_until_served(
     with connected(endpoint) as client:
         once = client.with_options(max_retries=0)
         while (reason := _refusal(partial(_ask, once, model, endpoint))) is not None:
+            if reason == UNDEPLOYED:
+                words = f"{model} answers once it is deployed; the deployment's name is then the model's"
+                on_progress(JobProgress(status="succeeded", message=words))
+                return False
             if time.monotonic() >= give_up:
                 on_progress(
                     JobProgress(status="succeeded", message=f"{model} is still not served ({reason})")
@@ -181,6 +187,8 @@ def _refusal(ask: Callable[[], None]) -> str | None:
         return type(error).__name__
     except APIStatusError as error:
         code = error.code or ""
+        if code == UNDEPLOYED:
+            return code
         if error.status_code not in _NOT_YET:
             return None
         is_about_model = (
