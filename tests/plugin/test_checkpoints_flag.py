@@ -1,5 +1,6 @@
 """`pytest --checkpoints`: every checkpoint of the candidate's job on the suites."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -132,6 +133,22 @@ def test_an_endpoint_that_refuses_one_costs_the_study_alone(shop: Shop) -> None:
     assert study is not None
     assert [point.step for point in study.checkpoints] == [2]
     assert study.choice is None
+
+
+def test_ctrl_c_stops_the_study_and_leaves_the_run(shop: Shop) -> None:
+    def stopping(model: str, prompt: str) -> str:
+        if model == checkpoint_name(4):
+            signal.raise_signal(signal.SIGINT)
+        return ably(model, prompt)
+
+    shop.provider.answer = stopping
+    result = shop.run("--checkpoints", "--job", JOB)
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(
+        ["the study of the checkpoints was stopped; *", "verdict: PROMOTE", "page: *"]
+    )
+    shop.provider.answer = ably
+    assert shop.studied() is not None
 
 
 def test_a_stored_run_is_studied_later_on_its_own_cases_and_its_page_written_again(
