@@ -110,18 +110,6 @@ def test_a_cluster_makes_the_same_study_and_its_rows_come_back(
     assert provider.asked_models.total() == asked
 
 
-def test_an_arm_that_fails_on_a_node_is_told_with_its_remedy(
-    cluster: str, provider: LearningProvider, tmp_path: Path
-) -> None:
-    suite = suite_from(tmp_path, SUMS)
-    settings = settings_in(tmp_path, provider)
-    provider.refused_models = {"ft:m:local::ftjob-2"}
-    outcome = made_by("ray", suite, settings, cluster)
-    assert [made.order.share.name for made in outcome.failed] == ["1-2-0"]
-    assert "not for you" in str(outcome.failed[0].trouble)
-    assert [arm.rows for arm in outcome.study.arms] == [48]
-
-
 class Server:
     """A node's local server: a scripted provider with the life of the real one."""
 
@@ -164,6 +152,8 @@ def test_a_node_needs_nothing_but_its_parcel_and_trains_on_a_server_of_its_own(
     parcel = arms.parcel(experiment.orders[1], bench)
     assert "sk-secret" not in repr(parcel)
     sent = pickle.dumps(parcel)
+    request = replace(experiment.orders[0].request, training_file=tmp_path / "other.jsonl")
+    shutil.copy(experiment.orders[0].request.training_file, request.training_file)
     shutil.rmtree(home)  # a node has no disk in common with who sends
     returned = make_on_node(pickle.loads(sent))
     assert returned.problem == ""
@@ -172,10 +162,14 @@ def test_a_node_needs_nothing_but_its_parcel_and_trains_on_a_server_of_its_own(
     assert [mark.mean for mark in returned.made.arm.marks] == [1.0]
     assert returned.rows.count(b"\n") == 3
     assert [state.is_relative_to(tmp_path / "node") for state in server.states] == [True]
-    # What the node has made it finds again.
+    # What the node has made it finds again; what fails there comes back as words, with the rows there are.
     asked, trained = provider.asked_models.total(), len(provider.created)
     assert make_on_node(pickle.loads(sent)).made is not None
     assert (provider.asked_models.total(), len(provider.created)) == (asked, trained)
+    provider.refused_models = {f"ft:{EMBEDDED_MODEL}:local::ftjob-1", f"ft:{EMBEDDED_MODEL}:local::ftjob-2"}
+    refused = make_on_node(arms.parcel(replace(experiment.orders[0], request=request), bench))
+    assert refused.made is None
+    assert "not for you" in refused.problem
 
 
 def test_a_cluster_that_is_not_there_is_told(provider: LearningProvider, tmp_path: Path) -> None:
