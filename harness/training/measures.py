@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 COLUMNS = (
     "train_loss",
@@ -98,6 +99,7 @@ def is_summary(names: list[str]) -> bool:
     return any(_plain(name) in _SUMMARY for name in names)
 
 
+@lru_cache(maxsize=1024)  # the same few names in every row
 def _plain(name: str) -> str:
     """`train/loss`, `trainLoss`, `metrics/train_loss` and `my run - train/loss` are all `train_loss`."""
     name = unwrapped(name.rpartition(_RUN_NAME)[2])
