@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
+from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -22,6 +23,7 @@ from harness.evals import (
     estimate,
     estimate_judging,
     exact_tokens,
+    guarded,
     is_paired,
     kept_rows,
     messages_for,
@@ -29,7 +31,9 @@ from harness.evals import (
 )
 from harness.lineup import Seat, open_embedder, open_models
 from harness.models import AnswerCache, answer_key, vector_key
+from harness.protocols import Scorer
 from harness.records import Completion, Failure, Question, Result, Role, Suite, record
+from harness.scorers import build
 from harness.serial import to_json
 
 ROWS = "results.jsonl"
@@ -172,12 +176,28 @@ def _answered_rows(
     file: Path, cells: Sequence[Cell], *, model: str
 ) -> dict[tuple[str, str, str, int], Result]:
     """The rows that are there already of what is asked now: the same model, prompt, expectation and scorers."""
-    digests = {cell.key: case_digest(cell.suite, cell.case) for cell in cells}
+    wanted = {cell.key: cell for cell in cells}
     return {
-        _key(row): row
+        _key(row): _scored_anew(row, cell)
         for row in kept_rows(file)
-        if _is_judged(row) and row.model == model and row.digest == digests.get(_key(row))
+        if (cell := wanted.get(_key(row))) is not None
+        and _is_judged(row)
+        and row.model == model
+        and row.digest == case_digest(cell.suite, cell.case)
     }
+
+
+def _scored_anew(row: Result, cell: Cell) -> Result:
+    """The row as this version's scorers see it, where that asks nobody: the rows of a table are scored alike."""
+    scorers = [(spec, build(spec)) for spec in cell.suite.scorers]
+    completion = row.outcome
+    assert isinstance(completion, Completion), "only answers are kept"
+    scores = {
+        spec.name: guarded(spec, partial(scorer.score, cell.case, completion))
+        for spec, scorer in scorers
+        if isinstance(scorer, Scorer)
+    }
+    return replace(row, scores={**row.scores, **scores})
 
 
 def _is_judged(row: Result) -> bool:

@@ -50,6 +50,20 @@ def test_a_row_that_was_being_written_is_asked_again(tmp_path: Path, sums: Suite
     assert len(file.read_text(encoding="utf-8").splitlines()) == 3
 
 
+def test_kept_answers_are_scored_as_this_version_scores(tmp_path: Path, sums: Suite, terms: Terms) -> None:
+    file = tmp_path / "rows" / "results.jsonl"
+    with FaultyEndpoint(RIGHT) as endpoint:
+        seats = {"candidate": seat_at(endpoint)}
+        ask_suites([sums], seats, folder=file.parent, terms=terms)
+        file.write_text(
+            file.read_text(encoding="utf-8").replace('"value":1.0', '"value":0.0'), encoding="utf-8"
+        )
+        assert '"value":0.0' in file.read_text(encoding="utf-8")
+        rows = ask_suites([sums], seats, folder=file.parent, terms=terms)
+        assert endpoint.requests == 3
+    assert marks_of(rows, [sums])[0].mean == 1.0
+
+
 def test_rows_of_another_model_or_an_edited_case_do_not_count(
     tmp_path: Path, sums: Suite, terms: Terms
 ) -> None:
