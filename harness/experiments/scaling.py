@@ -205,7 +205,8 @@ def run_experiment(
     """Make the arms that are not there yet, and write the study into the folder as it grows.
 
     Raises:
-        HarnessError: No arm can be made at all; the study of the arms that are there is written.
+        HarnessError: No arm can be made at all.
+        KeyboardInterrupt: The user left; the same experiment goes on from there.
     """
     done = earlier_arms(experiment, bench)
     kept = {made.order.share.name for made in done}
@@ -216,11 +217,17 @@ def run_experiment(
     study = _study(experiment, bench, done, price=price)
     # The largest first: it takes the longest.
     orders.sort(key=lambda order: -order.share.rows)
-    for made in engine.make(orders, bench, teller=teller) if orders else ():
-        done.append(made)
-        teller.say(f"{made.order.name}: {'failed' if made.trouble is not None else 'done'}")
-        study = _study(experiment, bench, done, price=price)
-        write_scaling_study(experiment.folder, study)
+    try:
+        for made in engine.make(orders, bench, teller=teller) if orders else ():
+            done.append(made)
+            teller.say(f"{made.order.name}: {'failed' if made.trouble is not None else 'done'}")
+            study = _study(experiment, bench, done, price=price)
+            write_scaling_study(experiment.folder, study)
+    except KeyboardInterrupt:
+        teller.say(
+            "jobs that were made go on; the same command comes back to them, and to every answer so far"
+        )
+        raise
     write_scaling_study(experiment.folder, study)
     return Outcome(study=study, failed=tuple(made for made in done if made.trouble is not None))
 

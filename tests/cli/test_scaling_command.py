@@ -9,6 +9,7 @@ from learning_provider import LearningProvider
 
 from harness.cli import main
 from harness.evals import read_scaling_study
+from harness.experiments import arms
 
 ROWS = 80
 CASES = 20
@@ -136,6 +137,21 @@ def test_a_killed_experiment_asks_only_for_the_answers_that_are_missing(
     asked = provider.asked_models.total()
     assert main(SCALING) == 0
     assert provider.asked_models.total() - asked == CASES - 9
+    assert len(provider.created) == 3
+
+
+def test_who_leaves_is_told_that_the_same_command_comes_back(
+    provider: LearningProvider, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leave(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(arms, "ask_suites", leave)
+        assert main([*SCALING, "--arms", "1"]) == 130
+    assert "the same command comes back to them" in capsys.readouterr().out
+    assert len(provider.created) == 1
+    assert main([*SCALING, "--arms", "1"]) == 0
     assert len(provider.created) == 3
 
 
