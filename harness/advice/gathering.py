@@ -1,7 +1,9 @@
 """A stored run as the sightings that rules read: from its rows, its verdict, and the files beside them."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from harness import training
 from harness.advice.answers import (
     answers_of,
     diversity_of,
@@ -16,14 +18,15 @@ from harness.advice.sightings import CurveSight, Sightings
 from harness.errors import HarnessError
 from harness.evals import CURVE
 from harness.records import Run, TrainingJob, Verdict
-from harness.training import TrainingCurve, read_curve
-from harness.training.diagnosis import diagnose
+
+if TYPE_CHECKING:
+    from harness.training import TrainingCurve
 
 FIRST_POINTS = 3
 """The training loss starts at the median of so many measurements."""
 
 
-def sightings_of(run: Run, verdict: Verdict, *, curve: TrainingCurve | None = None) -> Sightings:
+def sightings_of(run: Run, verdict: Verdict, *, curve: "TrainingCurve | None" = None) -> Sightings:
     """Everything there is to see of a run.
 
     Args:
@@ -59,21 +62,21 @@ def sightings_of(run: Run, verdict: Verdict, *, curve: TrainingCurve | None = No
     )
 
 
-def _curve_sight(curve: TrainingCurve, *, epochs: int | None) -> CurveSight:
+def _curve_sight(curve: "TrainingCurve", *, epochs: int | None) -> CurveSight:
     first = curve.steps["train_loss"].dropna().head(FIRST_POINTS)
     return CurveSight(
-        diagnosis=diagnose(curve, epochs=epochs),
+        diagnosis=training.diagnose(curve, epochs=epochs),
         train_start=float(first.median()) if len(first) else None,
     )
 
 
-def _curve_in(folder: Path | None) -> TrainingCurve | None:
+def _curve_in(folder: Path | None) -> "TrainingCurve | None":
     """The curve beside a run's rows; one that somebody damaged is none, and the page says so."""
     file = folder / CURVE if folder is not None else None
     if file is None or not file.is_file():
         return None
     try:
-        return read_curve(file)
+        return training.read_curve(file)
     except HarnessError:
         return None
 

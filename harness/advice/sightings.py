@@ -1,12 +1,14 @@
 """What advice is given from: everything a run's folder shows, as values. Nothing here is guessed; what is not known is None."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from harness.dataset import Finding
 from harness.records import CheckpointChoice, DoublingEstimate, RunStatus, SuiteRole, Verdict, record
 from harness.texts.diversity import DiversityShift
-from harness.training.curve_faults import CurveFault, FaultKind
-from harness.training.diagnosis import Diagnosis, DiagnosisWord
+
+if TYPE_CHECKING:
+    from harness.training.curve_faults import CurveFault, FaultKind
+    from harness.training.diagnosis import Diagnosis, DiagnosisWord
 
 Task = Literal["single", "multi"]
 
@@ -18,15 +20,15 @@ LEAST_FAILING = 0.1
 class CurveSight:
     """What a job's curve says: its diagnosis, and the training loss at the start, the median of the first measurements."""
 
-    diagnosis: Diagnosis
+    diagnosis: "Diagnosis"
     train_start: float | None = None
 
     @property
-    def word(self) -> DiagnosisWord:
+    def word(self) -> "DiagnosisWord":
         """overfit, underfit, plateau, unknown."""
         return self.diagnosis.word
 
-    def fault(self, kind: FaultKind) -> CurveFault | None:
+    def fault(self, kind: "FaultKind") -> "CurveFault | None":
         """The curve's fault of a kind, if it has it."""
         return next((fault for fault in self.diagnosis.faults if fault.kind == kind), None)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from harness import training
 from harness.config import LATEST, LOCAL, Settings
 from harness.dataset import Price, price_of, read_dataset, training_cost_usd
 from harness.dataset.shapes import Form
@@ -12,7 +13,7 @@ from harness.lineup.seats import SeatPlan, place_name
 from harness.lineup.telling import Teller, progress_teller
 from harness.records import Endpoint, Role, TrainingJob
 from harness.serial import file_digest
-from harness.training import Terms, TrainingRequest, fine_tune, latest_job, retrieve_job
+from harness.training import Terms, TrainingRequest
 
 
 def is_trained(settings: Settings) -> bool:
@@ -29,9 +30,9 @@ def job_of(
         HarnessError: No such job, bad training data, too little money, or a job that failed.
     """
     if settings.job is not None:
-        return retrieve_job(endpoint, settings.job), {}
+        return training.retrieve_job(endpoint, settings.job), {}
     if settings.candidate == LATEST:
-        return latest_job(endpoint), {}
+        return training.latest_job(endpoint), {}
     if not is_trained(settings):
         return None, {}
     base = plans["base"].model if "base" in plans else None
@@ -45,7 +46,7 @@ def job_of(
         terms = training_terms(request, price=price, place=place_name(settings, plans["candidate"]))
     digests = {name: file_digest(file) for name, file in request.files.items()}
     told = progress_teller(teller)
-    return fine_tune(endpoint, request, on_progress=told, ledger=ledger, terms=terms), digests
+    return training.fine_tune(endpoint, request, on_progress=told, ledger=ledger, terms=terms), digests
 
 
 def training_request(settings: Settings, *, base: str) -> TrainingRequest:

@@ -4,7 +4,9 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from harness import training
 from harness.config import EMBEDDED_MODEL, Settings, endpoint_of
 from harness.errors import UsageError
 from harness.evals import Promotion
@@ -14,7 +16,9 @@ from harness.lineup.production import in_production
 from harness.lineup.seats import Seat, SeatPlan, plan_seats, without_itself
 from harness.lineup.telling import Teller
 from harness.records import Endpoint, Json, Role, TrainingJob, record
-from harness.training import TrainingCurve, curve_of
+
+if TYPE_CHECKING:
+    from harness.training import TrainingCurve
 
 STATE = ".harness"
 # Every job that was made here, with its files, hyperparameters and cost.
@@ -27,7 +31,7 @@ class Lineup:
 
     seats: Mapping[Role, Seat]
     job: TrainingJob | None = None
-    curve: TrainingCurve | None = None
+    curve: "TrainingCurve | None" = None
     data: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -90,7 +94,7 @@ def _lineup(
         teller.say(
             "nothing to compare the candidate with, so the verdict will be undecided: give --base MODEL"
         )
-    curve = curve_of(home, job) if job is not None else None
+    curve = training.curve_of(home, job) if job is not None else None
     return Lineup(seats=seats, job=job, curve=curve, data=data)
 
 

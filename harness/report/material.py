@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import field, replace
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 from harness.records import CaseComparison, CheckpointStudy, Comparison, Result, Role, Run, Verdict, record
 from harness.report.history import NO_HISTORY, CaseKey, History
-from harness.training import TrainingCurve
 from harness.verdict import compare, mean_score
+
+if TYPE_CHECKING:
+    from harness.training import TrainingCurve
 
 ROLE_WORDS: Mapping[str, str] = {
     "base": "Base",
@@ -29,7 +32,7 @@ class Material:
 
     run: Run
     verdict: Verdict
-    curve: TrainingCurve | None = None
+    curve: "TrainingCurve | None" = None
     study: CheckpointStudy | None = None
     roles: tuple[Role, ...] = ()
     comparison: Comparison | None = None
@@ -61,7 +64,7 @@ def gather(
     run: Run,
     verdict: Verdict,
     *,
-    curve: TrainingCurve | None = None,
+    curve: "TrainingCurve | None" = None,
     study: CheckpointStudy | None = None,
     history: History = NO_HISTORY,
 ) -> Material:

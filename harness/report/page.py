@@ -8,6 +8,7 @@ the one script and the one style whose digests it names.
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from markupsafe import Markup
@@ -19,7 +20,9 @@ from harness.report.history import history_of
 from harness.report.material import gather
 from harness.report.sections import SECTIONS
 from harness.serial import write_atomic
-from harness.training import TrainingCurve
+
+if TYPE_CHECKING:
+    from harness.training import TrainingCurve
 
 _ICONS: Mapping[Outcome, tuple[str, str]] = {
     "promote": ("M12 1a11 11 0 1 1 0 22a11 11 0 1 1 0-22z", "#00856a"),
@@ -31,7 +34,7 @@ _ICONS: Mapping[Outcome, tuple[str, str]] = {
 SCRIPTS = ("text", "differences", "case_yaml", "data", "choosing", "list", "view", "reading", "page")
 
 
-def render(run: Run, verdict: Verdict, *, to: Path, curve: TrainingCurve | None = None) -> Path:
+def render(run: Run, verdict: Verdict, *, to: Path, curve: "TrainingCurve | None" = None) -> Path:
     """Write the page of a run to the file `to`, replacing it in one step, and return that path.
 
     Args:

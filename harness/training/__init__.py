@@ -1,39 +1,47 @@
-"""Fine-tuning: jobs at a provider, and the curves they leave."""
+"""Fine-tuning: jobs at a provider, and the curves they leave.
 
-from harness.training.closing_tokens import corrected_accuracy
-from harness.training.curve_faults import CurveFault
-from harness.training.curves import (
-    OPENAI_CLOSING_TOKENS,
-    TrainingCurve,
-    curve_from_events,
-    read_curve,
-    write_curve,
-)
-from harness.training.diagnosis import Diagnosis, diagnose
-from harness.training.jobs import (
-    OfferedModel,
-    StartedJob,
-    cancel_job,
-    checkpoints_of,
-    curve_of,
-    delete_model,
-    find_job,
-    fine_tune,
-    follow_job,
-    job_events,
-    latest_job,
-    list_jobs,
-    list_models,
-    note_state,
-    retrieve_job,
-    start_job,
-    wait_until_served,
-)
-from harness.training.ledger import JobRecord, recorded_job, recorded_jobs, request_digest
-from harness.training.progress import JobEvent
-from harness.training.remedies import JobFault, faults_of_failure
-from harness.training.replies import FINAL
-from harness.training.requests import LOCAL_PLACE, JobProgress, Terms, TrainingRequest
+The names are loaded when first used: the official client and pandas take a second, and a run that judges a model which is
+there already needs neither.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.training.closing_tokens import corrected_accuracy
+    from harness.training.curve_faults import CurveFault
+    from harness.training.curves import (
+        OPENAI_CLOSING_TOKENS,
+        TrainingCurve,
+        curve_from_events,
+        read_curve,
+        write_curve,
+    )
+    from harness.training.diagnosis import Diagnosis, diagnose
+    from harness.training.jobs import (
+        OfferedModel,
+        StartedJob,
+        cancel_job,
+        checkpoints_of,
+        curve_of,
+        delete_model,
+        find_job,
+        fine_tune,
+        follow_job,
+        job_events,
+        latest_job,
+        list_jobs,
+        list_models,
+        note_state,
+        retrieve_job,
+        start_job,
+        wait_until_served,
+    )
+    from harness.training.ledger import JobRecord, recorded_job, recorded_jobs, request_digest
+    from harness.training.progress import JobEvent
+    from harness.training.remedies import JobFault, faults_of_failure
+    from harness.training.replies import FINAL
+    from harness.training.requests import LOCAL_PLACE, JobProgress, Terms, TrainingRequest
 
 __all__ = [
     "FINAL",
@@ -75,3 +83,51 @@ __all__ = [
     "wait_until_served",
     "write_curve",
 ]
+
+_HOMES = {
+    "FINAL": "replies",
+    "LOCAL_PLACE": "requests",
+    "OPENAI_CLOSING_TOKENS": "curves",
+    "CurveFault": "curve_faults",
+    "Diagnosis": "diagnosis",
+    "JobEvent": "progress",
+    "JobFault": "remedies",
+    "JobProgress": "requests",
+    "JobRecord": "ledger",
+    "OfferedModel": "jobs",
+    "StartedJob": "jobs",
+    "Terms": "requests",
+    "TrainingCurve": "curves",
+    "TrainingRequest": "requests",
+    "cancel_job": "jobs",
+    "checkpoints_of": "jobs",
+    "corrected_accuracy": "closing_tokens",
+    "curve_from_events": "curves",
+    "curve_of": "jobs",
+    "delete_model": "jobs",
+    "diagnose": "diagnosis",
+    "faults_of_failure": "remedies",
+    "find_job": "jobs",
+    "fine_tune": "jobs",
+    "follow_job": "jobs",
+    "job_events": "jobs",
+    "latest_job": "jobs",
+    "list_jobs": "jobs",
+    "list_models": "jobs",
+    "note_state": "jobs",
+    "read_curve": "curves",
+    "recorded_job": "ledger",
+    "recorded_jobs": "ledger",
+    "request_digest": "ledger",
+    "retrieve_job": "jobs",
+    "start_job": "jobs",
+    "wait_until_served": "jobs",
+    "write_curve": "curves",
+}
+
+
+def __getattr__(name: str) -> object:
+    """A name of the front door, from its module."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'harness.training' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"harness.training.{_HOMES[name]}"), name)

@@ -1,12 +1,17 @@
 """The training: loss, token accuracy and the suites by step, what is wrong with the figures, and what made the candidate."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
+from harness import training
 from harness.records import CheckpointMarks, CheckpointStudy, SuiteMark, SuiteRole, TrainingJob, record
-from harness.report.charts import BehaviourLine, Chart, behaviour_lines, draw_training
+from harness.report import charts
 from harness.report.material import Material
 from harness.report.notation import count, seconds
-from harness.training import OPENAI_CLOSING_TOKENS, CurveFault, Diagnosis, TrainingCurve, diagnose
+
+if TYPE_CHECKING:
+    from harness.report.charts import BehaviourLine, Chart
+    from harness.training import CurveFault, Diagnosis, TrainingCurve
 
 _DIAGNOSES = {
     "overfit": "Overfit",
@@ -52,7 +57,7 @@ class SuiteView:
 class TrainingView:
     """The drawing with its legend and what it does not say by itself, or the sentence that stands in its place."""
 
-    chart: Chart | None
+    chart: "Chart | None"
     absence: str
     facts: tuple[tuple[str, str], ...]
     has_training: bool
@@ -62,7 +67,7 @@ class TrainingView:
     saw: str = ""
     remedy: str = ""
     faults: tuple[FaultView, ...] = ()
-    lines: tuple[BehaviourLine, ...] = ()
+    lines: "tuple[BehaviourLine, ...]" = ()
     suites: tuple[SuiteView, ...] = ()
     checkpoints: tuple[CheckpointView, ...] = ()
     choice: tuple[str, ...] = ()
@@ -76,7 +81,7 @@ class TrainingMaterial:
     """
 
     job: TrainingJob | None
-    curve: TrainingCurve | None
+    curve: "TrainingCurve | None"
     study: CheckpointStudy | None
     roles: Mapping[str, SuiteRole]
     endpoint: str = ""
@@ -101,10 +106,12 @@ def view_training(material: TrainingMaterial) -> TrainingView:
     """A training, with or without a run around it."""
     job, curve, study = material.job, material.curve, material.study
     diagnosis = _diagnosis(material)
-    lines = behaviour_lines(study, roles=material.roles) if study is not None else ()
+    lines = charts.behaviour_lines(study, roles=material.roles) if study is not None else ()
     faults = diagnosis.faults if diagnosis is not None else ()
     steps = curve.steps if curve is not None else None
-    chart = draw_training(steps, epochs=_number(job, "n_epochs"), faults=faults, lines=lines)
+    chart = None
+    if steps is not None or lines:
+        chart = charts.draw_training(steps, epochs=_number(job, "n_epochs"), faults=faults, lines=lines)
     measured = _measured(curve)
     return TrainingView(
         chart=chart,
@@ -124,12 +131,12 @@ def view_training(material: TrainingMaterial) -> TrainingView:
     )
 
 
-def _diagnosis(material: TrainingMaterial) -> Diagnosis | None:
+def _diagnosis(material: TrainingMaterial) -> "Diagnosis | None":
     """What the curve says, where there is one that measured something."""
     curve, job = material.curve, material.job
     if curve is None or curve.steps.empty:
         return None
-    return diagnose(
+    return training.diagnose(
         curve,
         epochs=_number(job, "n_epochs"),
         batch_size=_number(job, "batch_size"),
@@ -141,7 +148,7 @@ def _closing_tokens(endpoint: str) -> int | None:
     """Compatible servers write the files that OpenAI writes, and count otherwise: the endpoint tells who counted."""
     if not endpoint:
         return None
-    return OPENAI_CLOSING_TOKENS if "openai" in endpoint.lower() else 0
+    return training.OPENAI_CLOSING_TOKENS if "openai" in endpoint.lower() else 0
 
 
 def _number(job: TrainingJob | None, name: str) -> int | None:
@@ -150,7 +157,7 @@ def _number(job: TrainingJob | None, name: str) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _measured(curve: TrainingCurve | None) -> frozenset[str]:
+def _measured(curve: "TrainingCurve | None") -> frozenset[str]:
     if curve is None:
         return frozenset()
     return frozenset(str(column) for column in curve.steps.columns if curve.steps[column].notna().any())
@@ -164,7 +171,7 @@ def _absence(material: TrainingMaterial) -> str:
     return "The curve of the job holds no measured step."
 
 
-def _fault(fault: CurveFault) -> FaultView:
+def _fault(fault: "CurveFault") -> FaultView:
     return FaultView(
         title=_sentence(fault.kind, end=""),
         says=_sentence(fault.says),
