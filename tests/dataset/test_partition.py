@@ -97,10 +97,22 @@ def test_broken_rows_are_named_and_nothing_is_written(file: Path, tmp_path: Path
     assert not (tmp_path / "part.jsonl").exists()
 
 
-@pytest.mark.parametrize("fraction", [0, 1, -0.1, 1.5, float("nan")])
+@pytest.mark.parametrize("fraction", [0, -0.1, 1.5, float("nan")])
 def test_a_share_is_between_nothing_and_all(file: Path, tmp_path: Path, fraction: float) -> None:
     with pytest.raises(UsageError, match="between 0 and 1"):
         subset_file(file, target=tmp_path / "part.jsonl", choice=Choice(fraction=fraction, seed=0))
+
+
+def test_all_of_a_file_is_a_subset_but_leaves_a_split_nothing(file: Path, tmp_path: Path) -> None:
+    subset_file(file, target=tmp_path / "part.jsonl", choice=Choice(fraction=1, seed=0))
+    assert (tmp_path / "part.jsonl").read_bytes() == file.read_bytes()
+    with pytest.raises(UsageError, match="between 0 and 1"):
+        split_file(
+            file,
+            train=tmp_path / "t.jsonl",
+            valid=tmp_path / "v.jsonl",
+            choice=Choice(fraction=1, seed=0),
+        )
 
 
 def test_the_file_itself_is_never_written_over(file: Path, tmp_path: Path) -> None:
