@@ -2,10 +2,13 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from harness.records import CheckpointChoice, CheckpointStudy, Json, SuiteMark, record
 from harness.serial import to_plain
-from harness.training import TrainingCurve
+
+if TYPE_CHECKING:
+    from harness.training import TrainingCurve
 
 NOT_KNOWN = "-"
 
@@ -22,7 +25,7 @@ class Losses:
     valid: float | None
 
 
-def losses_at(steps: Sequence[int], curve: TrainingCurve | None) -> tuple[Losses, ...]:
+def losses_at(steps: Sequence[int], curve: "TrainingCurve | None") -> tuple[Losses, ...]:
     """The losses at each of some steps, which are in order."""
     if curve is None:
         return tuple(Losses(train=None, valid=None) for _ in steps)
@@ -30,7 +33,7 @@ def losses_at(steps: Sequence[int], curve: TrainingCurve | None) -> tuple[Losses
     return tuple(_between(start, step, curve) for start, step in zip(starts, steps, strict=True))
 
 
-def _between(start: int, step: int, curve: TrainingCurve) -> Losses:
+def _between(start: int, step: int, curve: "TrainingCurve") -> Losses:
     rows = curve.steps[(curve.steps["step"] > start) & (curve.steps["step"] <= step)]
     whole = rows["full_valid_loss"].dropna()
     valid = float(whole.iloc[-1]) if len(whole) else _known(float(rows["valid_loss"].mean()))
@@ -41,7 +44,7 @@ def _known(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def study_lines(study: CheckpointStudy, curve: TrainingCurve | None) -> list[str]:
+def study_lines(study: CheckpointStudy, curve: "TrainingCurve | None") -> list[str]:
     """The table and the choice; the suites' scores in percent with their 90 % intervals."""
     losses = losses_at([point.step for point in study.checkpoints], curve)
     names = list(dict.fromkeys(mark.suite for point in study.checkpoints for mark in point.marks))
@@ -73,7 +76,7 @@ def choice_lines(choice: CheckpointChoice) -> Iterator[str]:
         yield f"  {mark.suite} {_mark(mark)}{against}"
 
 
-def study_data(study: CheckpointStudy, curve: TrainingCurve | None) -> dict[str, Json]:
+def study_data(study: CheckpointStudy, curve: "TrainingCurve | None") -> dict[str, Json]:
     """The study for programs: as it is stored, with the losses at each checkpoint."""
     losses = losses_at([point.step for point in study.checkpoints], curve)
     plain: dict[str, Json] = to_plain(study)

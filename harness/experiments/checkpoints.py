@@ -8,9 +8,11 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness import training
 from harness.errors import EndpointError
 from harness.evals import Count, RoleEstimate, exact_tokens, write_checkpoint_study
 from harness.experiments.asking import NotServedError, Terms, ask_suites, estimate_asking, seated
@@ -29,7 +31,6 @@ from harness.records import (
     TrainingJob,
     record,
 )
-from harness.training import TrainingCurve, checkpoints_of
 from harness.verdict import (
     CheckpointScores,
     families_of,
@@ -40,6 +41,9 @@ from harness.verdict import (
     read_elsewhere,
     takes_part,
 )
+
+if TYPE_CHECKING:
+    from harness.training import TrainingCurve
 
 FOLDER = "checkpoints"
 RETEST = "retest"
@@ -68,11 +72,11 @@ class Trained:
 
 
 def trained_of(
-    job: TrainingJob, endpoint: Endpoint, *, curve: TrainingCurve | None, teller: Teller
+    job: TrainingJob, endpoint: Endpoint, *, curve: "TrainingCurve | None", teller: Teller
 ) -> Trained | None:
     """A job with its checkpoints, as the provider tells them now; None where there are none, which is said in a line."""
     try:
-        points = points_of(job, checkpoints_of(endpoint, job), curve=curve)
+        points = points_of(job, training.checkpoints_of(endpoint, job), curve=curve)
     except EndpointError as error:
         teller.say(f"no checkpoints: {endpoint.label} does not tell those of {job.id}: {error.problem}")
         return None
@@ -83,7 +87,7 @@ def trained_of(
 
 
 def points_of(
-    job: TrainingJob, checkpoints: Sequence[Checkpoint], *, curve: TrainingCurve | None
+    job: TrainingJob, checkpoints: Sequence[Checkpoint], *, curve: "TrainingCurve | None"
 ) -> tuple[CheckpointMarks, ...]:
     """The models of a job by step, each set of weights once, the job's own model last.
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.config import Settings
 from harness.errors import HarnessError
@@ -11,7 +12,9 @@ from harness.lineup import Lineup, Seat, Teller
 from harness.models import AnswerCache
 from harness.pytest_plugin.questions import Questions
 from harness.records import CheckpointMarks, Run
-from harness.training import TrainingCurve
+
+if TYPE_CHECKING:
+    from harness.training import TrainingCurve
 
 # OpenAI keeps those of the last three epochs; an estimate that knows no job and no number of epochs takes as many.
 KEPT_CHECKPOINTS = 3
@@ -45,7 +48,7 @@ def expected_checkpoints(settings: Settings, candidate: Seat) -> Trained | None:
 
 
 def study_run(
-    run: Run, questions: Questions, *, curve: TrainingCurve | None, answers: Path, teller: Teller
+    run: Run, questions: Questions, *, curve: "TrainingCurve | None", answers: Path, teller: Teller
 ) -> None:
     """Ask the checkpoints what the run asked its candidate, and leave the study in the run's folder.
 

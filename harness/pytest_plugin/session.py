@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import pytest
 
+from harness import training
 from harness.config import process_environment, project_root, read_settings, with_flags
 from harness.errors import HarnessError, StorageError, UsageError
 from harness.evals import (
@@ -52,7 +53,6 @@ from harness.records import (
     Verdict,
 )
 from harness.serial import from_json, to_json
-from harness.training import write_curve
 
 ANSWERS = "answers.sqlite"
 NOT_DEALT_OUT = (
@@ -180,7 +180,7 @@ class HarnessSession:
         self._stack.callback(self._writer.close)
         self.config.pluginmanager.register(Recorder(self), "harness-recorder")
         if self._lineup.curve is not None:
-            write_curve(self._lineup.curve, self._writer.path / CURVE)
+            training.write_curve(self._lineup.curve, self._writer.path / CURVE)
         if asks:
             self._start_asking(cache, concurrency=self.settings.concurrency)
 

@@ -70,7 +70,7 @@ def pick_checkpoint(suites: Sequence[CheckpointScores]) -> Pick | None:
     if not pools:
         return None
     left = [index for index in range(len(suites[0].scores)) if _is_complete(index, pools)]
-    clauses = []
+    clauses: list[tuple[str, int, float]] = []
     for name, pooled in zip(_names(suites), pools, strict=True):
         if not left:
             return None
