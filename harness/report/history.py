@@ -12,8 +12,8 @@ from harness.serial import ParseError, from_json
 from harness.verdict import change_of, mean_score, reference_of
 
 MOST_RUNS = 10
-MOST_BYTES = 24_000_000
-"""As much of earlier runs as is read in about a second; a run of 10,000 cases and two models takes 10 to 25 MB."""
+MOST_BYTES = 40_000_000
+"""As much of earlier runs as is read in about a second: one of 10,000 cases and two models, or ten of a thousand."""
 
 CaseKey = tuple[str, str]
 """A suite's name and a case's id, in the run that is shown."""
