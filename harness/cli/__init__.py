@@ -71,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
         labelling,
         models,
         promotion,
+        reporting,
         runs,
         serve,
         training,
@@ -86,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     training.add_command(commands)
     jobs.add_commands(commands)
     runs.add_commands(commands)
+    reporting.add_command(commands)
     advice.add_command(commands)
     promotion.add_commands(commands)
     badcases.add_command(commands)

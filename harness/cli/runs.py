@@ -1,4 +1,4 @@
-"""`harness runs`, `show`, `gate`, `report`: stored runs, every one recomputable from its folder."""
+"""`harness runs`, `show`, `gate`: stored runs, every one recomputable from its folder."""
 
 import argparse
 import json
@@ -12,18 +12,20 @@ from harness.errors import HarnessError, StorageError, UsageError
 if TYPE_CHECKING:
     from harness.evals import Promotion
     from harness.records import Json, Outcome, Run, Verdict
+    from harness.training import TrainingCurve
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """The commands about stored runs."""
     listing = commands.add_parser("runs", help="list the stored runs, newest first")
     listing.set_defaults(command=list_command)
-    listing.add_argument("--json", action="store_true", help="as JSON")
+    form = listing.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="as JSON")
+    form.add_argument("--html", action="store_true", help="write the page over all runs, and say where it is")
     add_reports(listing)
     for name, words, command in (
         ("show", "a run's table and verdict", show_command),
         ("gate", "recompute a run's verdict; exit 0 only for promote", gate_command),
-        ("report", "write a run's page again", report_command),
     ):
         parser = commands.add_parser(name, help=words)
         parser.set_defaults(command=command)
@@ -49,6 +51,9 @@ def list_command(options: argparse.Namespace) -> int:
     from harness.evals import list_runs
 
     reports = reports_folder(options)
+    if options.html:
+        print(_index(reports))
+        return 0
     promoted = {promotion.run for promotion in _promotions(reports)[:1]}
     rows = [{**_row(folder), "promoted": folder.name in promoted} for folder in list_runs(reports)]
     if options.json:
@@ -59,6 +64,16 @@ def list_command(options: argparse.Namespace) -> int:
     if not rows:
         print("no runs yet: `pytest suites/` makes one")
     return 0
+
+
+def _index(reports: Path) -> Path:
+    from harness.report.index_page import INDEX, write_index
+
+    try:
+        return write_index(reports)
+    except OSError as error:
+        what = f"{reports / INDEX} cannot be written: {error.strerror or error}"
+        raise StorageError(what, remedy="copy the runs to a folder that can be written") from None
 
 
 def _promotions(reports: Path) -> "tuple[Promotion, ...]":
@@ -143,41 +158,42 @@ def _print_verdict(options: argparse.Namespace, *, advises: bool = False) -> "Ou
     return verdict.outcome
 
 
-def report_command(options: argparse.Namespace) -> int:
-    """The page, written again from the stored rows."""
-    from harness.evals import open_run
-    from harness.verdict import verdict_of
-
-    folder = run_folder(options)
-    run = open_run(folder)
-    page = _write_page(run, verdict_of(run), folder)
-    print(json.dumps({"page": str(page)}) if options.json else page)
-    return 0
-
-
 def write_verdict(run: "Run", folder: Path) -> "Verdict":
-    """Decide anew, and write the verdict and the page of a run again."""
+    """Decide anew, and write the verdict of a run and all that follows from it again."""
     from harness.evals import VERDICT
     from harness.serial import to_json, write_atomic
     from harness.verdict import verdict_of
 
     verdict = verdict_of(run)
-    _write_page(run, verdict, folder)
     write_atomic(folder / VERDICT, to_json(verdict, indent=1))
+    write_outputs_again(run, verdict, folder)
     return verdict
 
 
-def _write_page(run: "Run", verdict: "Verdict", folder: Path) -> Path:
-    from harness.evals import CURVE, PAGE
-    from harness.report import render
+def write_outputs_again(run: "Run", verdict: "Verdict", folder: Path) -> Path:
+    """The page, the summary and the index of the folder they lie in, from the stored rows; the page's path.
+
+    Raises:
+        StorageError: The page cannot be written.
+    """
+    from harness.report.outputs import write_outputs
+
+    try:
+        outputs = write_outputs(run, verdict, folder=folder, curve=stored_curve(folder))
+    except OSError as error:
+        what = f"{folder / 'index.html'} cannot be written: {error.strerror}"
+        raise StorageError(what, remedy="copy the run to a folder that can be written") from None
+    for problem in outputs.problems:
+        print(printable(f"harness: {problem}"), file=sys.stderr)
+    return outputs.page
+
+
+def stored_curve(folder: Path) -> "TrainingCurve | None":
+    """The curve of a run's job, where one is stored."""
+    from harness.evals import CURVE
     from harness.training import read_curve
 
-    curve = read_curve(folder / CURVE) if (folder / CURVE).is_file() else None
-    try:
-        return render(run, verdict, to=folder / PAGE, curve=curve)
-    except OSError as error:
-        what = f"{folder / PAGE} cannot be written: {error.strerror}"
-        raise StorageError(what, remedy="copy the run to a folder that can be written") from None
+    return read_curve(folder / CURVE) if (folder / CURVE).is_file() else None
 
 
 def reports_folder(options: argparse.Namespace) -> Path:

@@ -1,37 +1,58 @@
-"""What is written once a run is closed: its verdict, what its training file shows, its page."""
+"""What is written once a run is closed: its verdict, what its training file shows, its page, the CI job's summary."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from harness import report
 from harness.advice import note_training_data
-from harness.config import Settings
-from harness.evals import PAGE, VERDICT
+from harness.config import Settings, process_environment
+from harness.evals import VERDICT
+from harness.pytest_plugin.terminal import TerminalTeller
 from harness.records import Run, Verdict
+from harness.report.markdown import markdown_summary
+from harness.report.outputs import Outputs, write_outputs
 from harness.serial import to_json, write_atomic
+from harness.training import TrainingCurve
 from harness.verdict import verdict_of
 
-if TYPE_CHECKING:
-    from harness.training import TrainingCurve
+# GitHub Actions names a file in it: Markdown that is appended there stands on the page of the job.
+JOB_SUMMARY = "GITHUB_STEP_SUMMARY"
 
 
 def conclude(
-    run: Run, folder: Path, *, settings: Settings, curve: "TrainingCurve | None"
+    run: Run, settings: Settings, *, curve: TrainingCurve | None, teller: TerminalTeller
 ) -> tuple[Verdict, Path]:
     """Decide on a closed run, and write what follows beside its rows.
 
     Args:
-        run: The run.
-        folder: Its folder.
+        run: The run, as it was read from its folder.
         settings: They name the training file.
         curve: The curve of the candidate's job, where there is one.
+        teller: Tells what could not be written beside the verdict and the page, which fails no run.
 
     Returns:
         The verdict, and the path of the page.
     """
+    folder = run.path
+    assert folder is not None, "a run that was closed has a folder"
     verdict = verdict_of(run)
     write_atomic(folder / VERDICT, to_json(verdict, indent=1))
     train = settings.train
     if train is not None:
         note_training_data(folder, run.manifest, train=settings.path(train), name=train.as_posix())
-    return verdict, report.render(run, verdict, to=folder / PAGE, curve=curve)
+    outputs = write_outputs(run, verdict, folder=folder, curve=curve, makes_index=True)
+    for problem in (*outputs.problems, *_add_to_job(outputs)):
+        teller.say(f"warning: {problem}")
+    return verdict, outputs.page
+
+
+def _add_to_job(outputs: Outputs) -> list[str]:
+    """Append the summary to the CI job's, where there is one; why that could not be done."""
+    name = process_environment().get(JOB_SUMMARY, "")
+    if not name or outputs.facts is None:
+        return []
+    page = Path(*outputs.page.parts[-3:]).as_posix()
+    try:
+        with Path(name).open("a", encoding="utf-8") as file:
+            file.write(markdown_summary(outputs.facts, page=page) + "\n")
+    except (OSError, ValueError) as error:
+        return [f"the summary of the job cannot be written: {error}"]
+    return []

@@ -332,7 +332,7 @@ class HarnessSession:
         curve = self._lineup.curve if self._lineup else None
         answers = self.settings.path(Path(STATE)) / ANSWERS
         study_run(self._run, self.questions, curve=curve, answers=answers, teller=self.teller)
-        self._verdict, self._page = conclude(self._run, writer.path, settings=self.settings, curve=curve)
+        self._verdict, self._page = conclude(self._run, self.settings, curve=curve, teller=self.teller)
         if exitstatus == pytest.ExitCode.OK and self._verdict.outcome != "promote":
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

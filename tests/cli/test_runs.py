@@ -308,7 +308,9 @@ def test_page_is_written_again(reports: Path, capsys: pytest.CaptureFixture[str]
     assert said.status == 0
     assert said.lines == [str(page)]
     assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
-    assert Said(capsys, "report", GOOD, "--json").json == {"page": str(page)}
+    facts = Said(capsys, "report", GOOD, "--json").json
+    assert isinstance(facts, dict)
+    assert facts["page"] == str(page)
 
 
 def test_page_shows_the_stored_curve(reports: Path, capsys: pytest.CaptureFixture[str]) -> None:
