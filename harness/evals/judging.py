@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field, replace
+from typing import TypeAlias
 
 from harness.evals.bills import bill_of, total_bill
 from harness.evals.cells import Cell, reference_of
@@ -32,6 +33,7 @@ from harness.records import (
 )
 from harness.scorers import build
 
+AskingScorer: TypeAlias = JudgedScorer | PanelScorer | PairedScorer | VectorScorer | FileScorer
 NO_JUDGE = "no judge is configured: set `judge` or --judge"
 NO_EMBEDDER = "no embedding model is configured: set `embedding` or --embedding"
 
@@ -69,7 +71,10 @@ async def judged(cell: Cell, completion: Completion, requests: Requests) -> Judg
 
 async def shared_answer(cell: Cell, requests: Requests) -> Completion | Failure:
     """The answer to a cell; where answers are compared, the one that is judged is the one that is compared."""
-    if not is_paired(cell.suite):
+    suite = cell.suite
+    # The suite is kept too: what has the id of another's lives no longer.
+    _, compares = requests.keep(("pairs", id(suite)), lambda: (suite, is_paired(suite)))
+    if not compares:
         return await requests.answer(cell)
     return await requests.once(cell.key, lambda: requests.answer(cell))
 
@@ -80,9 +85,12 @@ def is_paired(suite: Suite) -> bool:
 
 
 async def _judged(spec: ScorerSpec, cell: Cell, completion: Completion, requests: Requests) -> _Judged:
-    scorer, case = build(spec), cell.case
-    if isinstance(scorer, Scorer):
-        return _Judged(score=guarded(spec, lambda: scorer.score(case, completion)))
+    case = cell.case
+    # Looking which of the protocols an object keeps takes longer than most scorers' work.
+    _, pure, scorer = requests.keep(("scorer", id(spec)), lambda: _built(spec))
+    if pure is not None:
+        return _Judged(score=guarded(spec, lambda: pure.score(case, completion)))
+    assert scorer is not None, "a scorer is of one kind"
     if isinstance(scorer, FileScorer):
         score = await scored_by_file(spec, scorer, cell=cell, completion=completion, requests=requests)
         return _Judged(score=score)
@@ -103,6 +111,12 @@ async def _judged(spec: ScorerSpec, cell: Cell, completion: Completion, requests
         lambda replies: scorer.read(case, completion, _only(replies)),
         requests=requests,
     )
+
+
+def _built(spec: ScorerSpec) -> tuple[ScorerSpec, Scorer | None, AskingScorer | None]:
+    """The scorer of an entry, as one that judges alone or as one that asks; with the entry, whose id must stay its own."""
+    scorer = build(spec)
+    return (spec, scorer, None) if isinstance(scorer, Scorer) else (spec, None, scorer)
 
 
 def only_question(scorer: JudgedScorer, cell: Cell, completion: Completion) -> Question:

@@ -64,6 +64,7 @@ class Requests:
         self._watch = watch
         self._limit = asyncio.Semaphore(concurrency)
         self._begun: dict[Hashable, asyncio.Task[object]] = {}
+        self._kept: dict[Hashable, object] = {}
 
     async def answer(self, cell: Cell) -> Completion | Failure:
         """The answer to a cell."""
@@ -82,6 +83,12 @@ class Requests:
         embedder = self.embedder
         assert embedder is not None, "asked for vectors without an embedding model"
         return await self._put("embedding", lambda: embedder.embed(text))
+
+    def keep(self, key: Hashable, make: Callable[[], _T]) -> _T:
+        """What `make` gives, made once and kept as long as the run: what thousands of answers have in common."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        return cast("_T", self._kept[key])
 
     async def once(self, key: Hashable, make: Callable[[], Coroutine[object, object, _T]]) -> _T:
         """What `make` gives, made once for everybody who wants it under this key."""
