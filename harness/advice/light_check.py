@@ -19,6 +19,7 @@ from harness.dataset.quality.grounding import GroundingTally
 from harness.dataset.quality.refusals import RefusalsTally
 from harness.dataset.quality.repeats import RepeatsTally
 from harness.dataset.rows import row_problems
+from harness.dataset.siblings import expected_text
 from harness.dataset.tallies import SeenRow, Setting, Tally
 from harness.errors import HarnessError
 from harness.evals import messages_for
@@ -107,4 +108,5 @@ def _prompts(suites: Iterable[Suite]) -> Iterator[SuitePrompt]:
             sent = messages_for(suite, case, "candidate")
             asked = [text_of(message) for message in sent if message.get("role") == "user"]
             if asked:
-                yield SuitePrompt(suite=suite.name, case=case.id, text=asked[-1])
+                expected = expected_text(suite, case)
+                yield SuitePrompt(suite=suite.name, case=case.id, text=asked[-1], expected=expected)

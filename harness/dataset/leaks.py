@@ -10,6 +10,7 @@ from harness.dataset.lines import Rereader
 from harness.dataset.near_duplicates import Sketches
 from harness.dataset.quality.repeats import RepeatsTally, key_of
 from harness.dataset.quality.templates import matches_of_own_words
+from harness.dataset.siblings import gives_away, is_reworded
 from harness.records import record
 
 # Prompts too short to be recognised again: a training file has its own "hello". A letter that is a word or a syllable counts as several.
@@ -24,6 +25,7 @@ class SuitePrompt:
     """What a case of a suite asks, as its last user message says it.
 
     `system` is its system prompt, None without one; `roles` those of its messages, in order, and empty where nobody told.
+    `expected` is what a good answer is or holds, None where that is not one text.
     """
 
     suite: str
@@ -31,6 +33,7 @@ class SuitePrompt:
     text: str
     system: str | None = None
     roles: tuple[str, ...] = ()
+    expected: str | None = None
 
 
 def validation_leaks(
@@ -69,17 +72,30 @@ def validation_leaks(
 
 
 def suite_leaks(train: RepeatsTally, prompts: Sequence[SuitePrompt], *, path: Path) -> Iterator[Finding]:
-    """Training rows that ask what a case of a suite asks: word for word an error, nearly so a warning."""
+    """Training rows that ask what a case of a suite asks: word for word an error, nearly so a warning.
+
+    A row that has another word in the place of one of the case's, and does not say what the case expects, asks something else.
+    """
     asked = [prompt for prompt in prompts if weight_of(prompt.text.strip()) >= LEAST_CHARACTERS]
     keys = {key_of(prompt.text): number for number, prompt in enumerate(asked)}
     exact = {index: keys[key] for index, key in enumerate(train.asked) if key in keys}
     reader = Rereader(path)
+
+    def tells(index: int, number: int) -> bool:
+        case = asked[number]
+        return (
+            case.expected is None
+            or gives_away(train.answer_text(index, reader), case.expected)
+            or is_reworded(train.asked_text(index, reader), case.text)
+        )
+
     try:
         near = matches_of_own_words(
             train.sketches,
             _sketched(prompt.text for prompt in asked),
             text_of=lambda index: train.asked_text(index, reader),
             other_text_of=lambda number: asked[number].text,
+            accepts=tells,
         )
     finally:
         reader.close()

@@ -168,9 +168,14 @@ class Sketches:
         return [found[first] for first in sorted(found)]
 
     def matches(
-        self, others: "Sketches", *, text_of: Callable[[int], str], other_text_of: Callable[[int], str]
+        self,
+        others: "Sketches",
+        *,
+        text_of: Callable[[int], str],
+        other_text_of: Callable[[int], str],
+        accepts: Callable[[int, int], bool] = lambda _number, _other: True,
     ) -> dict[int, int]:
-        """Which texts are nearly the same as one of `others`: the numbers of both."""
+        """Which texts are nearly the same as one of `others`: the numbers of both, of pairs that are accepted."""
         formed, other_formed = _forming(text_of), _forming(other_text_of)
         found: dict[int, int] = {}
         for band in range(BANDS):
@@ -185,7 +190,8 @@ class Sketches:
                 for other in order[
                     starts[number] : min(ends[number], starts[number] + _MOST_EXEMPLARS)
                 ].tolist():
-                    if fuzz.ratio(formed(number), other_formed(other), score_cutoff=LEAST_RATIO):
+                    is_near = fuzz.ratio(formed(number), other_formed(other), score_cutoff=LEAST_RATIO) > 0
+                    if is_near and accepts(number, other):
                         found[number] = other
                         break
         return found

@@ -6,6 +6,7 @@ from pathlib import Path
 from harness.dataset import DatasetReport, SuitePrompt, check_file
 from harness.dataset.engines import ONE_PROCESS, Engine
 from harness.dataset.examples import SYSTEM_ROLES, text_of
+from harness.dataset.siblings import expected_text
 from harness.errors import UsageError
 from harness.evals import find_suites, load_suite, messages_for
 
@@ -61,4 +62,5 @@ def _prompts(root: Path) -> Iterator[SuitePrompt]:
                     text=asked[-1],
                     system="\n".join(systems) or None,
                     roles=tuple(str(message.get("role")) for message in sent),
+                    expected=expected_text(suite, case),
                 )

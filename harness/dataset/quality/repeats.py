@@ -225,6 +225,10 @@ class RepeatsTally:
         """What near repeats of a row are looked for in."""
         return _compared(self._example(index, rereader))
 
+    def answer_text(self, index: int, rereader: Rereader) -> str:
+        """What a row teaches to say."""
+        return _said(self._example(index, rereader))
+
     def _example(self, index: int, rereader: Rereader) -> Example:
         return example_of(self.lines[index], rereader.at(self._starts[index]).row)
 

@@ -13,6 +13,7 @@ LEAST_OWN_CHARACTERS = 16
 _END_CHARACTERS = 24
 
 _TextOf = Callable[[int], str]
+_Accepts = Callable[[int, int], bool]
 
 
 def groups_of_own_words(sketches: Sketches, text_of: _TextOf) -> Iterator[list[int]]:
@@ -27,10 +28,26 @@ def groups_of_own_words(sketches: Sketches, text_of: _TextOf) -> Iterator[list[i
 
 
 def matches_of_own_words(
-    sketches: Sketches, others: Sketches, *, text_of: _TextOf, other_text_of: _TextOf
+    sketches: Sketches,
+    others: Sketches,
+    *,
+    text_of: _TextOf,
+    other_text_of: _TextOf,
+    accepts: _Accepts = lambda _number, _other: True,
 ) -> dict[int, int]:
-    """Which texts are nearly the same as one of `others`, leaving out what the texts of a template all begin and end with: both numbers."""
-    found = sketches.matches(others, text_of=text_of, other_text_of=other_text_of)
+    """Which texts are nearly the same as one of `others`, leaving out what the texts of a template all begin and end with.
+
+    Args:
+        sketches: Of the texts.
+        others: Of the texts they are compared with.
+        text_of: The text of a number, again.
+        other_text_of: That of one of the others.
+        accepts: Whether a pair that is nearly the same counts.
+
+    Returns:
+        The numbers of both.
+    """
+    found = sketches.matches(others, text_of=text_of, other_text_of=other_text_of, accepts=accepts)
     for end_of in (_beginning, _ending):
         clusters: dict[str, list[int]] = {}
         for number in found:
@@ -41,7 +58,8 @@ def matches_of_own_words(
                     template, cluster, others, text_of=text_of, other_text_of=other_text_of
                 )
                 kept = found.keys() - {*cluster}
-                found = {number: other for number, other in found.items() if number in kept} | again
+                accepted = {number: other for number, other in again.items() if accepts(number, other)}
+                found = {number: other for number, other in found.items() if number in kept} | accepted
     return found
 
 
