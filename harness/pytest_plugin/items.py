@@ -14,7 +14,7 @@ from harness.pytest_plugin import harness_session
 from harness.records import Case, Change, Decision, Failure, Gate, Result, Role, Suite
 from harness.report.lines import printable
 from harness.scorers import build
-from harness.serial import to_json
+from harness.serial import from_json, to_json
 from harness.verdict import change_of, is_good, mean_score
 
 MISCONFIGURED: pytest.StashKey[bool] = pytest.StashKey()
@@ -122,13 +122,16 @@ class CaseItem(SuiteItem):
 
     def _unjudged(self) -> list[tuple[Role, Failure]]:
         """Why answers have no value although there is a judge, or an embedding model."""
-        asked = {spec.name: role_needed(build(spec)) or "judge" for spec in self.suite.scorers}
-        return [
-            (asked[name], score.failure)
+        failures = [
+            (name, score.failure)
             for row in self.results
             for name, score in row.scores.items()
             if score.failure is not None
         ]
+        if not failures:
+            return []
+        asked = {spec.name: role_needed(build(spec)) or "judge" for spec in self.suite.scorers}
+        return [(asked[name], failure) for name, failure in failures]
 
     def _faults(self) -> list[str]:
         """How scorers of this case broke, each with the roles whose answers it broke on."""
@@ -169,6 +172,8 @@ class GateItem(SuiteItem):
     """A gate: the suite's own (its role against the reference), or a declared one."""
 
     gate: Gate | None = None
+    decision: Decision | None = None
+    reason: str = ""
 
     @classmethod
     def of(cls, parent: SuiteFile, suite: Suite, gate: Gate | None) -> "GateItem":
@@ -190,11 +195,11 @@ class GateItem(SuiteItem):
             GateNotPassedError: The condition is not met, or cannot be decided although the whole suite was asked.
         """
         self.skip_if_needed()
-        decision, reason, partial = harness_session(self.config).judge(self.suite, self.gate)
-        if decision == "undecided" and partial:
-            pytest.skip(f"not enough evidence: {reason}")
-        if not _passed(decision, self.suite, self.gate):
-            raise GateNotPassedError(reason)
+        self.decision, self.reason, partial = harness_session(self.config).judge(self.suite, self.gate)
+        if self.decision == "undecided" and partial:
+            pytest.skip(f"not enough evidence: {self.reason}")
+        if not _passed(self.decision, self.suite, self.gate):
+            raise GateNotPassedError(self.reason)
 
 
 def selected_cases(items: Iterable[pytest.Item]) -> dict[str, tuple[Case, ...]]:
@@ -207,15 +212,22 @@ def selected_cases(items: Iterable[pytest.Item]) -> dict[str, tuple[Case, ...]]:
 
 
 def attach(item: pytest.Item, report: pytest.TestReport) -> None:
-    """An item's results and change on its report, once, as plain text."""
+    """An item's results and change on its report, once: as plain text where the report has a way to go, from an xdist worker."""
     ended = report.when == "call" or (report.when == "setup" and not report.passed)
     if not ended:
         return
     if isinstance(item, CaseItem):
-        report.harness_rows = [to_json(row) for row in item.results]  # type: ignore[attr-defined]
+        travels = hasattr(item.config, "workerinput")
+        rows = [to_json(row) for row in item.results] if travels else list(item.results)
+        report.harness_rows = rows  # type: ignore[attr-defined]
         report.harness_change = item.change  # type: ignore[attr-defined]
     elif scored := harness_session(item.config).scored_by(item):
         report.harness_scored = [to_json(one) for one in scored]  # type: ignore[attr-defined]
+
+
+def as_row(attached: Result | str) -> Result:
+    """A row that `attach` put on a report."""
+    return from_json(Result, attached) if isinstance(attached, str) else attached
 
 
 def _demand(gate: Gate) -> str:

@@ -34,7 +34,7 @@ from harness.pytest_plugin import suite_files
 from harness.pytest_plugin.asking import Asking
 from harness.pytest_plugin.checkpoints import expected_checkpoints, found_checkpoints, study_run
 from harness.pytest_plugin.conclusion import conclude
-from harness.pytest_plugin.items import SuiteItem, selected_cases
+from harness.pytest_plugin.items import SuiteItem, as_row, selected_cases
 from harness.pytest_plugin.python_suites import Asker, Scored, ScoreKeeper
 from harness.pytest_plugin.questions import Questions
 from harness.pytest_plugin.terminal import TerminalTeller, summary
@@ -363,7 +363,7 @@ class Recorder:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """One report: its rows to disk."""
-        self._state.record([from_json(Result, text) for text in getattr(report, "harness_rows", ())])
+        self._state.record([as_row(row) for row in getattr(report, "harness_rows", ())])
         self._state.take([from_json(Scored, text) for text in getattr(report, "harness_scored", ())])
 
     @pytest.hookimpl(optionalhook=True)

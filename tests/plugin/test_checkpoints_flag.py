@@ -136,8 +136,11 @@ def test_an_endpoint_that_refuses_one_costs_the_study_alone(shop: Shop) -> None:
 
 
 def test_ctrl_c_stops_the_study_and_leaves_the_run(shop: Shop) -> None:
+    pressed: list[bool] = []
+
     def stopping(model: str, prompt: str) -> str:
-        if model == checkpoint_name(4):
+        if model == checkpoint_name(4) and not pressed:
+            pressed.append(True)
             signal.raise_signal(signal.SIGINT)
         return ably(model, prompt)
 
