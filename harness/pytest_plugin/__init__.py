@@ -176,9 +176,12 @@ def pytest_runtest_makereport(
     """Put the item's results on its report as plain text: it survives the way from an xdist worker."""
     report = yield
     if SESSION in item.config.stash:
-        from harness.pytest_plugin.items import attach
+        from harness.pytest_plugin.items import SuiteItem, attach
+        from harness.pytest_plugin.junit import properties_of
 
         attach(item, report)
+        if isinstance(item, SuiteItem) and report.when == "teardown":
+            report.user_properties += properties_of(item)
     return report
 
 

@@ -6,6 +6,7 @@ apostrophe in front, which spreadsheets take for "this is text".
 
 import csv
 import io
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -42,8 +43,8 @@ BYTE_ORDER_MARK = "\ufeff"
 MOST_LETTERS = 32_700
 """A cell of Excel holds 32,767 characters; what is longer spills over the cells after it."""
 # As ASCII and in the full width that spreadsheets of East Asia read as the same.
-_FORMULA_STARTS = "=+-@＝＋－＠"
-_RAW_STARTS = "\t\r\n"
+_FORMULA_STARTS = frozenset("=+-@＝＋－＠")
+_RAW_STARTS = ("\t", "\r", "\n")
 
 Cell = str | int | float | bool | None
 
@@ -73,8 +74,13 @@ def guarded(cell: Cell) -> str | int | float:
     text = "".join(letter if _is_storable(letter) else "\N{REPLACEMENT CHARACTER}" for letter in cell)
     if len(text) > MOST_LETTERS:
         text = text[: MOST_LETTERS - 1] + "…"
-    is_formula = text.startswith(tuple(_RAW_STARTS)) or text.lstrip().startswith(tuple(_FORMULA_STARTS))
-    return "'" + text if is_formula else text
+    first = next((letter for letter in text if _is_seen(letter)), "")
+    return "'" + text if first in _FORMULA_STARTS or text.startswith(_RAW_STARTS) else text
+
+
+def _is_seen(letter: str) -> bool:
+    """Whether a spreadsheet that strips what cannot be seen would leave this."""
+    return not letter.isspace() and unicodedata.category(letter) != "Cf"
 
 
 def _is_storable(letter: str) -> bool:

@@ -189,7 +189,7 @@ def code(text: str, most: int, *, in_table: bool = False) -> str:
 
 def prose(text: str, most: int) -> str:
     """Hostile text as a part of a sentence: nothing in it is a mark, a link, a picture, a tag or a call to anybody."""
-    line = cut(text, most)
+    line = cut(text, most) or MISSING
     for pattern, apart in _CALLS:
         line = pattern.sub(apart, line)
     line = re.sub("[&<>]", lambda sign: _ENTITIES[sign[0]], _SIGNS.sub(r"\\\1", line))
