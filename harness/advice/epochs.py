@@ -2,6 +2,7 @@
 
 from harness.advice.sightings import CurveSight, Saying, Sightings
 from harness.advice.wording import count, loss, losses, percent, quoted
+from harness.records import CheckpointChoice
 
 MEMORISED_LOSS = 0.01
 """A training loss below this is of answers known by heart, nats a token."""
@@ -19,17 +20,21 @@ VALIDATION_ROWS = 50
 
 
 def earlier_checkpoint(seen: Sightings) -> Saying | None:
-    """The suites were asked at each checkpoint and prefer one from before the end."""
-    choice = seen.checkpoint
-    if choice is None or choice.is_last:
+    """The suites were asked at each checkpoint and prefer one from before the end, which is not the candidate."""
+    choice = _preferred(seen)
+    if choice is None:
         return None
-    confirmed = {
-        "fresh trials": "; judged again on fresh trials",
-        "other cases": "; judged again on cases that took no part in choosing",
-        "nothing": "; nothing but the choice itself speaks for it yet",
-    }[choice.on]
-    says = f"judge the checkpoint of step {choice.step:,}, and ship it if it passes: pytest suites/ --candidate {quoted(choice.model)}"
-    return Saying(says=says, saw=f"{choice.why}{confirmed}")
+    says = f"judge the checkpoint of step {choice.step:,}, and ship it if it passes: {_judging(choice, seen)}"
+    return Saying(says=says, saw=_chosen(choice))
+
+
+def earlier_as_well(seen: Sightings) -> Saying | None:
+    """The verdict promotes, and the suites were asked at each checkpoint and prefer one from before the end."""
+    choice = _preferred(seen)
+    if choice is None or seen.verdict.outcome != "promote":
+        return None
+    says = f"or judge the checkpoint of step {choice.step:,} too, and ship what you prefer: {_judging(choice, seen)}"
+    return Saying(says=says, saw=_chosen(choice))
 
 
 def recites(seen: Sightings) -> Saying | None:
@@ -55,7 +60,7 @@ def diverged(seen: Sightings) -> Saying | None:
 def memorised(seen: Sightings) -> Saying | None:
     """The training loss ends below 0.01 after more than three epochs, or is below 0.1 for most steps, and the validation loss is not."""
     curve = seen.curve
-    if curve is None or curve.word == "underfit" or _suites_prefer_the_end(seen):
+    if curve is None or curve.word == "underfit" or _suites_prefer_it(seen):
         return None
     found, fault = curve.diagnosis, curve.fault("memorised")
     is_known = (
@@ -72,7 +77,7 @@ def memorised(seen: Sightings) -> Saying | None:
 def overfit(seen: Sightings) -> Saying | None:
     """The validation loss rose again before the end, beyond its noise."""
     curve = seen.curve
-    if curve is None or curve.word != "overfit" or _suites_prefer_the_end(seen):
+    if curve is None or curve.word != "overfit" or _suites_prefer_it(seen):
         return None
     looked = "" if seen.checkpoint else ", or see whether an earlier checkpoint does better: --checkpoints"
     return Saying(says=f"{_fewer(seen)}{looked}", saw=curve.diagnosis.saw)
@@ -81,7 +86,7 @@ def overfit(seen: Sightings) -> Saying | None:
 def less_varied(seen: Sightings) -> Saying | None:
     """The targets want free text, and the answers have a tenth fewer different word pairs than the base's and pack smaller."""
     shift = seen.diversity
-    if shift is None or not shift.is_lost or seen.task == "single" or _suites_prefer_the_end(seen):
+    if shift is None or not shift.is_lost or seen.task == "single" or _suites_prefer_it(seen):
         return None
     pairs = shift.distinct_2
     saw = (
@@ -197,9 +202,35 @@ def _more(seen: Sightings) -> str:
     return f"train 1 to 2 epochs more: {seen.epochs + 1} or {seen.epochs + 2} instead of {seen.epochs}"
 
 
-def _suites_prefer_the_end(seen: Sightings) -> bool:
-    """Whether the checkpoints were asked the suites and the last one won: what a loss says against it does not count."""
-    return seen.checkpoint is not None and seen.checkpoint.is_last
+def _suites_prefer_it(seen: Sightings) -> bool:
+    """Whether the checkpoints were asked the suites and the candidate won: what a loss says against it does not count."""
+    return seen.checkpoint is not None and _preferred(seen) is None
+
+
+def _preferred(seen: Sightings) -> CheckpointChoice | None:
+    """The checkpoint that the suites prefer to the candidate, if any."""
+    choice = seen.checkpoint
+    return None if choice is None or choice.is_last or choice.model == seen.candidate else choice
+
+
+def _judging(choice: CheckpointChoice, seen: Sightings) -> str:
+    """The command that judges a checkpoint; with the job it came from, its curve and its base are known."""
+    job = f" --job {quoted(seen.job)}" if seen.job else ""
+    return f"pytest suites/ --candidate {quoted(choice.model)}{job}"
+
+
+def _chosen(choice: CheckpointChoice) -> str:
+    """Why it was chosen, and how it did where the choice did not look, beside the job's own model."""
+    if choice.on == "nothing":
+        return f"{choice.why}; nothing but the choice itself speaks for it yet"
+    where = {"fresh trials": "on fresh trials", "other cases": "on cases that took no part in choosing"}
+    last = {mark.suite: mark.mean for mark in choice.last}
+    told = [
+        f"{mark.suite} {percent(mark.mean)} ({percent(end)} at the end)"
+        for mark in choice.fresh
+        if mark.mean is not None and (end := last.get(mark.suite)) is not None
+    ]
+    return f"{choice.why}; judged again {where[choice.on]}" + (f": {', '.join(told)}" if told else "")
 
 
 def _is_alike(curve: CurveSight) -> bool:

@@ -40,10 +40,12 @@ def sightings_of(run: Run, verdict: Verdict, *, curve: "TrainingCurve | None" = 
     task, scored_by = task_of(manifest.suites, verdict)
     curve = curve or _curve_in(folder)
     checkpoints, scaling = checkpoint_study_of(run), scaling_study_of(run)
+    candidate = manifest.models.get("candidate")
     return Sightings(
         run=manifest.id,
         status=manifest.status,
         verdict=verdict,
+        candidate=candidate.model if candidate is not None else None,
         task=task,
         scored_by=scored_by,
         job=manifest.job.id if manifest.job else None,

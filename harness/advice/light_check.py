@@ -71,7 +71,9 @@ def _look(train: Path, manifest: Manifest, *, name: str) -> DataSight:
     digest, trained_on = file_digest(train), manifest.data.get("train")
     if trained_on not in (None, digest):
         return DataSight(
-            file=name, digest=digest, why=f"{name} changed since the candidate was trained on it"
+            file=name,
+            digest=digest,
+            why=f"{name} is not the file the candidate was trained on, or has changed since",
         )
     seen = DataSight(file=name, digest=digest, is_the_jobs=trained_on == digest)
     if train.stat().st_size > MOST_BYTES:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from harness.advice.epochs import (
     diverged,
+    earlier_as_well,
     earlier_checkpoint,
     less_varied,
     level,
@@ -30,8 +31,8 @@ from harness.advice.training_rows import (
 )
 from harness.records import Advice, record
 
-Question = Literal["release", "epochs", "amount", "quality"]
-"""What a rule is about. One rule answers each of the first three: so no advice contradicts another."""
+Question = Literal["release", "alternative", "epochs", "amount", "quality"]
+"""What a rule is about. One rule answers each but the last: so no advice contradicts another."""
 
 Action = Literal[
     "ship",
@@ -72,8 +73,9 @@ class Rule:
 
 # fmt: off
 RULES = (
-    Rule(reads=judged_on_training, action="cleaner_data", about="release", also_settles=("epochs",), source=f"{GUIDE}: never the same rows in both"),
+    Rule(reads=judged_on_training, action="cleaner_data", about="release", also_settles=("alternative", "epochs"), source=f"{GUIDE}: never the same rows in both"),
     Rule(reads=ship, action="ship", about="release", also_settles=("epochs",), source="the verdict"),
+    Rule(reads=earlier_as_well, action="earlier_checkpoint", about="alternative", source="the suites at each checkpoint"),
     Rule(reads=diverged, action="cannot_tell", about="epochs", source="a loss that is no number trains nothing"),
     Rule(reads=finish_run, action="cannot_tell", about="release", source="the verdict"),
     Rule(reads=earlier_checkpoint, action="earlier_checkpoint", about="epochs", source="the suites at each checkpoint"),

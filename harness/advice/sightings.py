@@ -102,13 +102,14 @@ class Saying:
 class Sightings:
     """Everything that rules read.
 
-    `epochs` are those the job trained, `job` its id. `task` tells whether the targets have one right answer each;
+    `candidate` is the model that was judged. `epochs` are those the job trained, `job` its id. `task` tells whether the targets have one right answer each;
     `scored_by` names the scorers that say so.
     """
 
     run: str
     status: RunStatus
     verdict: Verdict
+    candidate: str | None = None
     task: Task | None = None
     scored_by: tuple[str, ...] = ()
     job: str | None = None

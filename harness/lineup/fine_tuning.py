@@ -8,7 +8,7 @@ from harness import training
 from harness.config import LATEST, LOCAL, Settings
 from harness.dataset import Price, price_of, read_dataset, training_cost_usd
 from harness.dataset.shapes import Form
-from harness.errors import BudgetError, DatasetError, Mistake, UsageError
+from harness.errors import BudgetError, DatasetError, Mistake, StorageError, UsageError
 from harness.lineup.seats import SeatPlan, place_name
 from harness.lineup.telling import Teller, progress_teller
 from harness.records import Endpoint, Role, TrainingJob
@@ -24,15 +24,15 @@ def is_trained(settings: Settings) -> bool:
 def job_of(
     settings: Settings, plans: Mapping[Role, SeatPlan], endpoint: Endpoint, *, ledger: Path, teller: Teller
 ) -> tuple[TrainingJob | None, Mapping[str, str]]:
-    """The job the candidate came from, if any, and the digests of its files when it is trained here.
+    """The job the candidate came from, if any, and the digests of its files where it is trained here, or was once.
 
     Raises:
         HarnessError: No such job, bad training data, too little money, or a job that failed.
     """
-    if settings.job is not None:
-        return training.retrieve_job(endpoint, settings.job), {}
-    if settings.candidate == LATEST:
-        return training.latest_job(endpoint), {}
+    if settings.job is not None or settings.candidate == LATEST:
+        named = settings.job
+        job = training.retrieve_job(endpoint, named) if named else training.latest_job(endpoint)
+        return job, _files_of(job, endpoint, ledger=ledger, teller=teller)
     if not is_trained(settings):
         return None, {}
     base = plans["base"].model if "base" in plans else None
@@ -47,6 +47,16 @@ def job_of(
     digests = {name: file_digest(file) for name, file in request.files.items()}
     told = progress_teller(teller)
     return training.fine_tune(endpoint, request, on_progress=told, ledger=ledger, terms=terms), digests
+
+
+def _files_of(job: TrainingJob, endpoint: Endpoint, *, ledger: Path, teller: Teller) -> Mapping[str, str]:
+    """The digests of a job's files, where the job was made in this project."""
+    try:
+        known = training.recorded_job(ledger, job.id, endpoint=endpoint.label)
+    except StorageError as error:  # a run of a finished job creates none, so it needs no ledger
+        teller.say(f"what {job.id} was trained on is not known: {error}")
+        return {}
+    return known.files if known is not None else {}
 
 
 def training_request(settings: Settings, *, base: str) -> TrainingRequest:

@@ -59,7 +59,7 @@ def test_everything_is_read_from_the_folder_of_the_run(tmp_path: Path) -> None:
         run.path, ScalingStudy(id="s", epochs=3, arms=(), pooled=estimate, doubling_cost_usd=1.5)
     )
     seen = look(run)
-    assert (seen.job, seen.epochs) == ("ftjob-1", 3)
+    assert (seen.candidate, seen.job, seen.epochs) == ("model-candidate", "ftjob-1", 3)
     assert seen.curve is not None
     assert seen.curve.word == "overfit"
     assert seen.checkpoint == choice

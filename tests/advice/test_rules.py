@@ -22,6 +22,7 @@ from sighting_samples import (
 from harness.advice import RULES, advise
 from harness.advice.rules import Action
 from harness.advice.sightings import DataSight, KindOfCase, RecitalSight, RefusalSight, Saying, Sightings
+from harness.records import SuiteMark
 
 ACTIONS = set(get_args(Action))
 REFUSING = RefusalSight(suite="refusals", base=0.0, candidate=0.25, low=0.1, high=0.4, cases=20)
@@ -45,6 +46,12 @@ SPEAKING = [
     ("ship", seen(verdict=verdict("promote")), "ship", f"harness promote {RUN}"),
     ("finish_run", seen(status="interrupted", verdict=WIDE), "cannot_tell", "finish this run"),
     ("earlier_checkpoint", seen(checkpoint=choice()), "earlier_checkpoint", "--candidate ft:m:ckpt-step-40"),
+    (
+        "earlier_as_well",
+        seen(verdict=verdict("promote"), checkpoint=choice()),
+        "earlier_checkpoint",
+        "--candidate ft:m:ckpt-step-40 --job ftjob-1",
+    ),
     ("more_cases", seen(verdict=WIDE), "more_cases", "60 more cases"),
     ("leaked", seen(data=data(finding("suite_leak", level="error"))), "cleaner_data", "mend suite_leak"),
     ("leaked", seen(curve=curve("plateau", fault="validation unlike training")), "cleaner_data", "remedy of"),
@@ -137,6 +144,13 @@ SILENT = [
     ("finish_run", seen()),
     ("finish_run", seen(status="interrupted")),  # harm is shown already
     ("earlier_checkpoint", seen(checkpoint=choice(is_last=True))),
+    ("earlier_checkpoint", seen(checkpoint=choice(), candidate="ft:m:ckpt-step-40")),  # judged just now
+    ("earlier_as_well", seen(checkpoint=choice())),  # held: it goes first, by its own rule
+    ("earlier_as_well", seen(verdict=verdict("promote"), checkpoint=choice(is_last=True))),
+    (
+        "earlier_as_well",
+        seen(verdict=verdict("promote"), checkpoint=choice(), candidate="ft:m:ckpt-step-40"),
+    ),
     ("more_cases", seen(verdict=verdict("undecided", target(needed=601)))),  # ten times as many is far
     ("more_cases", seen(verdict=verdict("hold", target(decision="fail", needed=120)))),
     ("leaked", seen(data=data(finding("suite_near_leak")))),  # read both: told with the other faults
@@ -163,6 +177,10 @@ SILENT = [
         "overfit",
         seen(curve=curve("overfit"), checkpoint=choice(is_last=True)),
     ),  # suites are believed before losses
+    (
+        "overfit",
+        seen(curve=curve("overfit"), checkpoint=choice(), candidate="ft:m:ckpt-step-40"),
+    ),  # the whole job's loss tells nothing against the checkpoint that the suites chose
     ("less_varied", seen(diversity=shift(lost=False))),
     (
         "less_varied",
@@ -253,7 +271,6 @@ CONTRADICTIONS = [
     {"ship", "more_cases"},
     {"ship", "more_epochs"},
     {"ship", "fewer_epochs"},
-    {"ship", "earlier_checkpoint"},
     {"ship", "cannot_tell"},
 ]
 
@@ -277,9 +294,33 @@ def test_shipping_comes_first_and_silences_advice_on_epochs() -> None:
     assert given == ["ship", "cleaner_data"]
 
 
+def test_a_checkpoint_that_the_suites_prefer_is_told_beside_what_ships() -> None:
+    given = advise(seen(verdict=verdict("promote"), checkpoint=choice(), curve=curve("overfit")))
+    assert actions(given) == ["ship", "earlier_checkpoint"]
+    assert given[1].says.startswith("or judge the checkpoint of step 40 too")
+
+
+def test_a_chosen_checkpoint_is_told_with_how_it_did_where_the_choice_did_not_look() -> None:
+    marks = {
+        name: (SuiteMark(suite="routing", mean=mean), SuiteMark(suite="style", mean=None))
+        for name, mean in (("fresh", 0.82), ("last", 0.74))
+    }
+    (first, *_) = advise(seen(checkpoint=replace(choice(on="other cases"), **marks)))
+    assert first.saw == (
+        "routing is 82 there and 74 at the end; judged again on cases that took no part in choosing: routing 82 % (74 % at the end)"
+    )
+    (first, *_) = advise(seen(checkpoint=choice(on="nothing")))
+    assert first.saw.endswith("; nothing but the choice itself speaks for it yet")
+
+
 def test_nothing_ships_on_cases_that_were_trained_on() -> None:
     given = advise(
-        seen(verdict=verdict("promote"), data=data(leak(("routing", "c1"))), curve=curve("overfit"))
+        seen(
+            verdict=verdict("promote"),
+            data=data(leak(("routing", "c1"))),
+            curve=curve("overfit"),
+            checkpoint=choice(),
+        )
     )
     assert actions(given) == ["cleaner_data"]
     assert "run again, before anything ships" in given[0].says
@@ -328,7 +369,7 @@ def test_a_file_that_may_not_be_the_jobs_is_named_with_that_doubt() -> None:
 def test_names_are_quoted_for_the_shell() -> None:
     odd = replace(choice(), model="ft:m; rm -rf /")
     (first, *_) = advise(seen(checkpoint=odd))
-    assert first.says.endswith("--candidate 'ft:m; rm -rf /'")
+    assert first.says.endswith("--candidate 'ft:m; rm -rf /' --job ftjob-1")
 
 
 def test_what_was_seen_has_its_figures() -> None:

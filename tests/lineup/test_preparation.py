@@ -1,5 +1,6 @@
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -162,6 +163,34 @@ def test_latest_is_the_newest_job_that_succeeded(provider: Provider) -> None:
         provider.reply("GET", f"/v1/fine_tuning/jobs/ftjob-{len(provider.jobs)}", b"")
     lineup = prepare(Settings(candidate="latest", base="acme", models=remote(provider)))
     assert lineup.seats["candidate"].model == "ft:second:local::ftjob-2"
+
+
+@pytest.mark.usefixtures("no_server")
+@pytest.mark.parametrize("named", [{"job": "ftjob-1"}, {"candidate": "latest"}])
+def test_what_a_job_of_this_project_was_trained_on_is_known_in_later_runs(
+    provider: Provider, root: Path, named: Mapping[str, str]
+) -> None:
+    settings = Settings(root=root, base="acme", models=remote(provider))
+    made = prepare(replace(settings, train=Path("train.jsonl")))
+    assert made.data == {"train": file_digest(root / "train.jsonl")}
+    later = replace(settings, **named)
+    assert prepare(later).data == made.data
+    assert prepare(replace(later, root=root / "elsewhere")).data == {}, "made elsewhere"
+
+
+@pytest.mark.usefixtures("no_server")
+def test_a_ledger_of_a_newer_version_keeps_no_finished_job_from_being_judged(
+    provider: Provider, root: Path
+) -> None:
+    provider.reply("POST", "/v1/fine_tuning/jobs", b'{"model": "some-base"}')
+    (root / ".harness").mkdir()
+    (root / ".harness" / "jobs.jsonl").write_text('{"schema": 99}\n', encoding="utf-8")
+    teller = Silence()
+    settings = Settings(root=root, job="ftjob-1", backend="acme", models=remote(provider))
+    with prepared(settings, {}, teller=teller) as lineup:
+        assert lineup.data == {}
+    (said,) = (line for line in teller.said if "schema 99" in line)
+    assert said.startswith("what ftjob-1 was trained on is not known: ")
 
 
 @pytest.mark.usefixtures("no_server")
