@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.cli import printable
-from harness.cli.runs import add_reports, add_run_options, reports_folder, run_folder
+from harness.cli.runs import add_reports, add_run_options, reports_folder, run_folder, write_index_again
 from harness.errors import HarnessError, StorageError, UsageError
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def promote_command(options: argparse.Namespace) -> int:
     for line in _remarks(promotion, before):
         print(printable(line))
     print(f"recorded in {_short(reports / PROMOTED)}: commit it")
+    write_index_again(reports)
     if folder.resolve() == (reports / promotion.run).resolve():
         folder = _short(folder)
         print(

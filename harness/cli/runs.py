@@ -188,6 +188,18 @@ def write_outputs_again(run: "Run", verdict: "Verdict", folder: Path) -> Path:
     return outputs.page
 
 
+def write_index_again(reports: Path) -> None:
+    """The page over all runs, where there is one: what cannot be written is told, and is no error."""
+    from harness.report.index_page import INDEX, is_index, write_index
+
+    if is_index(reports / INDEX):
+        try:
+            write_index(reports)
+        except OSError as error:
+            what = f"harness: {reports / INDEX} cannot be written: {error.strerror or error}"
+            print(printable(what), file=sys.stderr)
+
+
 def stored_curve(folder: Path) -> "TrainingCurve | None":
     """The curve of a run's job, where one is stored."""
     from harness.evals import CURVE

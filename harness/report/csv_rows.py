@@ -6,6 +6,7 @@ apostrophe in front, which spreadsheets take for "this is text".
 
 import csv
 import io
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -42,6 +43,8 @@ COLUMNS = (
 BYTE_ORDER_MARK = "\ufeff"
 MOST_LETTERS = 32_700
 """A cell of Excel holds 32,767 characters; what is longer spills over the cells after it."""
+# Control characters but tab and line ends, and halves of characters.
+_NOT_STORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 # As ASCII and in the full width that spreadsheets of East Asia read as the same.
 _FORMULA_STARTS = frozenset("=+-@＝＋－＠")
 _RAW_STARTS = ("\t", "\r", "\n")
@@ -71,7 +74,7 @@ def guarded(cell: Cell) -> str | int | float:
         return "yes" if cell else "no"
     if not isinstance(cell, str):
         return cell
-    text = "".join(letter if _is_storable(letter) else "\N{REPLACEMENT CHARACTER}" for letter in cell)
+    text = _NOT_STORABLE.sub("\N{REPLACEMENT CHARACTER}", cell)
     if len(text) > MOST_LETTERS:
         text = text[: MOST_LETTERS - 1] + "…"
     first = next((letter for letter in text if _is_seen(letter)), "")
@@ -81,11 +84,6 @@ def guarded(cell: Cell) -> str | int | float:
 def _is_seen(letter: str) -> bool:
     """Whether a spreadsheet that strips what cannot be seen would leave this."""
     return not letter.isspace() and unicodedata.category(letter) != "Cf"
-
-
-def _is_storable(letter: str) -> bool:
-    """Whether a spreadsheet can hold a character: no control character but tab and line ends, no half of one."""
-    return (letter >= " " or letter in _RAW_STARTS) and not "\ud800" <= letter <= "\udfff"
 
 
 def _rows(run: Run, verdict: Verdict) -> Iterator[list[Cell]]:

@@ -57,7 +57,7 @@ class StoredStudy:
 
 @record
 class Shelf:
-    """Everything in a folder of reports, the newest first; `others` are folders that hold neither."""
+    """Everything in a folder of reports, the newest first, damaged runs last; `others` are folders that hold neither."""
 
     runs: tuple[StoredRun, ...] = ()
     studies: tuple[StoredStudy, ...] = ()
@@ -78,17 +78,20 @@ def write_facts(folder: Path, facts: RunFacts) -> Path:
 
 def read_shelf(reports: Path) -> Shelf:
     """What there is; a folder that cannot be read is told with its problem and hides no other."""
-    promoted, note = _promoted(reports)
+    promoted, note = promoted_run(reports)
     runs: list[StoredRun] = []
     studies: list[StoredStudy] = []
     others: list[str] = []
     for folder in sorted(_folders(reports), key=lambda path: path.name, reverse=True):
         if (folder / MANIFEST).is_file():
-            runs.append(_run(folder, is_promoted=folder.name == promoted))
+            runs.append(read_stored_run(folder, is_promoted=folder.name == promoted))
         elif (folder / SCALING).is_file() or (folder / CHECKPOINTS).is_file():
             studies.append(_study(folder))
         else:
             others.append(folder.name)
+    runs.sort(
+        key=lambda run: run.facts.created if run.facts else "", reverse=True
+    )  # what has no time comes last
     return Shelf(runs=tuple(runs), studies=tuple(studies), others=tuple(others), note=note)
 
 
@@ -98,7 +101,7 @@ def _folders(reports: Path) -> Iterator[Path]:
             yield path
 
 
-def _promoted(reports: Path) -> tuple[str, str]:
+def promoted_run(reports: Path) -> tuple[str, str]:
     """The run of the model in production, and why it is not known."""
     try:
         promotions = read_promotions(reports)
@@ -107,7 +110,8 @@ def _promoted(reports: Path) -> tuple[str, str]:
     return (promotions[0].run if promotions else ""), ""
 
 
-def _run(folder: Path, *, is_promoted: bool) -> StoredRun:
+def read_stored_run(folder: Path, *, is_promoted: bool) -> StoredRun:
+    """One run's folder in a few words, from its small files."""
     found = StoredRun(folder=folder.name, is_promoted=is_promoted, has_page=(folder / PAGE).is_file())
     try:
         facts = _summary(folder)

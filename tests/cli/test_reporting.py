@@ -106,3 +106,12 @@ def test_only_one_form_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
         main(["report", GOOD, "--markdown", "--json"])
     assert ended.value.code == 2
     assert "not allowed with" in capsys.readouterr().err
+
+
+def test_promotion_is_marked_on_the_page_over_all_runs(
+    reports: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said(capsys, "runs", "--html")
+    assert "in production" not in (reports / "index.html").read_text(encoding="utf-8")
+    assert said(capsys, "promote", GOOD, "--by", "ann")[0] == 0
+    assert "in production" in (reports / "index.html").read_text(encoding="utf-8")

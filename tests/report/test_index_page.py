@@ -72,16 +72,19 @@ def page(reports: Path) -> Read:
 
 
 def test_runs_are_listed_newest_first_with_verdict_models_suites_and_cost(tmp_path: Path) -> None:
-    store(tmp_path, "20260101T000000Z-old", outcome="hold")
+    old = store(tmp_path, "20260101T000000Z-old", outcome="hold")
+    write_facts(
+        old, replace(FACTS, run=old.name, outcome="hold", word="hold", created="2026-01-01T00:00:00Z")
+    )
     (store(tmp_path, "20260201T000000Z-new") / "index.html").touch()
     read = page(tmp_path)
-    _, new, old = read.rows[:3]
+    _, new, older = read.rows[:3]
     assert "Promote" in new
     assert "ft:smollm2-135m-instruct:tickets:3c1f" in new
     assert "smollm2-135m-instruct" in new
     assert "ticket-routing +85.7 pass" in " ".join(new.split())
     assert "2,834" in new
-    assert "Hold" in old
+    assert "Hold" in older
     assert "20260201T000000Z-new/index.html" in read.links
     assert "20260101T000000Z-old/index.html" not in read.links, "a page that is not there is not linked"
 
@@ -139,9 +142,9 @@ def test_damaged_run_is_told_and_hides_no_other(tmp_path: Path, manifest: str) -
     broken = store(tmp_path, "20260102T000000Z-broken", with_summary=False)
     (broken / "manifest.json").write_bytes(manifest.encode("utf-8", "surrogatepass"))
     rows = page(tmp_path).rows
-    assert "Damaged" in rows[1]
-    assert broken.name in rows[1]
-    assert "Promote" in rows[2]
+    assert "Promote" in rows[1]
+    assert "Damaged" in rows[2]
+    assert broken.name in rows[2]
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"schema": 99}', '{"run": 3}', "\x00"])
