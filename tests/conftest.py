@@ -3,6 +3,9 @@
 import os
 import signal
 
+# httpx2 loads it when it is first used. Where that is inside a pytest run within a test, it is unloaded with that run,
+# and later broken connections are no longer known by their class.
+import httpcore2  # noqa: F401
 from hypothesis import settings
 
 pytest_plugins = ["pytester"]

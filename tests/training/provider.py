@@ -10,10 +10,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-# The client loads it when it is first used. Where that is inside a pytest run within a test, it is unloaded with that run,
-# and later broken connections are no longer known by their class.
-import httpcore2  # noqa: F401
-
 Reply = tuple[int, object]
 RESULT = (
     "step,train_loss,train_accuracy,valid_loss,valid_mean_token_accuracy\n1,2.0,0.5,,\n2,1.0,0.6,1.5,0.55\n"
