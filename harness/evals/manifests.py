@@ -1,6 +1,7 @@
 """What a run was, written down before anything is asked."""
 
 import contextlib
+import platform
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
@@ -100,7 +101,7 @@ def continued(manifest: Manifest, earlier: Manifest) -> Manifest:
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    found = {"python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}
     for name in PACKAGES:
         with contextlib.suppress(PackageNotFoundError):
             found[name] = version(name)

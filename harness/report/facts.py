@@ -172,7 +172,7 @@ def facts_of(run: Run, verdict: Verdict, *, curve: "TrainingCurve | None" = None
         warnings=tuple(warnings_of(manifest)),
         reference=verdict.reference,
         models=tuple(_models(run)),
-        suites=tuple(_suites(material)),
+        suites=tuple(suite_facts(material)),
         pooled=None if verdict.pooled is None else _suite(verdict.pooled, material),
         gates=tuple(_gates(verdict)),
         skipped=manifest.skipped,
@@ -206,7 +206,7 @@ def _models(run: Run) -> Iterator[ModelFigures]:
         )
 
 
-def _suites(material: Material) -> Iterator[SuiteFacts]:
+def suite_facts(material: Material) -> Iterator[SuiteFacts]:
     """Judged suites in the order of the run, then those that the manifest does not list."""
     judged = material.verdict.suites
     order = [suite.name for suite in material.run.manifest.suites if suite.name in judged]

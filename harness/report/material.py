@@ -5,11 +5,24 @@ from dataclasses import field, replace
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from harness.records import CaseComparison, CheckpointStudy, Comparison, Result, Role, Run, Verdict, record
+from harness.advice import DataSight
+from harness.records import (
+    Advice,
+    CaseComparison,
+    CheckpointStudy,
+    Comparison,
+    Result,
+    Role,
+    Run,
+    ScalingStudy,
+    Verdict,
+    record,
+)
 from harness.report.history import NO_HISTORY, CaseKey, History
 from harness.verdict import compare, mean_score
 
 if TYPE_CHECKING:
+    from harness.report.trends import Trend
     from harness.training import TrainingCurve
 
 ROLE_WORDS: Mapping[str, str] = {
@@ -27,7 +40,9 @@ ANSWERING: tuple[Role, ...] = ("base", "promoted", "candidate")
 class Material:
     """A run with its verdict, indexed the way the sections read it.
 
-    `study` is the candidate's job at its checkpoints, if the suites were asked there. `roles` are the answering roles of the run in reading order; `scores` are means over trials.
+    `study` is the candidate's job at its checkpoints, if the suites were asked there, `scaling` its training on shares of the
+    data, `data` what was noted of its training file, `trends` its suites over the runs before it. `roles` are the answering
+    roles of the run in reading order; `scores` are means over trials.
     """
 
     run: Run
@@ -39,6 +54,10 @@ class Material:
     answers: Mapping[CaseKey, Mapping[Role, tuple[Result, ...]]] = field(default_factory=dict)
     scores: Mapping[CaseKey, Mapping[Role, float | None]] = field(default_factory=dict)
     history: History = NO_HISTORY
+    advice: tuple[Advice, ...] = ()
+    scaling: ScalingStudy | None = None
+    data: DataSight | None = None
+    trends: "tuple[Trend, ...]" = ()
 
     @property
     def reference(self) -> Role | None:
@@ -49,6 +68,15 @@ class Material:
         """Each compared case's change."""
         compared = self.comparison.cases if self.comparison else ()
         return {(item.suite, item.case): item for item in compared}
+
+    def rows(self, suite: str, role: Role) -> list[Result]:
+        """A role's rows of a suite, trial by trial."""
+        return [
+            row
+            for (name, _), by_role in self.answers.items()
+            if name == suite
+            for row in by_role.get(role, ())
+        ]
 
     def mean_score(self, suite: str, role: Role) -> float | None:
         """A role's mean over the cases of a suite that it has a score for, 0..1."""

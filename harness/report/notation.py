@@ -84,6 +84,19 @@ def date(iso: str | None) -> str:
     return f"{time.day} {time:%b %Y, %H:%M} UTC" if time else iso or MISSING
 
 
+def date_of(timestamp: int) -> str:
+    """Seconds since 1970 as `date` writes a time; a number that is no time is a dash."""
+    try:
+        return date(datetime.fromtimestamp(timestamp, tz=timezone.utc).isoformat())
+    except (OSError, OverflowError, ValueError):
+        return MISSING
+
+
+def percent(part: float, whole: int) -> str:
+    """`3 %` of a few answers; a decimal from 200 on, where one answer is less than half a percent."""
+    return MISSING if not whole else f"{fixed(100 * part / whole, 0 if whole < 200 else 1)} %"
+
+
 def between(start: str | None, end: str | None) -> float | None:
     """Seconds from one ISO time to another, or None when either is not known."""
     first, last = moment(start), moment(end)

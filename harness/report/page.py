@@ -13,12 +13,10 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from harness.evals import read_checkpoint_study
 from harness.records import Outcome, Run, Verdict
 from harness.report.document import asset, policy, templates
-from harness.report.history import history_of
-from harness.report.material import gather
 from harness.report.sections import SECTIONS
+from harness.report.surroundings import material_of
 from harness.serial import write_atomic
 
 if TYPE_CHECKING:
@@ -30,6 +28,7 @@ _ICONS: Mapping[Outcome, tuple[str, str]] = {
     "undecided": ("M12 1a11 11 0 1 0 0 22a11 11 0 1 0 0-22zm0 4a7 7 0 1 1 0 14z", "#a67c00"),
 }
 
+STYLES = ("style.css", "figures.css", "scaling.css", "cases.css")
 # Each file is an idea of its own; they share one scope, in this order.
 SCRIPTS = ("text", "differences", "case_yaml", "data", "choosing", "list", "view", "reading", "page")
 
@@ -46,14 +45,14 @@ def render(run: Run, verdict: Verdict, *, to: Path, curve: "TrainingCurve | None
     Raises:
         OSError: The file cannot be written; an older page stays as it was.
     """
-    study = read_checkpoint_study(run.path) if run.path is not None else None
-    material = gather(run, verdict, curve=curve, study=study, history=history_of(run))
-    style, script = asset("style.css") + asset("cases.css"), page_script()
+    material = material_of(run, verdict, curve=curve)
+    shown = [(section, view) for section in SECTIONS if (view := section.view(material)) is not None]
+    style, script = "".join(map(asset, STYLES)), page_script()
     html = (
         templates()
         .get_template("page.html.j2")
         .render(
-            sections=[(section, section.view(material)) for section in SECTIONS],
+            sections=shown,
             style=Markup(style),  # noqa: S704 - ours
             script=Markup(script),  # noqa: S704 - ours
             policy=policy(style=style, script=script),

@@ -1,5 +1,6 @@
 """What a run asked for and paid: requests, tokens and money by role."""
 
+import math
 from collections.abc import Iterable, Sequence
 from statistics import median
 
@@ -9,10 +10,11 @@ from harness.verdict import usage_cost
 
 @record
 class Spending:
-    """What one role took. Tokens and money count what this run paid, not answers from the cache.
+    """What one role took. Tokens, money and times are those of this run, not of answers from the cache.
 
-    `is_partial` says that the endpoint left out the usage of some answers: the sums are lower
-    bounds. None where nothing is known.
+    `cached_tokens` are those of the prompts that the provider had in its own cache. `is_partial` says that the endpoint
+    left out the usage of some answers: the sums are lower bounds. None where nothing is known; of times, where there
+    are too few: a 90th percentile takes 10 answers, a 99th 100.
     """
 
     role: Role
@@ -22,9 +24,13 @@ class Spending:
     not_asked: int = 0
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    cached_tokens: int | None = None
     is_partial: bool = False
     cost_usd: float | None = None
     median_latency_s: float | None = None
+    p90_latency_s: float | None = None
+    p99_latency_s: float | None = None
+    longest_latency_s: float | None = None
 
 
 def spent_by(run: Run, role: Role) -> Spending:
@@ -34,6 +40,7 @@ def spent_by(run: Run, role: Role) -> Spending:
     paid = [completion for completion in completions if not completion.cached]
     not_asked = sum(_is_not_asked(result) for result in results)
     bills = [result.bills[role] for result in run.results if role in result.bills]
+    times = sorted(completion.latency_s for completion in paid)
     usages = [completion.usage for completion in paid] + [bill.usage for bill in bills if bill.answered]
     return Spending(
         role=role,
@@ -43,13 +50,24 @@ def spent_by(run: Run, role: Role) -> Spending:
         not_asked=not_asked,
         prompt_tokens=total(usage.prompt_tokens for usage in usages),
         completion_tokens=total(usage.completion_tokens for usage in usages),
+        cached_tokens=total(usage.cached_tokens for usage in usages),
         is_partial=any(bill.is_partial for bill in bills)
         or any(usage.prompt_tokens is None or usage.completion_tokens is None for usage in usages),
         cost_usd=None
         if any(bill.is_partial for bill in bills)
         else cost_of(run.manifest.models.get(role), usages),
-        median_latency_s=median(completion.latency_s for completion in paid) if paid else None,
+        median_latency_s=median(times) if times else None,
+        p90_latency_s=_percentile(times, 90),
+        p99_latency_s=_percentile(times, 99),
+        longest_latency_s=times[-1] if times else None,
     )
+
+
+def _percentile(values: Sequence[float], percent: int) -> float | None:
+    """The smallest value that so many percent do not exceed; None of so few that it would be the largest for want of others."""
+    if len(values) < 100 / (100 - percent):
+        return None
+    return values[math.ceil(len(values) * percent / 100) - 1]
 
 
 def total(counts: Iterable[int | None]) -> int | None:

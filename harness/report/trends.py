@@ -18,13 +18,14 @@ LEAST_SPAN = 0.2
 
 @record
 class Mark:
-    """One run's score: where it stands, what was decided, and the words of it."""
+    """One run's score: where it stands, what was decided, and the words of it; `folder` is empty where it has no page."""
 
     x: float
     y: float
     decision: Decision
     is_promoted: bool
     says: str
+    folder: str = ""
 
 
 @record
@@ -142,4 +143,5 @@ def _mark(point: _Point, place: tuple[float, float]) -> Mark:
         decision=point.suite.decision,
         is_promoted=point.run.is_promoted,
         says=f"{when}, {model}: {points(point.candidate)}{gained}",
+        folder=point.run.folder if point.run.has_page else "",
     )

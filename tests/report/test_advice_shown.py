@@ -5,9 +5,9 @@ from report_samples import HOSTILE, empty_run, sample_curve, sample_run, sample_
 
 from harness.records import Advice
 from harness.report import render
-from harness.report.material import gather
 from harness.report.next_steps import advice_lines
 from harness.report.sections.advice import show_advice
+from harness.report.surroundings import material_of
 
 
 def line(number: int, says: str = "do this") -> Advice:
@@ -34,23 +34,23 @@ def test_what_models_and_files_said_does_not_steer_the_terminal() -> None:
     assert all(text.isprintable() for text in texts)
 
 
-def test_the_page_says_what_to_do_next_right_after_the_verdict() -> None:
+def test_the_page_says_what_to_do_next() -> None:
     run = sample_run()
-    view = show_advice(gather(run, sample_verdict(run), curve=sample_curve()))
+    view = show_advice(material_of(run, sample_verdict(run), curve=sample_curve()))
     assert view.lines[0].action == "ship"
     assert view.lines[0].says.endswith(run.manifest.id)
 
 
 def test_a_run_without_answers_has_advice() -> None:
     run = empty_run()
-    assert show_advice(gather(run, sample_verdict(sample_run()))).lines
+    assert show_advice(material_of(run, sample_verdict(sample_run()))).lines
 
 
-def test_the_page_shows_advice_as_text_between_verdict_and_suites(tmp_path: Path) -> None:
+def test_the_page_shows_all_advice_as_text_after_the_suites_it_rests_on(tmp_path: Path) -> None:
     run = sample_run()
     verdict = replace(sample_verdict(run), reasons=(HOSTILE,))
     html = render(run, verdict, to=tmp_path / "index.html").read_text(encoding="utf-8")
-    places = [html.index(f'<section id="{key}"') for key in ("summary", "advice", "suites")]
+    places = [html.index(f'<section id="{key}"') for key in ("suites", "advice", "training")]
     assert places == sorted(places)
     section = html[places[1] : places[2]]
     assert f"harness promote {run.manifest.id}" in section

@@ -1,6 +1,5 @@
 """What to do next: every line of advice with what was seen and where the rule comes from."""
 
-from harness.advice import advise, sightings_of
 from harness.records import Advice, record
 from harness.report.material import Material
 
@@ -14,4 +13,4 @@ class AdviceView:
 
 def show_advice(material: Material) -> AdviceView:
     """What the rules say of the run."""
-    return AdviceView(lines=advise(sightings_of(material.run, material.verdict, curve=material.curve)))
+    return AdviceView(lines=material.advice)

@@ -3,9 +3,9 @@
 import json
 from collections.abc import Iterable
 
-from harness.records import Json, Manifest, Run, Sampling, Suite, record
+from harness.records import Json, Manifest, Run, Sampling, ScorerSpec, Suite, record
 from harness.report.material import ROLE_WORDS, Material
-from harness.report.notation import MISSING, counted, date, dollars
+from harness.report.notation import MISSING, count, counted, date, date_of, dollars
 
 Fact = tuple[str, str]
 
@@ -36,6 +36,9 @@ def show_provenance(material: Material) -> ProvenanceView:
         ("Run", tuple(_run(manifest))),
         ("Models", tuple(_models(manifest))),
         ("Training", tuple(_job(manifest))),
+        ("Seeds", tuple(_seeds(manifest))),
+        ("Judge's prompts, SHA-256", tuple(manifest.judging.items())),
+        ("Scorers' code, SHA-256", tuple(_code(manifest.suites))),
         ("Labels by people", tuple(_labels(material.run))),
         ("Data, SHA-256", tuple(manifest.data.items())),
         ("Versions", tuple(manifest.versions.items())),
@@ -75,12 +78,38 @@ def _job(manifest: Manifest) -> Iterable[Fact]:
     if job is None:
         return
     yield "Job id", job.id
+    yield "Status", job.status
+    if job.created_at is not None:
+        yield "Created", date_of(job.created_at)
+    if job.finished_at is not None:
+        yield "Finished", date_of(job.finished_at)
     yield "Base model", job.model
     yield "Fine-tuned model", job.fine_tuned_model or MISSING
+    if job.trained_tokens is not None:
+        yield "Trained tokens", count(job.trained_tokens)
+    if job.error:
+        yield "Error", job.error
     if job.digest:
         yield "Digest", job.digest
     if job.hyperparameters:
         yield "Hyperparameters", _compact(dict(job.hyperparameters))
+
+
+def _seeds(manifest: Manifest) -> Iterable[Fact]:
+    """Every choice by chance that a repetition has to make again."""
+    if manifest.job is not None and "seed" in manifest.job.hyperparameters:
+        yield "Training", _compact(manifest.job.hyperparameters["seed"])
+    for suite in manifest.suites:
+        if suite.sampling.seed is not None:
+            yield f"Sampling of {suite.name}", str(suite.sampling.seed)
+    if manifest.looks is not None:
+        yield "Order of cases", manifest.looks.seed
+
+
+def _code(suites: Iterable[Suite]) -> Iterable[Fact]:
+    """Scorers that are more than their settings: somebody's own code, or a file."""
+    for suite in suites:
+        yield from ((f"{suite.name}: {spec.name}", spec.code) for spec in suite.scorers if spec.code)
 
 
 def _labels(run: Run) -> Iterable[Fact]:
@@ -98,13 +127,20 @@ def _source(suite: Suite) -> SuiteSource:
         f"sampling {_sampling(suite.sampling)}",
         counted(suite.trials, "trial"),
         f"good from {suite.pass_mark:g}",
-        "scorers " + ", ".join(spec.name for spec in suite.scorers),
+        "scorers " + ", ".join(_scorer(spec) for spec in suite.scorers),
+        *(f"prompt of its own for {role}" for role in suite.prompts),
     ]
     if suite.family:
         parts.append(f"families by {suite.family}")
     return SuiteSource(
         name=suite.name, path=suite.path or MISSING, digest=suite.digest or MISSING, settings="; ".join(parts)
     )
+
+
+def _scorer(spec: ScorerSpec) -> str:
+    """`label`; `style (rubric)`; `facts (contains) × 2`."""
+    named = spec.name if spec.name == spec.type else f"{spec.name} ({spec.type})"
+    return named if spec.weight == 1 else f"{named} × {spec.weight:g}"
 
 
 def _sampling(sampling: Sampling) -> str:
@@ -114,6 +150,9 @@ def _sampling(sampling: Sampling) -> str:
         ("top_p", sampling.top_p),
         ("seed", sampling.seed),
         ("stop", list(sampling.stop) or None),
+        ("top_logprobs", sampling.top_logprobs),
+        ("response_format", dict(sampling.response_format) if sampling.response_format else None),
+        ("tools", len(sampling.tools) or None),
     )
     told = [f"{name} {_compact(value)}" for name, value in settings if value is not None]
     return ", ".join(told) or "left to the endpoint"

@@ -21,6 +21,8 @@ from harness.report.bars import Bar, Scale, Tick
 from harness.report.material import ROLE_WORDS, Material
 from harness.report.notation import count, counted, fixed, interval, plain, points, signed_points
 from harness.report.sections.confusion import LabelsView, show_labels
+from harness.report.sections.lengths import LengthsView, lengths_of
+from harness.report.sections.rates import Rate, rates_of
 from harness.verdict import describe_gate, describe_leaning, describe_reach, leanings_of
 
 GROUPS: tuple[tuple[tuple[SuiteRole, ...], str, str], ...] = (
@@ -73,6 +75,8 @@ class SuiteRow:
     gates: tuple[GateRow, ...] = ()
     labels: tuple[LabelsView, ...] = ()
     leanings: tuple[str, ...] = ()
+    rates: tuple[Rate, ...] = ()
+    lengths: tuple[LengthsView, ...] = ()
 
 
 @record
@@ -145,6 +149,7 @@ def _suite_row(verdict: SuiteVerdict, material: Material, *, measure: Scale) -> 
     """A suite's row: the figures of its verdict, and what the suite and its cases add."""
     suite = next((item for item in material.run.manifest.suites if item.name == verdict.name), None)
     row = _row(verdict, material.verdict.reference, measure=measure)
+    rows = {role: material.rows(verdict.name, role) for role in material.roles}
     return replace(
         row,
         name=verdict.name,
@@ -160,6 +165,8 @@ def _suite_row(verdict: SuiteVerdict, material: Material, *, measure: Scale) -> 
             if finding.suite == verdict.name
         ),
         leanings=tuple(_leanings(verdict.name, material)),
+        rates=rates_of(suite, rows) if suite else (),
+        lengths=lengths_of(suite, rows) if suite else (),
     )
 
 
