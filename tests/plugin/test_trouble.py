@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from conftest import CAPITALS, SUITE, Project
 
-from harness.pytest_plugin import session
+from harness.pytest_plugin import conclusion
 from harness.records import Failure
 from harness.serial import to_json
 from harness.testing.endpoints import Fault, FaultyEndpoint
@@ -81,7 +81,7 @@ def test_endpoint_that_is_down_is_named(project: Project) -> None:
     assert result.ret == 1
 
 
-@pytest.mark.parametrize(("variable", "value"), [("HTTP_PROXY", "::bad"), ("SSL_CERT_FILE", "/no/such.pem")])
+@pytest.mark.parametrize(("variable", "value"), [("HTTP_PROXY", "::bad"), ("ALL_PROXY", "socks5://127.0.0.1:1")])
 def test_broken_environment_stops_the_run_with_one_message(
     project: Project, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
@@ -201,7 +201,7 @@ def test_verdict_that_cannot_be_written_is_told_without_a_traceback(
     def full_disk(path: Path, text: str) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
-    monkeypatch.setattr(session, "write_atomic", full_disk)
+    monkeypatch.setattr(conclusion, "write_atomic", full_disk)
     result = project.run()
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["harness: *No space left on device*verdict.json*"])
