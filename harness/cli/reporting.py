@@ -69,9 +69,15 @@ def _print_facts(run: "Run", verdict: "Verdict", *, options: argparse.Namespace,
 
     facts = facts_of(run, verdict)
     if options.markdown:
-        print(markdown_summary(facts, page="" if page is None else str(page), link=options.link), end="")
+        print(markdown_summary(facts, page="" if page is None else _short(page), link=options.link), end="")
     else:
         print(to_json({**to_plain(facts), "page": None if page is None else str(page)}, indent=1))
+
+
+def _short(page: Path) -> str:
+    """A path as it stands in the working folder: a summary is read where that folder is not."""
+    here = Path.cwd()
+    return (page.relative_to(here) if page.is_relative_to(here) else page).as_posix()
 
 
 def _render(run: "Run", verdict: "Verdict", *, folder: Path, to: Path) -> None:

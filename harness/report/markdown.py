@@ -122,11 +122,13 @@ class _Shown:
         yield "for information" if row.role == "info" else DECISIONS[row.decision]
 
     def _gates(self) -> str:
+        """The gates that are not among the reasons."""
+        left = [gate for gate in self._facts.gates if gate.reason not in self._facts.reasons]
         lines = [
-            f"- {DECISIONS[gate.decision]} {code(gate.suite, 80)}: {prose(gate.condition, 120)}; {prose(gate.reason, self._letters)}"
-            for gate in self._facts.gates[: self._entries]
+            f"- {DECISIONS[gate.decision]} {code(gate.suite, 80)}: {prose(gate.reason or gate.condition, self._letters)}"
+            for gate in left[: self._entries]
         ]
-        return "\n".join([*lines, *_more(self._facts.gates, self._entries)])
+        return "\n".join([*lines, *_more(left, self._entries)])
 
     def _changes(self) -> str:
         counts = self._facts.changes

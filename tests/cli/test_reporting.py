@@ -35,6 +35,8 @@ def test_markdown_is_printed_and_nothing_written(reports: Path, capsys: pytest.C
     assert f"5 worst of {CASES} regressions" in out
     assert out.count("  - candidate: `no idea`") == 5
     assert not (reports / BAD / "index.html").exists()
+    said(capsys, "report", BAD)
+    assert f"page `reports/{BAD}/index.html`" in said(capsys, "report", BAD, "--markdown")[1]
 
 
 @pytest.mark.usefixtures("reports")

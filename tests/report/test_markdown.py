@@ -151,6 +151,14 @@ def test_real_run_is_summed_up() -> None:
     assert text.endswith("Run `20260211-140312-7f3a`, page `reports/x/index.html`\n")
 
 
+def test_gate_is_told_once_as_a_reason_or_by_itself() -> None:
+    run = sample_run(hostile=False)
+    facts = facts_of(run, sample_verdict(run))
+    assert "- ✅ pass `ticket-routing`: label is 0.86 on 14 cases\n" in markdown_summary(facts)
+    told = markdown_summary(replace(facts, reasons=(facts.gates[0].reason,)))
+    assert told.count("label is 0.86 on 14 cases") == 1
+
+
 def test_page_in_the_web_is_linked_and_nothing_else_is() -> None:
     run = sample_run(hostile=False)
     facts = facts_of(run, sample_verdict(run))
@@ -169,7 +177,7 @@ def test_summary_never_takes_more_than_its_limit() -> None:
         suites=(suite,) * 5000,
         reasons=facts.reasons * 5000,
         warnings=facts.warnings * 5000,
-        gates=facts.gates * 5000,
+        gates=tuple(replace(gate, reason=gate.reason + "!") for gate in facts.gates * 5000),
         next_steps=facts.next_steps * 5000,
         regressions=facts.regressions * 5,
     )
