@@ -83,15 +83,18 @@ def read_shelf(reports: Path) -> Shelf:
     studies: list[StoredStudy] = []
     others: list[str] = []
     for folder in sorted(_folders(reports), key=lambda path: path.name, reverse=True):
-        if (folder / MANIFEST).is_file():
+        try:
+            names = {path.name for path in folder.iterdir()}
+        except OSError:  # not to be looked into
+            names = set()
+        if MANIFEST in names:
             runs.append(read_stored_run(folder, is_promoted=folder.name == promoted))
-        elif (folder / SCALING).is_file() or (folder / CHECKPOINTS).is_file():
+        elif names & {SCALING, CHECKPOINTS}:
             studies.append(_study(folder))
         else:
             others.append(folder.name)
-    runs.sort(
-        key=lambda run: run.facts.created if run.facts else "", reverse=True
-    )  # what has no time comes last
+    # What has no time comes last.
+    runs.sort(key=lambda run: run.facts.created if run.facts else "", reverse=True)
     return Shelf(runs=tuple(runs), studies=tuple(studies), others=tuple(others), note=note)
 
 
@@ -112,7 +115,7 @@ def promoted_run(reports: Path) -> tuple[str, str]:
 
 def read_stored_run(folder: Path, *, is_promoted: bool) -> StoredRun:
     """One run's folder in a few words, from its small files."""
-    found = StoredRun(folder=folder.name, is_promoted=is_promoted, has_page=(folder / PAGE).is_file())
+    found = StoredRun(folder=folder.name, is_promoted=is_promoted, has_page=_has_page(folder))
     try:
         facts = _summary(folder)
         if facts is not None:
@@ -121,6 +124,13 @@ def read_stored_run(folder: Path, *, is_promoted: bool) -> StoredRun:
         return replace(found, facts=_older_facts(folder, verdict), is_decided=verdict is not None)
     except (OSError, ParseError, StorageError) as error:
         return replace(found, problem=" ".join(str(error)[:MOST_LETTERS].split()) or type(error).__name__)
+
+
+def _has_page(folder: Path) -> bool:
+    try:
+        return (folder / PAGE).is_file()
+    except OSError:  # not to be looked into
+        return False
 
 
 def _summary(folder: Path) -> RunFacts | None:
@@ -222,7 +232,7 @@ def _suite(suite: SuiteVerdict, reference: str, *, digest: str) -> SuiteFacts:
 
 
 def _study(folder: Path) -> StoredStudy:
-    found = StoredStudy(folder=folder.name, has_page=(folder / PAGE).is_file())
+    found = StoredStudy(folder=folder.name, has_page=_has_page(folder))
     try:
         return replace(found, scaling=read_scaling_study(folder), checkpoints=read_checkpoint_study(folder))
     except StorageError as error:

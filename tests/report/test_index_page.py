@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -255,3 +256,21 @@ def test_index_of_500_runs_is_quick(tmp_path: Path) -> None:
     file = write_index(tmp_path)
     assert perf_counter() - began < 2.0
     assert file.stat().st_size < 2_000_000
+
+
+def test_folder_that_cannot_be_looked_into_hides_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(tmp_path, "20260101T000000Z-a")
+    (tmp_path / "locked").mkdir()
+    look = Path.iterdir
+
+    def refusing(path: Path) -> Iterator[Path]:
+        if path.name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return look(path)
+
+    monkeypatch.setattr(Path, "iterdir", refusing)  # root, whom containers run as, may look everywhere
+    read = page(tmp_path)
+    assert "Promote" in read.rows[1]
+    assert "locked" in read.text
