@@ -81,6 +81,16 @@ def test_no_loose_ends(path: Path) -> None:
         assert word not in text
 
 
+def test_session_loads_no_client_and_no_plots_before_it_needs_them() -> None:
+    """A run of suites without a training job needs none of these, and they take two seconds."""
+    code = (
+        "import sys, harness.pytest_plugin.session, harness.pytest_plugin.items, harness.report.outputs;"
+        "print([m for m in ('openai', 'pandas', 'matplotlib', 'sklearn', 'torch', 'scipy.stats') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_plugin_is_light() -> None:
     """Every pytest session of the environment loads the plugin."""
     code = f"import sys, harness.pytest_plugin; print([m for m in {HEAVY!r} if m in sys.modules])"

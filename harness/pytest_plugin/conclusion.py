@@ -1,24 +1,26 @@
 """What is written once a run is closed: its verdict, what its training file shows, its page, the CI job's summary."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.advice import note_training_data
 from harness.config import Settings, process_environment
 from harness.evals import VERDICT
 from harness.pytest_plugin.terminal import TerminalTeller
 from harness.records import Run, Verdict
-from harness.report.markdown import markdown_summary
-from harness.report.outputs import Outputs, write_outputs
 from harness.serial import to_json, write_atomic
-from harness.training import TrainingCurve
 from harness.verdict import verdict_of
+
+if TYPE_CHECKING:
+    from harness.report.outputs import Outputs
+    from harness.training import TrainingCurve
 
 # GitHub Actions names a file in it: Markdown that is appended there stands on the page of the job.
 JOB_SUMMARY = "GITHUB_STEP_SUMMARY"
 
 
 def conclude(
-    run: Run, settings: Settings, *, curve: TrainingCurve | None, teller: TerminalTeller
+    run: Run, settings: Settings, *, curve: "TrainingCurve | None", teller: TerminalTeller
 ) -> tuple[Verdict, Path]:
     """Decide on a closed run, and write what follows beside its rows.
 
@@ -31,6 +33,8 @@ def conclude(
     Returns:
         The verdict, and the path of the page.
     """
+    from harness.report.outputs import write_outputs
+
     folder = run.path
     assert folder is not None, "a run that was closed has a folder"
     verdict = verdict_of(run)
@@ -44,11 +48,13 @@ def conclude(
     return verdict, outputs.page
 
 
-def _add_to_job(outputs: Outputs) -> list[str]:
+def _add_to_job(outputs: "Outputs") -> list[str]:
     """Append the summary to the CI job's, where there is one; why that could not be done."""
     name = process_environment().get(JOB_SUMMARY, "")
     if not name or outputs.facts is None:
         return []
+    from harness.report.markdown import markdown_summary
+
     page = Path(*outputs.page.parts[-3:]).as_posix()
     try:
         with Path(name).open("a", encoding="utf-8") as file:

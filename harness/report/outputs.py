@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.evals import PAGE
 from harness.records import Run, Verdict, record
@@ -9,7 +10,9 @@ from harness.report.facts import RunFacts, facts_of
 from harness.report.index_page import INDEX, is_index, write_index
 from harness.report.page import render
 from harness.report.stored_facts import write_facts
-from harness.training import TrainingCurve
+
+if TYPE_CHECKING:
+    from harness.training import TrainingCurve
 
 
 @record
@@ -22,7 +25,7 @@ class Outputs:
 
 
 def write_outputs(
-    run: Run, verdict: Verdict, *, folder: Path, curve: TrainingCurve | None, makes_index: bool = False
+    run: Run, verdict: Verdict, *, folder: Path, curve: "TrainingCurve | None", makes_index: bool = False
 ) -> Outputs:
     """Write the page of a run, `summary.json` beside it, and the index of all runs above it.
 
