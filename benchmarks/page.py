@@ -35,8 +35,8 @@ from harness.records import (
     Usage,
 )
 from harness.report import render
-from harness.report.material import gather
 from harness.report.sections import SECTIONS
+from harness.report.surroundings import material_of
 from harness.verdict import verdict_of
 
 ROLES: tuple[Role, ...] = ("base", "candidate")
@@ -195,7 +195,9 @@ def write_page(folder: Path) -> None:
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(f"page               {page.stat().st_size / 1e6:8.2f} MB")
     print(f"writing it         {took:8.2f} s ({cpu:.2f} s of processor time)")
-    material = gather(run, verdict)
+    start_cpu = time.process_time()
+    material = material_of(run, verdict)
+    print(f"   {'gathering':<15} {time.process_time() - start_cpu:8.2f} s of processor time")
     for section in SECTIONS:
         start_cpu = time.process_time()
         section.view(material)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 TREND_RUNS = 20
 """Runs that a trend goes back, this one included."""
-TREND_BYTES = 20_000_000
-"""As much of earlier runs' manifests as is read in about a second, where there is no summary beside them."""
+TREND_BYTES = 8_000_000
+"""As much of earlier runs' manifests as is read in less than half a second, where there is no summary beside them."""
 
 
 def material_of(run: Run, verdict: Verdict, *, curve: "TrainingCurve | None" = None) -> Material:
