@@ -90,7 +90,7 @@ def list_command(options: argparse.Namespace) -> int:
         tell_as_json(jobs)
     else:
         for line in (*_table(jobs), *(_resting(listed) if rests else ())):
-            print(printable(line))
+            print(_row(line))
     if trouble is not None:
         raise trouble
     return 0
@@ -170,7 +170,7 @@ def events_command(options: argparse.Namespace) -> int:
         return 0
     for event in events:
         level = "" if event.level == "info" else f"{event.level}: "
-        print(printable(f"{time_of(event.created_at)}  {level}{event.message}"))
+        print(_row(f"{time_of(event.created_at)}  {level}{event.message}"))
     return 0
 
 
@@ -203,7 +203,7 @@ def checkpoints_command(options: argparse.Namespace) -> int:
         return 0
     for point in points:
         measures = [f"{name} {value:.4g}" for name, value in sorted(point.metrics.items()) if name != "step"]
-        print(printable("  ".join([f"step {point.step}", point.model, *measures])))
+        print(_row("  ".join([f"step {point.step}", point.model, *measures])))
     if not points:
         print("no checkpoints: they come at the end of each epoch, and not every provider keeps them")
     return 0
@@ -298,7 +298,7 @@ def tell_as_json(told: "JobRecord | list[JobRecord]") -> None:
 def tell_job(entry: "JobRecord") -> None:
     """One job, line by line, and what to do next."""
     for line in _lines(entry):
-        print(printable(line))
+        print(_row(line))
 
 
 def _lines(entry: "JobRecord") -> Iterator[str]:
@@ -352,4 +352,12 @@ def time_of(seconds: int | None) -> str:
     """Unix seconds as a person reads them, in UTC."""
     if not seconds:
         return "-"
-    return datetime.fromtimestamp(seconds, tz=timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    try:
+        return datetime.fromtimestamp(seconds, tz=timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    except (OSError, OverflowError, ValueError):  # milliseconds, or nonsense
+        return "-"
+
+
+def _row(text: str) -> str:
+    """One line for a terminal, whatever a provider has put into its names."""
+    return printable(text).replace("\n", " ")

@@ -401,9 +401,26 @@ def test_ctrl_c_before_the_answer_says_that_nothing_is_lost(
     assert len(provider.created) == 1
 
 
+def test_what_a_provider_tells_forges_no_line_and_breaks_no_list(
+    project: Path, provider: Provider, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "train.jsonl"]) == 0
+    milliseconds = 1_795_409_192_000_000
+    provider.jobs[0].update(model="m\x1b[2J\nftjob-9  succeeded", created_at=milliseconds)
+    capsys.readouterr()
+    assert main(["jobs", "show"]) == 0
+    assert main(["jobs"]) == 0
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    assert "made      -" in said
+    assert not any(line.startswith("ftjob-9") for line in said.splitlines())
+
+
 def test_unknown_job_is_the_endpoints_answer(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["jobs", "show", "ftjob-none"]) == 3
-    assert "no such job" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "has no job ftjob-none" in said
+    assert "`harness jobs` lists those it has" in said
 
 
 # --- models ----------------------------------------------------------------------------------------------

@@ -167,6 +167,17 @@ def test_jobs_are_listed_newest_first_over_pages(tmp_path: Path) -> None:
         assert [job.id for job in list_jobs(where, at_most=3)] == ["ftjob-5", "ftjob-4", "ftjob-3"]
 
 
+def test_server_that_gives_its_first_page_again_is_asked_no_third_time(tmp_path: Path) -> None:
+    (tmp_path / "t.jsonl").write_text("{}\n")
+    with Provider() as provider:
+        request = TrainingRequest(model="m", training_file=tmp_path / "t.jsonl")
+        start_job(endpoint(provider.base_url), request, on_progress=lambda _: None, poll_s=0.0)
+        provider.refuse["GET /fine_tuning/jobs"] = (200, {"data": list(provider.jobs)})  # without `has_more`
+        provider.asked.clear()
+        assert [job.id for job in list_jobs(endpoint(provider.base_url))] == ["ftjob-1"]
+        assert len(provider.asked) == 2
+
+
 def test_events_are_oldest_first_and_of_a_job_that_exists(tmp_path: Path) -> None:
     with Provider() as provider:
         where, job = endpoint(provider.base_url), started(provider, tmp_path)

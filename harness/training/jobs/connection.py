@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
+from typing import Protocol
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from openai import (
@@ -116,18 +117,40 @@ def plain(reply: object) -> Mapping[str, Json]:
     return reply.model_dump(warnings=False)
 
 
-def listed(
-    pages: Callable[[], Iterable[BaseModel]], *, at_most: int | None = None
-) -> Iterator[Mapping[str, Json]]:
+class Pages(Protocol):
+    """What the client's list calls give."""
+
+    def iter_pages(self) -> Iterator[Iterable[BaseModel]]:
+        """Page after page, each asked for when it is reached."""
+
+
+def listed(pages: Callable[[], Pages], *, at_most: int | None = None) -> Iterator[Mapping[str, Json]]:
     """The objects of a list, page after page.
 
     Raises:
         EndpointError: It is no list.
     """
     try:
-        yield from map(plain, islice(pages(), at_most))
+        yield from islice(_objects(pages()), at_most)
     except (AttributeError, TypeError) as error:  # how the client stumbles over a page that is none
         raise EndpointError("the list is not in OpenAI's format", remedy=NOT_AN_API) from error
+
+
+def _objects(pages: Pages) -> Iterator[Mapping[str, Json]]:
+    """The objects of pages until one has nothing new: a server that knows no `after` gives its first page for ever."""
+    known: set[str] = set()
+    for page in pages.iter_pages():
+        objects = [(_id(item), item) for item in map(plain, getattr(page, "data", None) or ())]
+        fresh = [(name, item) for name, item in objects if name not in known]
+        if not fresh:
+            return
+        known |= {name for name, _ in fresh if name is not None}
+        yield from (item for _, item in fresh)
+
+
+def _id(item: Mapping[str, Json]) -> str | None:
+    name = item.get("id")
+    return name if isinstance(name, str) else None
 
 
 def job_data(client: OpenAI, job: str) -> Mapping[str, Json]:

@@ -8,7 +8,6 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from itertools import islice
 
 from openai import (
     APIConnectionError,
@@ -25,7 +24,7 @@ from openai.types.fine_tuning.job_create_params import Hyperparameters, Method
 from harness.errors import EndpointError
 from harness.records import Json, TrainingJob
 from harness.serial import file_digest
-from harness.training.jobs.connection import PAGE, job_data, plain, words_of
+from harness.training.jobs.connection import PAGE, job_data, listed, plain, words_of
 from harness.training.jobs.orders import Order
 from harness.training.jobs.uploads import CLOCK_SKEW_S, uploaded_once
 from harness.training.ledger import (
@@ -126,8 +125,7 @@ def _listed_jobs(client: OpenAI, made_from: str | None) -> Iterator[Mapping[str,
         if error.status_code in NO_SUCH_ROUTE:  # a server that makes jobs and does not list them
             return
         raise
-    for found in islice(pages, SCANNED_JOBS):
-        yield plain(found)
+    yield from listed(lambda: pages, at_most=SCANNED_JOBS)
 
 
 def _question(order: Order) -> JobRecord | None:

@@ -1,14 +1,15 @@
 """What a provider tells of its jobs: one, the newest, all of them, their events, checkpoints and curves."""
 
 import logging
+from collections.abc import Mapping
 from functools import partial
 
 from openai import BadRequestError, NotFoundError, OpenAI
 
 from harness.errors import EndpointError, FileError
-from harness.records import Checkpoint, Endpoint, TrainingJob
+from harness.records import Checkpoint, Endpoint, Json, TrainingJob
 from harness.training.curves import TrainingCurve, curve_from_events, read_curve
-from harness.training.jobs.connection import PAGE, connected, job_data, listed, plain
+from harness.training.jobs.connection import PAGE, connected, job_data, listed, plain, words_of
 from harness.training.jobs.creation import SCANNED_JOBS
 from harness.training.jobs.pursuit import events_of
 from harness.training.progress import JobEvent
@@ -24,7 +25,7 @@ def retrieve_job(endpoint: Endpoint, job: str) -> TrainingJob:
         EndpointError: There is none, or the provider cannot be asked.
     """
     with connected(endpoint) as client:
-        return job_from(job_data(client, job))
+        return job_from(_known(client, job, endpoint))
 
 
 def list_jobs(endpoint: Endpoint, *, at_most: int = PAGE) -> tuple[TrainingJob, ...]:
@@ -61,7 +62,7 @@ def cancel_job(endpoint: Endpoint, job: str) -> tuple[TrainingJob, bool]:
         EndpointError: There is none, or the provider cannot be asked.
     """
     with connected(endpoint) as client:
-        now = job_from(job_data(client, job))
+        now = job_from(_known(client, job, endpoint))
         if now.status in FINAL:
             return now, False
         try:
@@ -73,6 +74,21 @@ def cancel_job(endpoint: Endpoint, job: str) -> tuple[TrainingJob, bool]:
             raise
 
 
+def _known(client: OpenAI, job: str, endpoint: Endpoint) -> Mapping[str, Json]:
+    """One job as the provider tells of it.
+
+    Raises:
+        EndpointError: There is none of this id.
+    """
+    try:
+        return job_data(client, job)
+    except NotFoundError as error:
+        raise EndpointError(
+            f"{endpoint.label} has no job {job}: {words_of(error, client.api_key)}",
+            remedy="`harness jobs` lists those it has; --backend or --base-url names another endpoint",
+        ) from error
+
+
 def job_events(endpoint: Endpoint, job: str) -> tuple[JobEvent, ...]:
     """Everything a job has told, oldest first; nothing where the provider keeps no events.
 
@@ -80,7 +96,7 @@ def job_events(endpoint: Endpoint, job: str) -> tuple[JobEvent, ...]:
         EndpointError: There is no such job, or the provider cannot be asked.
     """
     with connected(endpoint) as client:
-        job_data(client, job)
+        _known(client, job, endpoint)
         return tuple(events_of(client, job))
 
 
