@@ -179,8 +179,8 @@ def test_findings_stand_worst_first_with_their_rows_and_lines() -> None:
     view = show_findings(replace(gather(run, sample_verdict(run)), data=sight()))
     assert [finding.word for finding in view.findings] == ["Error", "Note"]
     assert view.findings[0].rows == "40 rows"
-    assert view.findings[0].lines == "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 and 28 more"
-    assert view.findings[1].lines == "3, 9"
+    assert view.findings[0].lines == "lines 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 and 28 more"
+    assert view.findings[1].lines == "lines 3, 9"
     assert view.tally == "1 error, 1 note"
 
 

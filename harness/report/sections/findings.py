@@ -82,7 +82,7 @@ def _finding(finding: Finding) -> FindingView:
         word=LEVELS[finding.level],
         what=finding.what,
         rows=counted(finding.count, "row"),
-        lines=told if lines else "",
+        lines=f"{'line' if len(finding.lines) == 1 else 'lines'} {told}" if lines else "",
         why=finding.why,
         remedy=finding.remedy,
         table=list_of(finding),
