@@ -10,11 +10,12 @@ from harness.verdict import usage_cost
 
 @record
 class Spending:
-    """What one role took. Tokens, money and times are those of this run, not of answers from the cache.
+    """What one role took. Sums of tokens and money count what this run paid, not answers from the cache.
 
-    `cached_tokens` are those of the prompts that the provider had in its own cache. `is_partial` says that the endpoint
-    left out the usage of some answers: the sums are lower bounds. None where nothing is known; of times, where there
-    are too few: a 90th percentile takes 10 answers, a 99th 100.
+    What one answer takes, `mean_tokens` of text, `mean_cost_usd` and times, is told of all answers: one from the cache
+    brings what it took when it came. `cached_tokens` are those of the prompts that the provider had in its own cache.
+    `is_partial` says that the endpoint left out the usage of some answers: the sums are lower bounds. None where nothing
+    is known; of times, where there are too few: a 90th percentile takes 10 answers, a 99th 100.
     """
 
     role: Role
@@ -27,6 +28,8 @@ class Spending:
     cached_tokens: int | None = None
     is_partial: bool = False
     cost_usd: float | None = None
+    mean_tokens: float | None = None
+    mean_cost_usd: float | None = None
     median_latency_s: float | None = None
     p90_latency_s: float | None = None
     p99_latency_s: float | None = None
@@ -40,7 +43,8 @@ def spent_by(run: Run, role: Role) -> Spending:
     paid = [completion for completion in completions if not completion.cached]
     not_asked = sum(_is_not_asked(result) for result in results)
     bills = [result.bills[role] for result in run.results if role in result.bills]
-    times = sorted(completion.latency_s for completion in paid)
+    times = sorted(completion.latency_s for completion in completions)
+    facts = run.manifest.models.get(role)
     usages = [completion.usage for completion in paid] + [bill.usage for bill in bills if bill.answered]
     return Spending(
         role=role,
@@ -53,14 +57,20 @@ def spent_by(run: Run, role: Role) -> Spending:
         cached_tokens=total(usage.cached_tokens for usage in usages),
         is_partial=any(bill.is_partial for bill in bills)
         or any(usage.prompt_tokens is None or usage.completion_tokens is None for usage in usages),
-        cost_usd=None
-        if any(bill.is_partial for bill in bills)
-        else cost_of(run.manifest.models.get(role), usages),
+        cost_usd=None if any(bill.is_partial for bill in bills) else cost_of(facts, usages),
+        mean_tokens=_mean([completion.usage.completion_tokens for completion in completions]),
+        mean_cost_usd=_mean([cost_of(facts, [completion.usage]) for completion in completions]),
         median_latency_s=median(times) if times else None,
         p90_latency_s=_percentile(times, 90),
         p99_latency_s=_percentile(times, 99),
         longest_latency_s=times[-1] if times else None,
     )
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """The mean of all; None of none, and where one is not known."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None
 
 
 def _percentile(values: Sequence[float], percent: int) -> float | None:
@@ -78,9 +88,9 @@ def total(counts: Iterable[int | None]) -> int | None:
 
 
 def total_cost(parts: Sequence[Spending]) -> float | None:
-    """The money of all roles, or None when that of one that was asked is not known."""
+    """The money of all roles, or None when that of one that was asked is not known; answers from the cache cost nothing."""
     costs = [part.cost_usd for part in parts if part.answered]
-    if not costs or any(cost is None for cost in costs):
+    if any(cost is None for cost in costs) or not any(part.answered or part.from_cache for part in parts):
         return None
     return sum(cost for cost in costs if cost is not None)
 

@@ -73,6 +73,19 @@ def test_a_run_of_failures_has_no_latency() -> None:
     assert spent_by(failed_run(), "base").median_latency_s is None
 
 
+def test_answers_from_the_cache_cost_nothing_together_and_tell_what_an_answer_takes() -> None:
+    spent = spent_by(run_of(answer(100, 10, cached=True), answer(300, 30, cached=True)), "base")
+    assert total_cost([spent]) == 0
+    assert (spent.mean_tokens, spent.median_latency_s) == (20, 2.0)
+    assert spent.mean_cost_usd == pytest.approx((200 * 1.0 + 20 * 10.0) / 1e6)
+    assert total_cost([spent_by(run_of(), "base")]) is None
+
+
+def test_the_mean_of_answers_one_of_which_tells_no_tokens_is_not_known() -> None:
+    spent = spent_by(run_of(answer(100, 10), answer(None, None)), "base")
+    assert (spent.mean_tokens, spent.mean_cost_usd) == (None, None)
+
+
 def judged(*bills: Bill) -> Run:
     """A run whose rows were judged at these bills."""
     run = run_of(*(answer(5, 5) for _ in bills))

@@ -13,7 +13,7 @@ THOUSAND = 1000
 
 @record
 class CostRow:
-    """One model, as texts; tokens and money are of the answers that this run paid for."""
+    """One model, as texts; tokens and money are of what this run paid for, `each`, `thousand` and `times` of all answers."""
 
     word: str
     answered: str
@@ -68,11 +68,7 @@ def show_costs(material: Material) -> CostsView:
 
 def _row(part: Spending, facts: ModelFacts | None) -> CostRow:
     at_least = "≥ " if part.is_partial else ""
-    each = (
-        part.completion_tokens / part.answered
-        if part.completion_tokens is not None and part.answered and not part.is_partial
-        else None
-    )
+    tokens, money = part.mean_tokens, part.mean_cost_usd
     return CostRow(
         word=ROLE_WORDS[part.role],
         answered=count(part.answered),
@@ -82,12 +78,10 @@ def _row(part: Spending, facts: ModelFacts | None) -> CostRow:
         prompt_tokens=_bounded(part.prompt_tokens, at_least),
         cached_tokens=count(part.cached_tokens) if part.cached_tokens else MISSING,
         completion_tokens=_bounded(part.completion_tokens, at_least),
-        each=plain(each if each is None or each < 10 else round(each)),
+        each=plain(tokens if tokens is None or tokens < 10 else round(tokens)),
         price=", ".join(_prices(facts)) or MISSING,
         cost=dollars(part.cost_usd),
-        thousand=dollars(part.cost_usd / part.answered * THOUSAND)
-        if part.cost_usd is not None and part.answered
-        else MISSING,
+        thousand=dollars(None if money is None else money * THOUSAND),
         times=tuple(
             map(
                 seconds,
