@@ -110,7 +110,7 @@ def read_promotions(reports: Path) -> tuple[Promotion, ...]:
     file = reports / PROMOTED
     try:
         text = file.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ()
     except (OSError, UnicodeDecodeError) as error:
         raise StorageError(f"{file} cannot be read: {error}", remedy="restore it from git") from None

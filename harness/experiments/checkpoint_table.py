@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from harness.training import TrainingCurve
 
 NOT_KNOWN = "-"
+NOTHING_CHOSEN = "no checkpoint is chosen: suites of the roles target, guard and critical choose, by cases that were scored"
 
 
 @record
@@ -29,8 +30,8 @@ def losses_at(steps: Sequence[int], curve: "TrainingCurve | None") -> tuple[Loss
     """The losses at each of some steps, which are in order."""
     if curve is None:
         return tuple(Losses(train=None, valid=None) for _ in steps)
-    starts = [-1, *steps[:-1]]
-    return tuple(_between(start, step, curve) for start, step in zip(starts, steps, strict=True))
+    starts = (-1, *steps)
+    return tuple(_between(start, step, curve) for start, step in zip(starts, steps, strict=False))
 
 
 def _between(start: int, step: int, curve: "TrainingCurve") -> Losses:
@@ -60,7 +61,7 @@ def study_lines(study: CheckpointStudy, curve: "TrainingCurve | None") -> list[s
         rows.append([*cells, *(_mark(marks.get(name)) for name in names)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    return [*lines, *(choice_lines(study.choice) if study.choice is not None else ())]
+    return [*lines, *(choice_lines(study.choice) if study.choice is not None else (NOTHING_CHOSEN,))]
 
 
 def choice_lines(choice: CheckpointChoice) -> Iterator[str]:
@@ -72,7 +73,11 @@ def choice_lines(choice: CheckpointChoice) -> Iterator[str]:
     yield f"tested again on {choice.on}, where being chosen flatters no score:"
     last = {mark.suite: mark for mark in choice.last}
     for mark in choice.fresh:
-        against = "" if choice.is_last else f"; the job's own model there {_mark(last.get(mark.suite))}"
+        against = (
+            ""
+            if choice.is_last or not choice.last
+            else f"; the job's own model there {_mark(last.get(mark.suite))}"
+        )
         yield f"  {mark.suite} {_mark(mark)}{against}"
 
 

@@ -159,7 +159,8 @@ def study_checkpoints(trained: Trained, exam: Exam) -> CheckpointStudy:
     the provider does not serve is left out, and said.
 
     Raises:
-        EndpointError: The endpoint refused or stopped answering; what came is kept, and in the written study.
+        EndpointError: The endpoint refused or stopped answering; what came is kept, and in the written study. Or
+            it serves none of the checkpoints.
         StorageError: The folder cannot be written.
     """
     rows: dict[str, Sequence[Result]] = {}
@@ -171,10 +172,17 @@ def study_checkpoints(trained: Trained, exam: Exam) -> CheckpointStudy:
             marked = replace(point, marks=marks_of(found, exam.suites))
             study = replace(study, checkpoints=(*study.checkpoints, marked))
             write_checkpoint_study(exam.folder, study)
-    study = replace(study, choice=_choice(study, exam.deciding, rows=rows))
+    if not rows:
+        raise EndpointError(
+            f"none of the {len(trained.points)} models of {trained.job} is served",
+            remedy="ask again later: fresh ones need some minutes; where they must be deployed, deploy them first",
+        )
+    own = trained.points[-1].model
+    study = replace(study, choice=_choice(study, exam.deciding, rows=rows, own=own))
     write_checkpoint_study(exam.folder, study)
     if study.choice is not None and len(study.checkpoints) > 1 and is_drawn(exam.deciding):
-        study = replace(study, choice=_tested_again(study.choice, study.checkpoints[-1].model, exam))
+        again = _tested_again(study.choice, own if own in rows else None, exam)
+        study = replace(study, choice=again)
         write_checkpoint_study(exam.folder, study)
     return study
 
@@ -214,18 +222,26 @@ def fresh_terms(terms: Terms, suites: Sequence[Suite]) -> Terms:
     return replace(terms, read=False, first_trial=first)
 
 
-def _choice(study: CheckpointStudy, deciding: Sequence[Suite], *, rows: Rows) -> CheckpointChoice | None:
-    """The checkpoint to take; already read on other cases where answers are not drawn at random."""
+def _choice(
+    study: CheckpointStudy, deciding: Sequence[Suite], *, rows: Rows, own: str
+) -> CheckpointChoice | None:
+    """The checkpoint to take; already read on other cases where answers are not drawn at random.
+
+    `own` is the job's own model, which the endpoint may not have served.
+    """
     tables = [_table(suite, [rows[point.model] for point in study.checkpoints]) for suite in deciding]
     pick = pick_checkpoint(tables)
     if pick is None:
         return None
-    taken, last = study.checkpoints[pick.index], study.checkpoints[-1]
+    taken = study.checkpoints[pick.index]
+    is_only = len(study.checkpoints) == 1
+    why = "it is the only one that could be asked" if is_only else pick.why
+    lost = "" if own in rows or is_only else "; the job's own model could not be asked"
     choice = CheckpointChoice(
-        step=taken.step, model=taken.model, is_last=taken.model == last.model, why=pick.why
+        step=taken.step, model=taken.model, is_last=taken.model == own, why=f"{why}{lost}"
     )
-    if len(study.checkpoints) == 1:
-        return replace(choice, why="it is the only one that could be asked")
+    if is_only:
+        return choice
     elsewhere = None if is_drawn(deciding) else read_elsewhere(tables, seed=study.job)
     if elsewhere is None:
         return choice
@@ -241,8 +257,9 @@ def _choice(study: CheckpointStudy, deciding: Sequence[Suite], *, rows: Rows) ->
         for suite, scores in zip(deciding, elsewhere, strict=True)
     )
     names = {suite.name for suite in deciding}
+    last = study.checkpoints[-1].marks if own in rows else ()
     return replace(
-        choice, on="other cases", fresh=fresh, last=tuple(mark for mark in last.marks if mark.suite in names)
+        choice, on="other cases", fresh=fresh, last=tuple(mark for mark in last if mark.suite in names)
     )
 
 
@@ -266,8 +283,8 @@ def _table(suite: Suite, models: Sequence[Sequence[Result]]) -> CheckpointScores
     )
 
 
-def _tested_again(choice: CheckpointChoice, last: str, exam: Exam) -> CheckpointChoice:
-    """The choice with its marks on fresh trials, and those of the job's own model on the same ones."""
+def _tested_again(choice: CheckpointChoice, last: str | None, exam: Exam) -> CheckpointChoice:
+    """The choice with its marks on fresh trials, and those of the job's own model on the same ones, if it is served."""
 
     def marks(model: str, which: str) -> tuple[SuiteMark, ...]:
         told = _told(exam.teller, f"the {which} checkpoint on fresh trials")
@@ -280,9 +297,9 @@ def _tested_again(choice: CheckpointChoice, last: str, exam: Exam) -> Checkpoint
         return marks_of(rows, exam.deciding)
 
     fresh = marks(choice.model, "chosen")
-    return replace(
-        choice, on="fresh trials", fresh=fresh, last=fresh if choice.is_last else marks(last, "last")
-    )
+    if choice.is_last:
+        return replace(choice, on="fresh trials", fresh=fresh, last=fresh)
+    return replace(choice, on="fresh trials", fresh=fresh, last=marks(last, "last") if last else ())
 
 
 # --- what it will cost ---------------------------------------------------------------------------------

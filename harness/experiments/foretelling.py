@@ -31,7 +31,7 @@ class Scores:
 def foretell(
     made: Iterable[Made], suites: Sequence[Suite]
 ) -> tuple[Mapping[str, DoublingEstimate], DoublingEstimate | None]:
-    """The estimates of the target suites, and the pooled one, in which each of them counts alike.
+    """The estimates of the target suites (of all, where none is one), and the pooled one, in which each of them counts alike.
 
     Guards have none: what the data does not teach need not grow with it, and learning curves say nothing of it.
     A suite has none where fewer than two sizes were asked, or fewer than two of its cases were scored at every size.

@@ -13,7 +13,7 @@ from pathlib import Path
 from harness.config import Settings
 from harness.dataset.billing import default_epochs
 from harness.dataset.lines import Progress
-from harness.errors import BudgetError, UsageError
+from harness.errors import BudgetError, StorageError, UsageError
 from harness.evals import read_scaling_study, write_scaling_study
 from harness.experiments.arms import ArmEngine, ArmOrder, Bench, Made, kept_arm, training_usd
 from harness.experiments.asking import Terms, estimate_asking
@@ -21,8 +21,9 @@ from harness.experiments.foretelling import foretell
 from harness.experiments.shares import Share, cut_shares
 from harness.lineup import STATE, GroundPlan, Teller, training_request
 from harness.models import AnswerCache
-from harness.records import ScalingStudy, record
+from harness.records import ScalingStudy, Suite, record
 from harness.serial import digest, file_digest
+from harness.training import recorded_jobs
 
 SHARES, ARMS = "scaling", "arms"
 FEW_ROWS = 50
@@ -33,6 +34,8 @@ PRIOR_CAUTION = (
     "the estimate knows how classic learners' curves go on; those of fine-tuned language models are flatter and jumpier: "
     "a format is learnt in 50 to 100 rows, the rest slowly"
 )
+
+NO_TARGET = "no suite is a target, so the estimates are of all of them; what the data does not teach need not grow with it"
 
 
 @record
@@ -143,7 +146,7 @@ def _refuse_few(shares: Sequence[Share], *, embedded: bool) -> None:
     few = next((share for share in shares if share.rows < LEAST_ROWS), None)
     if few is not None and not embedded:
         raise UsageError(
-            f"{few.fraction} of the data are {few.rows} rows, and a job wants {LEAST_ROWS}",
+            f"{few.fraction} of the data has {few.rows} row{'' if few.rows == 1 else 's'}, and a job wants {LEAST_ROWS}",
             remedy="leave the smallest share out of --fractions",
         )
 
@@ -206,6 +209,7 @@ def run_experiment(
 
     Raises:
         HarnessError: No arm can be made at all.
+        StorageError: The folder cannot be made, or the ledger of jobs is a newer version's.
         KeyboardInterrupt: The user left; the same experiment goes on from there.
     """
     done = earlier_arms(experiment, bench)
@@ -213,8 +217,10 @@ def run_experiment(
     orders = [order for order in experiment.orders if order.share.name not in kept]
     for made in done:
         teller.say(f"{made.order.name}: made before, nothing is paid again")
-    experiment.folder.mkdir(parents=True, exist_ok=True)
     study = _study(experiment, bench, done, price=price)
+    # Before anything is paid: a folder that cannot be written, and a ledger that a newer version has written in.
+    _make_folder(experiment.folder)
+    recorded_jobs(bench.ledger)
     # The largest first: it takes the longest.
     orders.sort(key=lambda order: -order.share.rows)
     try:
@@ -232,6 +238,15 @@ def run_experiment(
     return Outcome(study=study, failed=tuple(made for made in done if made.trouble is not None))
 
 
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"{folder} cannot be made: {error.strerror or error}", remedy="choose another --reports"
+        ) from None
+
+
 def _study(experiment: Experiment, bench: Bench, done: Sequence[Made], *, price: ArmsPrice) -> ScalingStudy:
     ordered = sorted(done, key=lambda made: (made.order.share.rows, made.order.share.seed))
     by_suite, pooled = foretell(ordered, bench.suites)
@@ -242,11 +257,13 @@ def _study(experiment: Experiment, bench: Bench, done: Sequence[Made], *, price:
         by_suite=by_suite,
         pooled=pooled,
         doubling_cost_usd=price.doubling_usd,
-        cautions=tuple(_cautions(experiment, done, is_foretold=pooled is not None)),
+        cautions=tuple(_cautions(experiment, bench.suites, done, is_foretold=pooled is not None)),
     )
 
 
-def _cautions(experiment: Experiment, done: Sequence[Made], *, is_foretold: bool) -> list[str]:
+def _cautions(
+    experiment: Experiment, suites: Sequence[Suite], done: Sequence[Made], *, is_foretold: bool
+) -> list[str]:
     cautions = [
         f"{made.order.name} failed: {made.trouble.problem}" for made in done if made.trouble is not None
     ]
@@ -258,4 +275,6 @@ def _cautions(experiment: Experiment, done: Sequence[Made], *, is_foretold: bool
         )
     if is_foretold:
         cautions.append(PRIOR_CAUTION)
+        if not any(suite.role == "target" for suite in suites):
+            cautions.append(NO_TARGET)
     return cautions

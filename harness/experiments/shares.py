@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.dataset.lines import Progress
 from harness.dataset.partition import Choice, subset_file
-from harness.errors import UsageError
+from harness.errors import StorageError, UsageError
 from harness.records import record
 
 _FRACTION = re.compile(r"\s*(\d+(?:\.\d+)?|\.\d+)(?:/(\d+))?\s*")
@@ -70,7 +70,12 @@ def cut_shares(
         UsageError: The file cannot be read, or two shares come out the same: it has too few rows or groups of them.
         StorageError: The folder cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"{folder} cannot be made: {error.strerror or error}", remedy="see that it can be written"
+        ) from None
     shares = [
         _cut(train, fraction, seed, family=family, folder=folder, progress=progress)
         for seed in seeds

@@ -96,7 +96,9 @@ def _csv_table(text: str, file: str) -> MetricTable:
                 continue
             named = {name: _cell(cell, delimiter) for name, cell in zip(header, cells, strict=False)}
             rows.append(MetricRow(line=reader.line_num, cells=named))
-    except (csv.Error, StopIteration) as error:
+    except StopIteration:
+        mistakes.append(Mistake(1, "the file is empty", "fetch it again"))
+    except csv.Error as error:
         mistakes.append(Mistake(max(1, reader.line_num), f"not CSV: {error}", "is the file whole?"))
     return MetricTable(rows=tuple(rows), header=tuple(header), mistakes=tuple(mistakes))
 

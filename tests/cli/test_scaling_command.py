@@ -190,6 +190,31 @@ def test_json_is_the_study_alone(provider: LearningProvider, capsys: pytest.Capt
     assert study["by_suite"]["sums"]["word"] in {"likely helps", "cannot tell", "unlikely"}
 
 
+def test_where_nothing_can_be_kept_nothing_is_paid(
+    provider: LearningProvider, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*SCALING, "--reports", "train.jsonl"]) == 1
+    assert "choose another --reports" in capsys.readouterr().err
+    state = tmp_path / ".harness"
+    (state / "jobs.jsonl").write_text('{"schema": 2}\n', encoding="utf-8")
+    assert main(SCALING) == 1
+    assert "upgrade finetune-harness" in capsys.readouterr().err
+    (state / "scaling").rename(state / "elsewhere")
+    (state / "scaling").touch()
+    assert main(SCALING) == 1
+    assert "cannot be made" in capsys.readouterr().err
+    assert provider.created == []
+
+
+def test_estimates_without_a_target_say_so(
+    provider: LearningProvider, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite = tmp_path / "suites" / "sums.suite.yaml"
+    suite.write_text(f"role: guard\n{SUITE}", encoding="utf-8")
+    assert main(SCALING) == 0
+    assert "beware: no suite is a target" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("flags", "says"),
     [

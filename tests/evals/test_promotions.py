@@ -76,6 +76,8 @@ def runs_of(reports: Path) -> list[str]:
 
 def test_nothing_is_promoted_without_a_file(tmp_path: Path) -> None:
     assert read_promotions(tmp_path) == ()
+    (tmp_path / "reports").touch()
+    assert read_promotions(tmp_path / "reports") == ()
 
 
 def test_newest_comes_first_and_none_is_lost(tmp_path: Path) -> None:

@@ -234,6 +234,27 @@ def test_a_checkpoint_that_is_not_served_is_left_out_and_said(
     assert [line.partition(":")[0] for line in teller.said] == ["checkpoint 2 of 3, step 4 is left out"]
 
 
+def test_a_checkpoint_is_not_called_the_jobs_own_model_where_that_one_is_not_served(
+    provider: JobProvider, tmp_path: Path, hard: Suite, terms: Terms
+) -> None:
+    provider.unserved.add(OWN)
+    for suite in (hard, drawn(hard)):
+        exam = exam_at(provider, tmp_path / suite.name, suite=suite, terms=terms)
+        choice = study_checkpoints(trained_at(provider), exam).choice
+        assert choice is not None
+        assert (choice.model, choice.is_last, choice.last) == (checkpoint_name(4), False, ())
+        assert choice.why.endswith("; the job's own model could not be asked")
+        assert choice.fresh
+
+
+def test_a_job_of_which_nothing_is_served_is_the_endpoints_failure(
+    provider: JobProvider, tmp_path: Path, hard: Suite, terms: Terms
+) -> None:
+    provider.unserved |= {checkpoint_name(2), checkpoint_name(4), OWN}
+    with pytest.raises(EndpointError, match=f"none of the 3 models of {JOB} is served"):
+        study_checkpoints(trained_at(provider), exam_at(provider, tmp_path, suite=hard, terms=terms))
+
+
 def test_a_study_that_breaks_off_keeps_what_it_has_and_goes_on(
     provider: JobProvider, tmp_path: Path, hard: Suite, terms: Terms
 ) -> None:

@@ -23,7 +23,8 @@ def test_what_was_not_measured_is_not_a_number() -> None:
 def test_a_suite_without_scores_shows_none() -> None:
     blank = SuiteMark(suite="other", mean=None, unscored=4)
     study = CheckpointStudy(job="j", checkpoints=(CheckpointMarks(step=2, model="a", marks=(MARK, blank)),))
-    header, row = study_lines(study, None)
+    header, row, chosen = study_lines(study, None)
+    assert chosen.startswith("no checkpoint is chosen")
     assert header.split() == ["step", "epoch", "train", "loss", "valid", "loss", "sums", "other"]
     assert row.split() == ["2", "-", "-", "-", "50.0", "%", "(25", "to", "75)", "-"]
 
@@ -37,6 +38,15 @@ def test_unscored_cases_are_told() -> None:
 def test_a_choice_that_was_not_tested_again_claims_no_score() -> None:
     choice = CheckpointChoice(step=4, model="own", is_last=True, why="it is the only one")
     assert list(choice_lines(choice)) == ["take step 4, own, the job's own model: it is the only one"]
+
+
+def test_the_jobs_own_model_is_not_compared_with_where_it_was_not_asked() -> None:
+    choice = CheckpointChoice(step=4, model="a", is_last=False, why="so", on="other cases", fresh=(MARK,))
+    assert list(choice_lines(choice))[-1] == "  sums 50.0 % (25 to 75)"
+
+
+def test_losses_of_no_checkpoint_are_none() -> None:
+    assert losses_at([], CURVE) == ()
 
 
 def test_the_jobs_own_model_is_not_compared_with_itself() -> None:

@@ -378,6 +378,7 @@ def test_extras_and_what_is_no_number_are_written_and_read_back(tmp_path: Path) 
         (b'{"messages": []}\n{"messages": []}\n', 1, "no entry has a step and a measure"),
         (b'{\n "log_history": [\n', 3, "not JSON"),
         (b"[]", 1, "no entry"),
+        (b"", 1, "the file is empty"),
         (b'[[[[[[{"step": 1, "train_loss": 1}]]]]]]', 1, "no entry"),
         (b"[" * 100_000, 1, "not JSON"),
         (b'{"step": ' + b"9" * 5000 + b', "train_loss": 1}', 1, "not JSON"),
