@@ -37,6 +37,7 @@ class LengthBar:
 class Lane:
     """One model's answers: its bars, its median, and the same in words."""
 
+    role: Role
     word: str
     base: float
     bars: tuple[LengthBar, ...]
@@ -189,6 +190,7 @@ def _lane(
 ) -> Lane:
     base = LANE * (number + 1)
     return Lane(
+        role=role,
         word=ROLE_WORDS[role],
         base=base,
         bars=tuple(_bars(lengths, scale, most=most, base=base)),
