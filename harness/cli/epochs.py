@@ -12,7 +12,10 @@ from harness.cli.telling import TerminalTeller
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from harness.config import Settings
+    from harness.evals import RoleEstimate
     from harness.experiments.epochs import Finished
     from harness.records import Run
 
@@ -41,7 +44,7 @@ def add_epochs(experiments: "argparse._SubParsersAction[argparse.ArgumentParser]
 def epochs_command(options: argparse.Namespace) -> int:
     """Ask the checkpoints, print and keep the study; 3 when the endpoint failed, and the same command goes on."""
     from harness.config import process_environment
-    from harness.evals import estimate_lines, open_run
+    from harness.evals import open_run
     from harness.experiments.epochs import Wanted, epochs_exam, settings_for
 
     _refuse_contradictions(options)
@@ -52,14 +55,24 @@ def epochs_command(options: argparse.Namespace) -> int:
     with epochs_exam(settings, process_environment(), wanted=wanted, teller=teller) as exam:
         teller.done()
         if options.estimate:
-            for line in estimate_lines(exam.estimate()):
-                print(printable(line))
+            _tell_estimate(exam.estimate(), as_json=options.json)
             return 0
         exam.check_budget(settings.budget_usd)
         finished = exam.carry_out()
     teller.done()
     _tell(finished, run, as_json=options.json)
     return 0
+
+
+def _tell_estimate(estimate: "Sequence[RoleEstimate]", *, as_json: bool) -> None:
+    from harness.evals import estimate_lines
+    from harness.serial import to_json
+
+    if as_json:
+        print(to_json(estimate, indent=1))
+        return
+    for line in estimate_lines(estimate):
+        print(printable(line))
 
 
 def _tell(finished: "Finished", run: "Run | None", *, as_json: bool) -> None:

@@ -1,6 +1,7 @@
 """`harness jobs`: the fine-tuning jobs made here and those their provider lists; one looked at, or ended."""
 
 import argparse
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -242,7 +243,13 @@ def _target(options: argparse.Namespace) -> "Iterator[tuple[Place, str, Path]]":
     newest = _merged(recorded, [])
     known = next((entry for entry in newest if options.job in {entry.job.id, LATEST}), None)
     if known is not None and known.place and not has_flags:
-        plan = place_named(settings, known.place, environment)
+        try:
+            plan = place_named(settings, known.place, environment)
+        except UsageError as error:
+            raise UsageError(
+                f"{known.job.id} was made at {known.place!r}: {error.problem}",
+                remedy=f"configure it again, or give --backend or --base-url; {error.remedy}",
+            ) from error
     if plan.embedded and not local_state(settings).is_dir():
         raise UsageError(f"there is no job {options.job} here", remedy="`harness jobs` lists them")
     with opened(plan, settings) as place:
@@ -322,7 +329,8 @@ def _lines(entry: "JobRecord") -> Iterator[str]:
     if job.error:
         yield from _faults(entry)
     if job.status == "succeeded" and job.fine_tuned_model:
-        yield f"judge it: pytest suites/ --candidate {job.fine_tuned_model} --job {job.id}"
+        # A provider's names are pasted into a shell with it.
+        yield f"judge it: pytest suites/ --candidate {shlex.quote(job.fine_tuned_model)} --job {shlex.quote(job.id)}"
 
 
 def _faults(entry: "JobRecord") -> Iterator[str]:

@@ -102,6 +102,14 @@ def test_the_estimate_asks_nothing(provider: JobProvider, capsys: pytest.Capture
     assert provider.bodies == []
 
 
+def test_the_estimate_is_json_where_that_is_asked_for(
+    provider: JobProvider, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["experiment", "epochs", "--job", JOB, "--estimate", "--json"]) == 0
+    (line,) = json.loads(capsys.readouterr().out)
+    assert (line["role"], line["requests"]) == ("candidate", 30)
+
+
 def test_a_study_over_its_budget_asks_nothing(
     provider: JobProvider, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,5 +1,6 @@
 import io
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -406,7 +407,7 @@ def test_what_a_provider_tells_forges_no_line_and_breaks_no_list(
 ) -> None:
     assert main(["train", "train.jsonl"]) == 0
     milliseconds = 1_795_409_192_000_000
-    provider.jobs[0].update(model="m\x1b[2J\nftjob-9  succeeded", created_at=milliseconds)
+    provider.jobs[0].update(model="m\x1b[2J\nftjob-9  $(reboot)", created_at=milliseconds)
     capsys.readouterr()
     assert main(["jobs", "show"]) == 0
     assert main(["jobs"]) == 0
@@ -414,6 +415,18 @@ def test_what_a_provider_tells_forges_no_line_and_breaks_no_list(
     assert "\x1b" not in said
     assert "made      -" in said
     assert not any(line.startswith("ftjob-9") for line in said.splitlines())
+    assert re.search(r"--candidate '[^']*\$\(reboot\)[^']*' --job ftjob-1", said)  # quoted for the shell
+
+
+def test_a_job_of_a_place_that_is_no_longer_configured_says_which_and_what_to_do(
+    project: Path, provider: Provider, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "train.jsonl"]) == 0
+    (project / "harness.toml").write_text("", encoding="utf-8")
+    assert main(["jobs", "show"]) == 2
+    said = capsys.readouterr().err
+    assert "ftjob-1 was made at 'acme'" in said
+    assert "--base-url" in said
 
 
 def test_unknown_job_is_the_endpoints_answer(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
