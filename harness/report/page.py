@@ -6,6 +6,7 @@ puts text into the page as text only; and the content security policy lets nothi
 the one script and the one style whose digests it names.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,7 +48,7 @@ def render(run: Run, verdict: Verdict, *, to: Path, curve: "TrainingCurve | None
     """
     material = material_of(run, verdict, curve=curve)
     shown = [(section, view) for section in SECTIONS if (view := section.view(material)) is not None]
-    style, script = "".join(map(asset, STYLES)), page_script()
+    style, script = page_style(), page_script()
     html = (
         templates()
         .get_template("page.html.j2")
@@ -62,6 +63,12 @@ def render(run: Run, verdict: Verdict, *, to: Path, curve: "TrainingCurve | None
     )
     write_atomic(to, html)
     return to
+
+
+def page_style() -> str:
+    """The page's style: its files one after the other, without comments and what spaces and lines it does not need."""
+    rules = re.sub(r"/\*.*?\*/", "", "".join(map(asset, STYLES)), flags=re.DOTALL)
+    return re.sub(r"\s*([{};])\s*|(?<=[:,])\s+", r"\1", re.sub(r"\s+", " ", rules)).strip()
 
 
 def page_script() -> str:

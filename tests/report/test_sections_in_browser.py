@@ -58,13 +58,13 @@ def test_no_section_is_wider_than_the_window(tab: Any, width: int) -> None:
 def test_drawings_stay_inside_their_panels(tab: Any) -> None:
     tab.set_viewport_size({"width": 390, "height": 900})
     outside = tab.evaluate(
-        """() => [...document.querySelectorAll(".lengths rect, .trend .point")].filter((mark) => {
+        """() => [...document.querySelectorAll(".lengths path, .trend .point")].filter((mark) => {
           const [own, all] = [mark, mark.ownerSVGElement].map((item) => item.getBoundingClientRect());
           return own.left < all.left - 1 || own.right > all.right + 1;
         }).length"""
     )
     assert outside == 0
-    assert tab.locator(".lengths rect").count() > 10
+    assert tab.locator(".lengths path").count() > 10
 
 
 def test_the_verdict_and_what_to_do_are_seen_without_scrolling(tab: Any) -> None:

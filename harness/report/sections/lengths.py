@@ -6,7 +6,7 @@ from statistics import median
 
 from harness.records import Completion, Result, Role, ScorerSpec, Suite, record
 from harness.report.material import ROLE_WORDS
-from harness.report.notation import count, counted, fixed
+from harness.report.notation import count, fixed
 
 SCORER = "length"
 MEASURE = "length"
@@ -24,18 +24,17 @@ LONG_TAIL = 1.6
 
 @record
 class LengthBar:
-    """Answers of about one length."""
+    """Answers of about one length; it stands on the lane's ground."""
 
     x: float
-    y: float
     width: float
     height: float
-    says: str
+    answers: int
 
 
 @record
 class Lane:
-    """One model's answers: its bars, its median, and the same in words."""
+    """One model's answers: its bars, its median, and the same in words. `base` is where its ground is."""
 
     role: Role
     word: str
@@ -43,6 +42,13 @@ class Lane:
     bars: tuple[LengthBar, ...]
     middle: float
     says: str
+
+    @property
+    def outline(self) -> str:
+        """All bars as one path: of hundreds, elements of their own would weigh more than the answers they count."""
+        return "".join(
+            f"M{bar.x:g} {self.base:g}v-{bar.height:g}h{bar.width:g}v{bar.height:g}z" for bar in self.bars
+        )
 
 
 @record
@@ -193,34 +199,22 @@ def _lane(
         role=role,
         word=ROLE_WORDS[role],
         base=base,
-        bars=tuple(_bars(lengths, scale, most=most, base=base)),
+        bars=tuple(_bars(lengths, scale, most=most)),
         middle=scale.at(median(lengths)),
         says=_sentence(lengths, limits),
     )
 
 
-def _bars(lengths: Sequence[float], scale: _Scale, *, most: float, base: float) -> Iterator[LengthBar]:
+def _bars(lengths: Sequence[float], scale: _Scale, *, most: float) -> Iterator[LengthBar]:
     width = (WIDTH - LEFT - RIGHT) / scale.bins
     for place, found in enumerate(_counts(lengths, scale)):
         if found:
-            # The fewest are still seen.
-            height = max(1.5, (LANE - 12) * found / len(lengths) / most)
-            start = scale.first + place * scale.step
-            is_tail = scale.has_tail and place == scale.bins - 1
-            end = start + scale.step - 1
-            span = (
-                f"{count(start)} or more"
-                if is_tail
-                else count(start)
-                if end == start
-                else f"{count(start)} to {count(end)}"
-            )
             yield LengthBar(
                 x=round(LEFT + place * width + 0.5, 1),
-                y=round(base - height, 1),
                 width=round(max(1.0, width - 1), 1),
-                height=round(height, 1),
-                says=f"{span}: {counted(found, 'answer')}",
+                # The fewest are still seen.
+                height=round(max(1.5, (LANE - 12) * found / len(lengths) / most), 1),
+                answers=found,
             )
 
 
