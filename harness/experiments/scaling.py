@@ -5,10 +5,13 @@ and what looks like the data would be the epochs. An experiment is known by its 
 continues it: jobs are found again by what they were made from, answers by what was asked.
 """
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from harness.config import Settings
 from harness.dataset.billing import default_epochs
@@ -25,7 +28,7 @@ from harness.records import ScalingStudy, Suite, record
 from harness.serial import digest, file_digest
 from harness.training import recorded_jobs
 
-SHARES, ARMS = "scaling", "arms"
+SHARES, ARMS, LOCK = "scaling", "arms", ".lock"
 FEW_ROWS = 50
 """Below this a share teaches the format, not the task: 50 to 100 rows are what a format takes."""
 LEAST_ROWS = 10
@@ -209,18 +212,25 @@ def run_experiment(
 
     Raises:
         HarnessError: No arm can be made at all.
-        StorageError: The folder cannot be made, or the ledger of jobs is a newer version's.
+        StorageError: The folder cannot be written, another process makes the same experiment, or the ledger of jobs is
+            a newer version's.
         KeyboardInterrupt: The user left; the same experiment goes on from there.
     """
+    # Before anything is paid: a folder that cannot be written, and a ledger that a newer version has written in.
+    recorded_jobs(bench.ledger)
+    with _alone(experiment.folder):
+        return _run_alone(experiment, bench, engine=engine, price=price, teller=teller)
+
+
+def _run_alone(
+    experiment: Experiment, bench: Bench, *, engine: ArmEngine, price: ArmsPrice, teller: Teller
+) -> Outcome:
     done = earlier_arms(experiment, bench)
     kept = {made.order.share.name for made in done}
     orders = [order for order in experiment.orders if order.share.name not in kept]
     for made in done:
         teller.say(f"{made.order.name}: made before, nothing is paid again")
     study = _study(experiment, bench, done, price=price)
-    # Before anything is paid: a folder that cannot be written, and a ledger that a newer version has written in.
-    _make_folder(experiment.folder)
-    recorded_jobs(bench.ledger)
     # The largest first: it takes the longest.
     orders.sort(key=lambda order: -order.share.rows)
     try:
@@ -238,13 +248,26 @@ def run_experiment(
     return Outcome(study=study, failed=tuple(made for made in done if made.trouble is not None))
 
 
-def _make_folder(folder: Path) -> None:
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """The folder of the study, which no other process writes inside the block: the slower one would lose arms of the other."""
+    lock = FileLock(folder / LOCK, timeout=0)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise StorageError(
+            f"{folder} is being written by another process",
+            remedy="wait for it; then the same command shows what it found",
+        ) from None
     except OSError as error:
         raise StorageError(
-            f"{folder} cannot be made: {error.strerror or error}", remedy="choose another --reports"
+            f"{folder} cannot be written: {error.strerror or error}", remedy="choose another --reports"
         ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _study(experiment: Experiment, bench: Bench, done: Sequence[Made], *, price: ArmsPrice) -> ScalingStudy:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from learning_provider import LearningProvider
 
 from harness.cli import main
@@ -204,6 +205,19 @@ def test_where_nothing_can_be_kept_nothing_is_paid(
     assert main(SCALING) == 1
     assert "cannot be made" in capsys.readouterr().err
     assert provider.created == []
+
+
+def test_the_same_experiment_is_made_by_one_process_at_a_time(
+    provider: LearningProvider, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*SCALING, "--estimate", "--json"]) == 0
+    folder = tmp_path / "reports" / json.loads(capsys.readouterr().out)["id"]
+    folder.mkdir(parents=True)
+    with FileLock(folder / ".lock"):
+        assert main(SCALING) == 1
+    assert "is being written by another process" in capsys.readouterr().err
+    assert provider.created == []
+    assert main(SCALING) == 0
 
 
 def test_estimates_without_a_target_say_so(
