@@ -7,7 +7,7 @@ the one script and the one style whose digests it names.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -29,7 +29,8 @@ _ICONS: Mapping[Outcome, tuple[str, str]] = {
     "undecided": ("M12 1a11 11 0 1 0 0 22a11 11 0 1 0 0-22zm0 4a7 7 0 1 1 0 14z", "#a67c00"),
 }
 
-STYLES = ("style.css", "figures.css", "scaling.css", "cases.css")
+STYLES = ("style.css", "figures.css", "cases.css")
+GROWTH, GROWTH_STYLE = "growth", "scaling.css"
 # Each file is an idea of its own; they share one scope, in this order.
 SCRIPTS = ("text", "differences", "case_yaml", "data", "choosing", "list", "view", "reading", "page")
 
@@ -48,7 +49,8 @@ def render(run: Run, verdict: Verdict, *, to: Path, curve: "TrainingCurve | None
     """
     material = material_of(run, verdict, curve=curve)
     shown = [(section, view) for section in SECTIONS if (view := section.view(material)) is not None]
-    style, script = page_style(), page_script()
+    names = [*STYLES, *(GROWTH_STYLE for section, _ in shown if section.key == GROWTH)]
+    style, script = page_style(names), page_script()
     html = (
         templates()
         .get_template("page.html.j2")
@@ -65,9 +67,9 @@ def render(run: Run, verdict: Verdict, *, to: Path, curve: "TrainingCurve | None
     return to
 
 
-def page_style() -> str:
-    """The page's style: its files one after the other, without comments and what spaces and lines it does not need."""
-    rules = re.sub(r"/\*.*?\*/", "", "".join(map(asset, STYLES)), flags=re.DOTALL)
+def page_style(names: Iterable[str]) -> str:
+    """A page's style: these files one after the other, without comments and what spaces and lines it does not need."""
+    rules = re.sub(r"/\*.*?\*/", "", "".join(map(asset, names)), flags=re.DOTALL)
     return re.sub(r"\s*([{};])\s*|(?<=[:,])\s+", r"\1", re.sub(r"\s+", " ", rules)).strip()
 
 

@@ -13,7 +13,7 @@ MEASURE = "length"
 WIDTH, LANE = 420.0, 46.0
 """SVG units: of the drawing, and of one model's part in its height."""
 LEFT, RIGHT, AXIS = 78.0, 14.0, 18.0
-MOST_BARS = 28
+MOST_BARS = 24
 FEWEST = 3
 """Of fewer answers nothing is spread."""
 TAIL = 0.975
@@ -28,7 +28,7 @@ class LengthBar:
 
     x: float
     width: float
-    height: float
+    height: int
     answers: int
 
 
@@ -45,10 +45,8 @@ class Lane:
 
     @property
     def outline(self) -> str:
-        """All bars as one path: of hundreds, elements of their own would weigh more than the answers they count."""
-        return "".join(
-            f"M{bar.x:g} {self.base:g}v-{bar.height:g}h{bar.width:g}v{bar.height:g}z" for bar in self.bars
-        )
+        """All bars as one path of strokes: hundreds of elements would weigh more than the answers they count."""
+        return "".join(f"M{bar.x + bar.width / 2:.1f} {self.base:g}v-{bar.height}" for bar in self.bars)
 
 
 @record
@@ -213,7 +211,7 @@ def _bars(lengths: Sequence[float], scale: _Scale, *, most: float) -> Iterator[L
                 x=round(LEFT + place * width + 0.5, 1),
                 width=round(max(1.0, width - 1), 1),
                 # The fewest are still seen.
-                height=round(max(1.5, (LANE - 12) * found / len(lengths) / most), 1),
+                height=max(2, round((LANE - 12) * found / len(lengths) / most)),
                 answers=found,
             )
 
