@@ -63,7 +63,9 @@ def test_whole_life_of_a_job(server: Server, capsys: pytest.CaptureFixture[str])
 
 
 def test_job_is_left_and_cancelled(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ask(server, "train", "train.jsonl", "--model", BASE.name, "--no-wait") == 0
+    # Long enough that it cannot end before it is cancelled, on a busy machine either.
+    long = ("train", "train.jsonl", "--model", BASE.name, "--epochs", "50")
+    assert ask(server, *long, "--no-wait") == 0
     assert ask(server, "jobs", "cancel", "latest") == 0
     assert "is cancelled" in capsys.readouterr().out
     assert ask(server, "jobs", "show", "latest") == 1
