@@ -81,7 +81,9 @@ def test_endpoint_that_is_down_is_named(project: Project) -> None:
     assert result.ret == 1
 
 
-@pytest.mark.parametrize(("variable", "value"), [("HTTP_PROXY", "::bad"), ("ALL_PROXY", "socks5://127.0.0.1:1")])
+@pytest.mark.parametrize(
+    ("variable", "value"), [("HTTP_PROXY", "::bad"), ("ALL_PROXY", "socks5://127.0.0.1:1")]
+)
 def test_broken_environment_stops_the_run_with_one_message(
     project: Project, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
