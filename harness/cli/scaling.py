@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.cli import printable
 from harness.cli.endpoints import add_endpoint_options, chosen_settings
-from harness.cli.engines import count
+from harness.cli.engines import add_cluster_options, as_missing_ray, count, wants_ray
 from harness.cli.progress import bytes_done
 from harness.cli.telling import TerminalTeller
 
@@ -61,17 +61,7 @@ def _add_engines(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="arms at once at a provider (default %(default)s); the local server trains one after the other",
     )
-    parser.add_argument(
-        "--engine",
-        choices=("local", "ray"),
-        default="local",
-        help="who makes the arms (default: this process)",
-    )
-    parser.add_argument(
-        "--ray-address",
-        metavar="ADDRESS",
-        help="the Ray cluster's (default: the running one, or a local one)",
-    )
+    add_cluster_options(parser, what="who makes the arms (default: this process)")
 
 
 def scaling_command(options: argparse.Namespace) -> int:
@@ -184,21 +174,13 @@ def _bench(settings: "Settings", plan: "GroundPlan", suites: "tuple[Suite, ...]"
 
 def _engine(options: argparse.Namespace, settings: "Settings") -> "ArmEngine":
     from harness.config import process_environment
-    from harness.errors import UsageError
 
-    if options.engine == "local":
+    if not wants_ray(options):
         from harness.experiments.arms import LocalArms
 
-        if options.ray_address:
-            raise UsageError("--ray-address without --engine ray", remedy="add --engine ray")
         return LocalArms(settings=settings, environment=process_environment(), at_once=options.arms)
-    try:
+    with as_missing_ray():
         from harness.experiments.cluster import RayArms
-    except ImportError as error:
-        raise UsageError(
-            f"--engine ray needs Ray, which is not installed: {error}",
-            remedy='python -m pip install "finetune-harness[ray]"',
-        ) from error
     return RayArms(settings=settings, environment=process_environment(), address=options.ray_address)
 
 

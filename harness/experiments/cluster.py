@@ -5,10 +5,7 @@ needs the same harness installed. Where a provider trains, its jobs are created 
 of them, and a node follows its job and asks; where the local server trains, each node starts one of its own.
 """
 
-import logging
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import field, replace
 from pathlib import Path
 
@@ -17,7 +14,8 @@ import ray
 from ray.exceptions import RayError
 
 from harness.config import Settings
-from harness.errors import EndpointError, HarnessError, StorageError, UsageError
+from harness.dataset.engines.connection import connected
+from harness.errors import EndpointError, HarnessError, StorageError
 from harness.experiments.arms import ArmOrder, Bench, Made, job_terms, make_arm
 from harness.experiments.asking import ROWS
 from harness.lineup import Teller, open_ground, progress_teller
@@ -25,7 +23,6 @@ from harness.records import record
 from harness.serial import digest, write_atomic
 from harness.training import start_job
 
-_CLIENT = "ray://"
 APPLICATION, NODE_FOLDER = "finetune-harness", "arms"
 LOCAL_SERVER, LEDGER, ANSWERS = "local-server", "jobs.jsonl", "answers.sqlite"
 
@@ -53,7 +50,7 @@ class RayArms:
             lost = {made.order.share.name for made in refused}
             ready = [order for order in orders if order.share.name not in lost]
         if ready:
-            with _connected(self.address):
+            with connected(self.address):
                 yield from self._spread(ready, bench, teller)
 
     def _created(self, orders: Sequence[ArmOrder], bench: Bench, teller: Teller) -> list[Made]:
@@ -191,28 +188,3 @@ class _Silence:
 
     def progress(self, text: str) -> None:
         """Nothing."""
-
-
-@contextmanager
-def _connected(address: str | None) -> Iterator[None]:
-    """A connection, of the process if it has one."""
-    if ray.is_initialized():
-        yield
-        return
-    if address and address.startswith(_CLIENT):
-        raise UsageError(
-            f"{address} is for Ray's client",
-            remedy="run on a node of the cluster, with its own address (host:port, or auto)",
-        )
-    # A cluster started for the arms reports to nobody.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise UsageError(
-            f"no Ray cluster at {address or 'hand'}: {error}", remedy="see: ray status"
-        ) from error
-    try:
-        yield
-    finally:
-        ray.shutdown()

@@ -82,11 +82,15 @@ def test_endpoint_that_is_down_is_named(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variable", "value"), [("HTTP_PROXY", "::bad"), ("ALL_PROXY", "socks5://127.0.0.1:1")]
+    ("variable", "value"),
+    [("HTTP_PROXY", "::bad"), ("ALL_PROXY", "socks5://127.0.0.1:1"), ("SSL_CERT_FILE", "/no/such.pem")],
 )
 def test_broken_environment_stops_the_run_with_one_message(
     project: Project, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
+    if variable == "SSL_CERT_FILE":  # certificates are for endpoints behind TLS
+        config = project.pytester.path / "harness.toml"
+        config.write_text(config.read_text(encoding="utf-8").replace("http:", "https:"), encoding="utf-8")
     monkeypatch.setenv(variable, value)
     result = project.run()
     assert result.ret == 1

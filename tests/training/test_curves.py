@@ -430,6 +430,10 @@ def test_whatever_a_file_holds_it_is_a_curve_or_refused(data: bytes) -> None:
     )
 )
 def test_whatever_entries_hold_they_are_a_curve_or_refused(rows: list[dict[str, object]]) -> None:
+    words = {"overfit", "underfit", "plateau", "unknown"}
     with contextlib.suppress(FileError):
-        diagnose(read_curve(as_json(rows)), epochs=3)
-    diagnose(curve_from_events(rows))
+        assert diagnose(read_curve(as_json(rows)), epochs=3).word in words
+    told = curve_from_events(rows)
+    assert told.steps["step"].is_monotonic_increasing
+    assert told.steps["step"].is_unique
+    assert diagnose(told).word in words

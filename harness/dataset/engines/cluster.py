@@ -5,10 +5,8 @@ need not share a disk. Every node needs the same harness installed.
 """
 
 import logging
-import os
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import ray
@@ -16,13 +14,12 @@ import ray.data
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from harness.dataset.engines.connection import connected
 from harness.dataset.engines.parts import PART_BYTES, bytes_of, plain, spans_of
 from harness.dataset.engines.processes import Part
 from harness.dataset.lines import Line, Progress, Span, lines_of
-from harness.errors import StorageError, UsageError
+from harness.errors import StorageError
 from harness.records import record
-
-_CLIENT = "ray://"
 
 
 @record
@@ -40,7 +37,7 @@ class RayCluster:
             UsageError: The file cannot be read, or no cluster answers at the address.
             StorageError: The cluster gave up on a part.
         """
-        with plain(path) as file, _connected(self.address):
+        with plain(path) as file, connected(self.address):
             spans = list(spans_of(file, size=self.part_bytes))
             total = file.stat().st_size
             try:
@@ -54,31 +51,6 @@ class RayCluster:
                     f"the Ray cluster gave up on {path}: {reason}",
                     remedy="see that its nodes run, have memory, and have this very harness installed",
                 ) from error
-
-
-@contextmanager
-def _connected(address: str | None) -> Iterator[None]:
-    """A connection, of the process if it has one."""
-    if ray.is_initialized():
-        yield
-        return
-    if address and address.startswith(_CLIENT):
-        raise UsageError(
-            f"{address} is for Ray's client, whose disk the cluster does not see",
-            remedy="run the check on a node of the cluster, with its own address (host:port, or auto)",
-        )
-    # A cluster started for the reading reports to nobody.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise UsageError(
-            f"no Ray cluster at {address or 'hand'}: {error}", remedy="see: ray status"
-        ) from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
 
 
 def _tallied(
