@@ -60,9 +60,8 @@ def fine_tune(
         raise
     job = check_succeeded(job)
     assert job.fine_tuned_model is not None, "a job that succeeded names its model"
-    if (
-        terms.place != LOCAL_PLACE
-    ):  # the local server has the model at once, and takes memory when it is asked
+    # The local server has the model at once, and takes memory when it is asked.
+    if terms.place != LOCAL_PLACE:
         wait_until_served(endpoint, job.fine_tuned_model, on_progress=on_progress)
     return job
 
