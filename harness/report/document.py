@@ -6,8 +6,10 @@ import re
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from jinja2.ext import Extension
+from jinja2.ext import Extension, InternationalizationExtension
 from markupsafe import Markup
+
+from harness.report.languages import ENGLISH, Language
 
 HERE = Path(__file__).parent
 
@@ -28,17 +30,24 @@ class _Flush(Extension):
         return re.sub(r"^[ \t]+", "", source, flags=re.MULTILINE)
 
 
-def templates() -> Environment:
-    """The environment all pages are rendered in."""
-    return Environment(
+def templates(language: Language = ENGLISH) -> Environment:
+    """The environment all pages are rendered in.
+
+    Words of a template stand in `{% trans %}` or `_()`; sentences made elsewhere go through the filter `said`.
+    """
+    environment = Environment(
         loader=FileSystemLoader(HERE),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=_printable,
-        extensions=[_Flush],
+        extensions=[_Flush, InternationalizationExtension],
     )
+    environment.policies["ext.i18n.trimmed"] = True
+    environment.install_gettext_callables(language.gettext, language.ngettext, newstyle=True)  # type: ignore[attr-defined]
+    environment.filters["said"] = language.said
+    return environment
 
 
 def asset(name: str) -> str:

@@ -1,0 +1,242 @@
+"""A sentence with gaps, `{suite} fell by {n:amount}`: whether a text has that form, and what stands in its gaps.
+
+What a gap takes is said behind its name:
+    {x}          any text, kept as it is: names, models, paths, words of users
+    {x:number}   a number: `12`, `-0.5`, `1,200`
+    {x:amount}   a number with its unit, `12 %`, `1.2 points`, `$0.42`; the unit is translated
+    {x:date}     `11 Feb 2026, 14:03 UTC`, written year first
+    {x:list}     names with commas and `and` or `or` between them, kept but for what stands between
+    {x:said}     a sentence or a part of one that is known itself
+    {x:open}     the same if it is known; else kept as it is
+A text is hostile: it may hold names that look like patterns or are very long. So gaps are not regular
+expressions: they end at the first place where the words behind them stand, then at the next, within a budget of tries.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from functools import cached_property
+
+_GAP = re.compile(r"\{\{|\}\}|\{(\w+)(?::(\w+))?\}")
+_NUMBER = r"[+\-−~]?\d(?:[\d,.]{0,30}\d)?(?:e[+\-]?\d{1,3})?"
+_UNITS = "%|s|ms|min|h|kB|MB|MiB|GB|GiB"  # the same in every language
+_MONEY = r"(?:−|-)?\$\d(?:[\d,.]{0,30}\d)?"
+_DATE = r"\d{1,2} [A-Z][a-z]{2} \d{4}(?:, \d\d:\d\d(?: UTC)?)?"
+_BOUNDED = frozenset({"number", "amount", "date"})
+_OPEN = frozenset({"", "list", "said", "open"})
+_WORD = re.compile(r"[^\W\d_]+")
+
+
+class Budget:
+    """How often one sentence may still be tried."""
+
+    def __init__(self, tries: int) -> None:
+        self.tries = tries
+
+    def spend(self) -> bool:
+        """Take one; whether there was one."""
+        self.tries -= 1
+        return self.tries >= 0
+
+
+Said = Callable[[str], str | None]
+"""A part of a sentence in the other language; None where it is not known."""
+
+
+class Grammar:
+    """A language's pieces of sentences.
+
+    Args:
+        amounts: Amounts with units, `{n} points`, and how they are said.
+        joints: What stands between names, and how it is said.
+        full_stop: What ends a sentence.
+    """
+
+    def __init__(self, *, amounts: Mapping[str, str], joints: Mapping[str, str], full_stop: str) -> None:
+        self.full_stop = full_stop
+        self._joints = joints
+        texts = sorted(amounts, key=len, reverse=True)
+        self._forms = [(re.compile(_amount_form(text, is_named=True)), amounts[text]) for text in texts]
+        plain = rf"{_MONEY}|[≥≤] ?{_NUMBER}|{_NUMBER}(?: (?:{_UNITS})\b| ?%)?"
+        self.amount = f"(?:{'|'.join([*map(_amount_form, texts), plain])})"
+        """The regular expression of any amount."""
+
+    def say_amount(self, text: str) -> str:
+        """An amount with its unit in this language."""
+        for form, said in self._forms:
+            if found := form.fullmatch(text):
+                return filled(said, found.groupdict())
+        return text
+
+    def say_list(self, text: str) -> str:
+        """Names with what stands between them in this language."""
+        for joint, said in self._joints.items():
+            text = text.replace(joint, said)
+        return text
+
+
+def filled(said: str, values: Mapping[str, str]) -> str:
+    """A translation with its gaps filled, each once: what is filled in is never read again."""
+
+    def value(gap: re.Match[str]) -> str:
+        return values[gap[1]] if gap[1] else gap[0][0]
+
+    return _GAP.sub(value, said)
+
+
+def _amount_form(text: str, *, is_named: bool = False) -> str:
+    last, parts = 0, []
+    for gap in _GAP.finditer(text):
+        number = f"(?P<{gap[1]}>{_NUMBER})" if is_named else _NUMBER
+        parts += [re.escape(text[last : gap.start()]), number]
+        last = gap.end()
+    end = r"\b" if text[-1:].isalpha() else ""
+    return "".join(parts) + re.escape(text[last:]) + end
+
+
+class Pattern:
+    """One sentence with gaps, and how it is said.
+
+    Raises:
+        ValueError: Two gaps that take any text stand side by side, or a kind is not known.
+    """
+
+    def __init__(self, text: str, said: str, grammar: Grammar) -> None:
+        self.text = text
+        self._said = said
+        self._grammar = grammar
+        self._runs: list[list[tuple[str, str]]] = [[]]
+        """Words and bounded gaps, as (kind, text), between the gaps that take any text."""
+        self._gaps: list[tuple[str, str]] = []
+        self._read(text)
+        self.weight = sum(len(words) for run in self._runs for kind, words in run if kind == "words")
+        missing = {gap[1] for gap in _GAP.finditer(said) if gap[1]} - {
+            gap[1] for gap in _GAP.finditer(text) if gap[1]
+        }
+        if missing:
+            raise ValueError(f"{text!r} is said with {sorted(missing)}, which it does not have")
+
+    def _read(self, text: str) -> None:
+        last = 0
+        for gap in _GAP.finditer(text):
+            self._add_words(text[last : gap.start()])
+            last = gap.end()
+            name, kind = gap[1], gap[2] or ""
+            if name is None:
+                self._add_words(gap[0][0])
+            elif kind in _BOUNDED:
+                self._runs[-1].append((kind, name))
+            elif kind in _OPEN:
+                if self._gaps and not self._runs[-1]:
+                    raise ValueError(f"{text!r}: nothing stands between two gaps")
+                self._gaps.append((kind, name))
+                self._runs.append([])
+            else:
+                raise ValueError(f"{text!r}: no kind of gap {kind!r}")
+        self._add_words(text[last:])
+
+    def _add_words(self, words: str) -> None:
+        if not words:
+            return
+        run = self._runs[-1]
+        if run and run[-1][0] == "words":
+            words = run.pop()[1] + words
+        run.append(("words", words))
+
+    def anchors(self) -> Iterator[str]:
+        """Words, small, without which no text has this form."""
+        for run in self._runs:
+            for kind, words in run:
+                if kind != "words":
+                    continue
+                for word in _WORD.finditer(words):
+                    # A word at the edge may be a part of what stands in the gap beside it.
+                    if word.start() > 0 and word.end() < len(words):
+                        yield word[0].lower()
+
+    def match(self, text: str, *, said: Said, budget: Budget) -> str | None:
+        """The text in the other language, or None when it does not have this form."""
+        first = self._forms[0].match(text)
+        if first is None:
+            return None
+        if not self._gaps:
+            return self._say(first.groupdict()) if first.end() == len(text) else None
+        end = self._forms[-1].search(text, first.end()) if self._runs[-1] else None
+        if self._runs[-1] and end is None:
+            return None
+        values = self._fill(text, first.end(), 0, said=said, budget=budget)
+        return None if values is None else self._say({**first.groupdict(), **values})
+
+    def _fill(self, text: str, start: int, gap: int, *, said: Said, budget: Budget) -> dict[str, str] | None:
+        """What stands in this gap and in those behind it."""
+        kind, name = self._gaps[gap]
+        is_last = gap == len(self._gaps) - 1
+        for stop, behind, found in self._stops(text, start, gap):
+            if not budget.spend():
+                return None
+            value = self._value(kind, text[start:stop], said)
+            if value is None:
+                continue
+            rest = {} if is_last else self._fill(text, behind, gap + 1, said=said, budget=budget)
+            if rest is not None:
+                return {name: value, **found, **rest}
+        return None
+
+    def _stops(self, text: str, start: int, gap: int) -> Iterator[tuple[int, int, dict[str, str]]]:
+        """Where a gap may end, where the next begins, and the bounded gaps between: the nearest first."""
+        form = self._forms[gap + 1]
+        if gap == len(self._gaps) - 1 and not self._runs[-1]:
+            if start < len(text):
+                yield len(text), len(text), {}
+            return
+        position = start + 1
+        while position <= len(text) and (found := form.search(text, position)):
+            yield found.start(), found.end(), found.groupdict()
+            position = found.start() + 1
+
+    def _value(self, kind: str, text: str, said: Said) -> str | None:
+        if kind == "list":
+            return self._grammar.say_list(text)
+        if kind == "said":
+            return said(text)
+        return (said(text) or text) if kind == "open" else text
+
+    def _say(self, values: Mapping[str, str]) -> str:
+        kinds = {name: kind for run in self._runs for kind, name in run if kind in _BOUNDED}
+        told = {name: self._bounded(kinds.get(name, ""), value) for name, value in values.items()}
+        return filled(self._said, told)
+
+    def _bounded(self, kind: str, value: str) -> str:
+        if kind == "amount":
+            return self._grammar.say_amount(value)
+        return _year_first(value) if kind == "date" else value
+
+    @cached_property
+    def _forms(self) -> tuple[re.Pattern[str], ...]:
+        """A regular expression for what stands between any two open gaps; the last reaches the end."""
+        forms = [self._form(run, is_first=index == 0) for index, run in enumerate(self._runs)]
+        forms[-1] += r"\Z"
+        return tuple(re.compile(form) for form in forms)
+
+    def _form(self, run: list[tuple[str, str]], *, is_first: bool) -> str:
+        form = ""
+        for place, (kind, words) in enumerate(run):
+            if kind == "words":
+                is_start = is_first and not place
+                form += f"(?i:{re.escape(words[0])}){re.escape(words[1:])}" if is_start else re.escape(words)
+            else:
+                form += f"(?P<{words}>{self._bounded_form(kind)})"
+        return form
+
+    def _bounded_form(self, kind: str) -> str:
+        return {"number": _NUMBER, "date": _DATE}.get(kind) or self._grammar.amount
+
+
+def _year_first(text: str) -> str:
+    """`11 Feb 2026, 14:03 UTC` as `2026-02-11 14:03 UTC`."""
+    day, _, time = text.partition(", ")
+    try:
+        written = datetime.strptime(day, "%d %b %Y").date().isoformat()  # noqa: DTZ007 - a day has no zone
+    except ValueError:
+        return text
+    return f"{written} {time}".strip()
