@@ -1,16 +1,22 @@
 """Answers that were paid for once: a content-addressed store, and a model that looks there first.
 
-An answer is written before anybody sees it, so a run killed at any moment and started again asks
-only for what it never received. Failures are not stored: the next run asks again.
+What it promises, and every change to it must keep:
+
+- An answer is stored before anybody sees it: it is used when its own row is committed, however rows are grouped.
+- A process that is killed at any moment loses at most the requests that were under way; started again it asks for nothing else.
+- A power cut may take the answers of the last moments (what the system had not yet written out), never older ones.
+- Nothing that was damaged is taken for an answer: each has a checksum. A damaged file is set aside and told of, and what
+  can be read of it is kept (`answer_files`).
+- Several processes may share the file. Two that ask the same at the same moment may both pay; afterwards nobody does.
+- Failures are not stored: the next run asks again.
 """
 
 import asyncio
-import contextlib
 import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -19,23 +25,13 @@ from typing import Generic, TypeVar
 from filelock import FileLock, Timeout
 
 from harness.errors import StorageError
+from harness.models.answer_files import BUSY_TIMEOUT_S, checksum, open_answers
 from harness.protocols import Model
 from harness.records import Completion, Embedding, Failure, Message, Sampling
 from harness.serial import ParseError, digest, from_json, to_json, to_plain
 
 log = logging.getLogger(__name__)
 
-SCHEMA = 1
-# Marks the file as ours in SQLite's header, so that we never write into somebody else's database.
-APPLICATION_ID = 0x46544843  # "FTHC"
-# Another process holds the file for the milliseconds of one insert; longer means it hangs.
-BUSY_TIMEOUT_S = 30.0
-
-_TABLE = """
-CREATE TABLE IF NOT EXISTS answers (
-    key TEXT PRIMARY KEY, endpoint TEXT NOT NULL, model TEXT NOT NULL, answer TEXT NOT NULL, stored_at REAL NOT NULL
-) WITHOUT ROWID
-"""
 NOTHING_KNOWN: Mapping[str, Completion] = MappingProxyType({})
 _T = TypeVar("_T")
 _Answer = TypeVar("_Answer", bound=Completion | Embedding)
@@ -44,17 +40,19 @@ _Answer = TypeVar("_Answer", bound=Completion | Embedding)
 class AnswerCache:
     """Completions on disk, by the digest of what was asked. Several processes may share the file.
 
-    A damaged file is moved aside (`moved_aside` says where) and a new one begun.
+    Args:
+        path: The file; made when it is not there.
+        tell: Told what was damaged and what became of it, in one sentence; by default it is logged.
 
     Raises:
         StorageError: The file cannot be read or written, or belongs to a newer harness.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, tell: Callable[[str], None] = log.warning) -> None:
         self.path = path
-        self.moved_aside: Path | None = None
         # Questions being asked right now, so that two who ask the same share one request.
         self.pending: dict[str, asyncio.Future[Completion | Embedding | Failure]] = {}
+        self._tell = tell
         # The connection is made where the run is prepared and used in the event loop's thread.
         self._lock = threading.Lock()
         self._connection = self._open()
@@ -70,16 +68,27 @@ class AnswerCache:
     def close(self) -> None:
         """Close the file; what was stored stays."""
         with self._lock:
-            self._connection.close()
+            try:
+                # The last one to close takes the log away, and who opens the file meanwhile may be told that it is
+                # locked (https://www.sqlite.org/wal.html, section 10).
+                with self._alone():
+                    self._connection.close()
+            except (OSError, Timeout):
+                self._connection.close()
 
     def find(self, key: str, kind: type[_Answer]) -> _Answer | None:
         """The stored answer (a completion or an embedding), marked as cached, with the usage and latency it had when it came."""
-        query = "SELECT answer FROM answers WHERE key = ?"
+        # As bytes: damage that is no UTF-8 would be an error of SQLite's, and is one of the row.
+        query = "SELECT CAST(answer AS BLOB), checksum FROM answers WHERE key = ?"
         row = self._try(lambda: self._connection.execute(query, (key,)).fetchone())
         if row is None:
             return None
+        answer, proof = row
+        if proof is not None and proof != checksum(key, answer):
+            self._tell(f"an answer in {self.path} is damaged, and is asked again")
+            return None
         try:
-            return replace(from_json(kind, row[0]), cached=True)
+            return replace(from_json(kind, answer), cached=True)
         except ParseError:
             return None  # not an answer as we write them: as good as none, and overwritten by the next
 
@@ -89,12 +98,15 @@ class AnswerCache:
         return bool(self._try(lambda: self._connection.execute(query, (key,)).fetchone() is not None))
 
     def store(self, key: str, answer: Completion | Embedding, *, endpoint: str, model: str) -> None:
-        """Write one answer; it is on disk when this returns."""
-        row = (key, endpoint, model, to_json(replace(answer, cached=False)), time.time())
-        self._try(lambda: self._connection.execute("INSERT OR REPLACE INTO answers VALUES (?,?,?,?,?)", row))
+        """Write one answer; it is with the operating system when this returns, and outlives this process."""
+        text = to_json(replace(answer, cached=False))
+        row = (key, endpoint, model, text, time.time(), checksum(key, text.encode()))
+        self._try(
+            lambda: self._connection.execute("INSERT OR REPLACE INTO answers VALUES (?,?,?,?,?,?)", row)
+        )
 
     def _try(self, act: Callable[[], _T]) -> _T:
-        """Act on the connection; once, a damaged file is replaced by a new one."""
+        """Act on the connection; once, a damaged file is mended."""
         with self._lock:
             try:
                 return act()
@@ -108,77 +120,25 @@ class AnswerCache:
             except sqlite3.Error as error:
                 raise self._trouble(error) from error
 
-    # --- opening -------------------------------------------------------------------------------------
-
     def _open(self) -> sqlite3.Connection:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            # Two processes that find the same damage must not move each other's new file aside.
-            with FileLock(f"{self.path}.lock", timeout=BUSY_TIMEOUT_S):
-                try:
-                    return self._connect()
-                except sqlite3.OperationalError:
-                    raise
-                except sqlite3.DatabaseError as error:
-                    self._move_aside(error)
-                    return self._connect()
+            with self._alone():
+                return open_answers(self.path, tell=self._tell)
         except Timeout as error:
-            remedy = f"another process holds {self.path}.lock; end it, or use another cache"
+            remedy = f"another process holds {self.path}.lock: end it"
             raise StorageError(f"the answer cache {self.path} is locked", remedy=remedy) from error
         except (OSError, sqlite3.Error) as error:
             raise self._trouble(error) from error
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-        )
-        try:
-            self._prepare(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        owner, schema = (
-            connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
-        )
-        if owner != APPLICATION_ID and connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
-            raise StorageError(
-                f"{self.path} is another program's database",
-                remedy="choose another path for the answer cache",
-            )
-        if schema > SCHEMA:
-            raise StorageError(
-                f"the answer cache {self.path} has schema {schema}, this harness reads up to {SCHEMA}",
-                remedy="upgrade the harness, or delete the file: its answers are then paid for again",
-            )
-        connection.execute("PRAGMA journal_mode = WAL")
-        # A killed process loses nothing; only a power cut can take the last answers.
-        connection.execute("PRAGMA synchronous = NORMAL")
-        if schema < SCHEMA:
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(_TABLE)
-            connection.execute(f"PRAGMA user_version = {SCHEMA}")
-        damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if damage != "ok":
-            raise sqlite3.DatabaseError(damage)
-
-    def _move_aside(self, error: sqlite3.DatabaseError) -> None:
-        self.moved_aside = self.path.with_name(f"{self.path.name}.damaged-{time.time_ns()}")
-        self.path.replace(self.moved_aside)
-        for suffix in ("-wal", "-shm"):
-            with contextlib.suppress(FileNotFoundError):
-                self.path.with_name(self.path.name + suffix).unlink()
-        log.warning(
-            "the answer cache %s is damaged (%s): moved to %s, a new one is begun and its answers are paid for again",
-            self.path,
-            error,
-            self.moved_aside.name,
-        )
+    def _alone(self) -> FileLock:
+        """Held while the file is opened, mended or closed; not while it is used."""
+        return FileLock(f"{self.path}.lock", timeout=BUSY_TIMEOUT_S)
 
     def _trouble(self, error: Exception) -> StorageError:
-        remedy = "free space or permissions, or choose another path; what was stored before is kept"
+        remedy = (
+            f"free space on its disk, or make {self.path.parent} writable; what was stored before is kept"
+        )
         return StorageError(f"the answer cache {self.path} cannot be used: {error}", remedy=remedy)
 
 
@@ -245,7 +205,8 @@ class CachedModel:
     """A model whose answers are kept in an AnswerCache; `endpoint` is the endpoint's public label.
 
     With `read` off every question is asked anew, once, and its answer replaces the stored one. Answers `known`
-    from elsewhere, by `answer_key`, come before those of the cache, and do not enter it.
+    from elsewhere, by `answer_key`, come before those of the cache, and do not enter it. Answers that came with one of
+    the `batches` were asked for by this run: the first who wants one has paid for it.
     """
 
     def __init__(
@@ -256,10 +217,14 @@ class CachedModel:
         endpoint: str,
         read: bool = True,
         known: Mapping[str, Completion] = NOTHING_KNOWN,
+        batches: Collection[str] = (),
     ) -> None:
         self._model = model
         self._endpoint = endpoint
         self._known = known
+        self._batches = batches
+        self._handed_out: set[str] = set()
+        self._cache = cache
         self._stored = Stored(cache, Completion, endpoint=endpoint, model=model.name, read=read)
 
     @property
@@ -278,7 +243,17 @@ class CachedModel:
         key = answer_key(messages, sampling, endpoint=self._endpoint, model=self.name, trial=trial)
         if key in self._known:
             return replace(self._known[key], cached=True)
+        if self._batches and (own := self._from_batch(key)) is not None:
+            return own
         return await self._stored.get(key, lambda: self._model.complete(messages, sampling, trial=trial))
+
+    def _from_batch(self, key: str) -> Completion | None:
+        found = self._cache.find(key, Completion)
+        if found is None or found.batch not in self._batches:
+            return None
+        is_paid = key in self._handed_out
+        self._handed_out.add(key)
+        return replace(found, cached=is_paid)
 
 
 def answer_key(

@@ -16,7 +16,6 @@ from harness.evals import (
     CURVE,
     Prefetcher,
     RunWriter,
-    estimate_lines,
     load_suite,
 )
 from harness.lineup import (
@@ -25,16 +24,16 @@ from harness.lineup import (
     handover,
     open_embedder,
     open_models,
-    planned_seats,
     prepared,
     taken_over,
 )
 from harness.models import AnswerCache
 from harness.pytest_plugin import suite_files
 from harness.pytest_plugin.asking import Asking
-from harness.pytest_plugin.checkpoints import expected_checkpoints, found_checkpoints, study_run
+from harness.pytest_plugin.checkpoints import found_checkpoints, study_run
 from harness.pytest_plugin.conclusion import conclude
 from harness.pytest_plugin.items import SuiteItem, as_row, selected_cases
+from harness.pytest_plugin.money import opened_purse, tell_estimate
 from harness.pytest_plugin.python_suites import Asker, Scored, ScoreKeeper
 from harness.pytest_plugin.questions import Questions
 from harness.pytest_plugin.terminal import TerminalTeller, summary
@@ -164,13 +163,15 @@ class HarnessSession:
         handed = from_json(dict, str(given["harness"]))
         self.questions.seats = taken_over(self.settings, self.environment, handed)
         workers = int(str(given["workercount"]))
-        self._start_asking(self._open_cache(), concurrency=max(1, self.settings.concurrency // workers))
+        cache = self._open_cache()
+        self.questions.purse = opened_purse(self.questions, cache, teller=self.teller, workers=workers)
+        self._start_asking(cache, concurrency=max(1, self.settings.concurrency // workers))
 
     def _open_run(self, *, asks: bool = True) -> None:
         assert self._lineup is not None, "not prepared"
         cache = self._open_cache()
         self.questions.trained = found_checkpoints(self.settings, self._lineup, self.teller)
-        self.questions.check_budget(cache)
+        self.questions.purse = opened_purse(self.questions, cache, teller=self.teller)
         self.questions.tell_reuse(self.teller)
         reports = self.settings.path(self.settings.reports)
         manifest, earlier = self.questions.manifest(self._lineup, reports=reports)
@@ -185,28 +186,22 @@ class HarnessSession:
             self._start_asking(cache, concurrency=self.settings.concurrency)
 
     def _open_cache(self) -> AnswerCache:
-        cache = AnswerCache(self.settings.path(Path(STATE)) / ANSWERS)
+        cache = AnswerCache(self.settings.path(Path(STATE)) / ANSWERS, tell=self.teller.say)
         self._stack.callback(cache.close)
-        if cache.moved_aside is not None:
-            self.teller.say(
-                f"the answer cache was damaged: moved to {cache.moved_aside.name}, a new one begun"
-            )
         return cache
 
     def _start_asking(self, cache: AnswerCache, *, concurrency: int) -> None:
-        seats, read = self.questions.seats, self.settings.cache
-        models = open_models(seats, cache, read=read, known=self.questions.known)
-        embedder = open_embedder(seats, cache, read=read)
+        seats, read, purse = self.questions.seats, self.settings.cache, self.questions.purse
+        models = open_models(seats, cache, read=read, known=self.questions.known, purse=purse)
+        embedder = open_embedder(seats, cache, read=read, purse=purse)
         prefetcher = Prefetcher(models, concurrency=concurrency, open_embedder=embedder)
         manifest = self._writer.manifest if self._writer is not None else None
         self._asking = Asking(self.questions, prefetcher, manifest=manifest)
 
     def _print_estimate(self, *, others: int) -> None:
         self.questions.check_roles(self.environment)
-        self.questions.seats = seats = planned_seats(self.settings, self.environment)
-        self.questions.trained = expected_checkpoints(self.settings, seats["candidate"])
-        for line in estimate_lines(self.questions.estimate(None)):
-            self.teller.say(line)
+        answers = self.settings.path(Path(STATE)) / ANSWERS
+        tell_estimate(self.questions, self.environment, answers=answers, teller=self.teller)
         if others:
             self.teller.say(f"what {others} tests written in Python may ask is not counted")
 

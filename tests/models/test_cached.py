@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import StorageError
-from harness.models.cached import SCHEMA, AnswerCache, CachedModel, answer_key
+from harness.models.answer_files import SCHEMA
+from harness.models.cached import AnswerCache, CachedModel, answer_key
 from harness.records import Completion, Failure, Message, Sampling, Usage
 from harness.testing.endpoints import FaultyEndpoint
 
@@ -133,32 +134,12 @@ def test_who_waits_for_a_cancelled_asker_asks_himself(path: Path) -> None:
     assert model.asked == 2
 
 
-def test_damaged_file_is_moved_aside_with_a_warning(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    path.write_bytes(b"this is not a database at all" * 100)
-    with AnswerCache(path) as cache:
-        assert cache.moved_aside is not None
-        assert cache.moved_aside.read_bytes().startswith(b"this is not")
-        assert isinstance(ask(CachedModel(CountingModel(), cache, endpoint="e")), Completion)
-    assert "damaged" in caplog.text
-
-
-def test_damage_inside_the_file_is_found_when_it_is_opened(path: Path) -> None:
-    with AnswerCache(path) as cache:
-        for number in range(300):
-            cache.store(f"{number}", Completion(text="x" * 200), endpoint="e", model="m")
-    data = bytearray(path.read_bytes())
-    data[8192:16384] = b"\xff" * 8192
-    path.write_bytes(data)
-    with AnswerCache(path) as cache:
-        assert cache.moved_aside is not None
-
-
 def test_row_that_is_no_answer_is_asked_anew(path: Path) -> None:
     model = CountingModel()
     with AnswerCache(path) as cache:
         ask(CachedModel(model, cache, endpoint="e"))
     with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE answers SET answer = '{\"txt\": 1}'")
+        connection.execute("UPDATE answers SET answer = '{\"txt\": 1}', checksum = NULL")
     connection.close()
     with AnswerCache(path) as cache:
         assert isinstance(ask(CachedModel(model, cache, endpoint="e")), Completion)
