@@ -15,6 +15,7 @@ from harness.dataset import Price
 from harness.errors import FileError, Mistake, UsageError
 from harness.records import Endpoint, Goal, Json, record
 from harness.redaction import redact
+from harness.report.languages import CODES
 from harness.serial import ParseError, Problem, nearest, parse, with_values
 
 if sys.version_info >= (3, 11):
@@ -73,11 +74,13 @@ class Settings:
     train: Path | None = None
     valid: Path | None = None
     early_stop: bool = False
+    batch: bool = False
     checkpoints: bool = False
     concurrency: int = 32
     trials: int | None = None
     budget_usd: float | None = 5.0
     reports: Path = Path("reports")
+    lang: str = "en"
     base_url: str | None = None
     cache: bool = True
     training: TrainingSettings = field(default_factory=TrainingSettings)
@@ -234,13 +237,25 @@ def _faults(settings: Settings) -> Iterator[Problem]:
         if path is not None and not str(path).isprintable():
             remedy = "in TOML \"\\t\" is a tab: write / in paths, or put them in 'single quotes'"
             yield Problem((name,), f"{str(path)!r} has a control character in it", remedy)
+    if settings.batch and settings.early_stop:
+        what = "batches ask everything at once, early_stop a quarter at a time"
+        yield Problem(("batch",), what, "leave one of the two out")
     if settings.base_url is not None:
         yield from _url_faults(("base_url",), settings.base_url)
-    known = (LOCAL, OPENAI, *settings.models)
-    if settings.backend is not None and settings.backend not in known:
-        yield Problem(("backend",), f"{settings.backend!r} is not known", nearest(settings.backend, known))
+    yield from _choice_faults(settings)
     for name, model in settings.models.items():
         yield from _model_faults(("models", name), model)
+
+
+def _choice_faults(settings: Settings) -> Iterator[Problem]:
+    """What is none of the names there are."""
+    choices: dict[str, tuple[str | None, Sequence[str]]] = {
+        "lang": (settings.lang, CODES),
+        "backend": (settings.backend, (LOCAL, OPENAI, *settings.models)),
+    }
+    for name, (given, known) in choices.items():
+        if given is not None and given not in known:
+            yield Problem((name,), f"{given!r} is not known", nearest(given, known))
 
 
 def _model_faults(path: tuple[str, ...], model: ModelSettings) -> Iterator[Problem]:
@@ -255,7 +270,7 @@ def _model_faults(path: tuple[str, ...], model: ModelSettings) -> Iterator[Probl
         yield Problem((*path, "timeout_s"), f"{model.timeout_s}", "more than 0 seconds")
     if model.max_retries < 0:
         yield Problem((*path, "max_retries"), f"{model.max_retries}", "0 or more")
-    for name in ("input", "cached", "output", "train"):
+    for name in ("input", "cached", "output", "train", "batch_input", "batch_output"):
         price = getattr(model.price, name)
         if price is not None and not 0 <= price < math.inf:
             yield Problem((*path, "price", name), f"{price}", "USD per 1M tokens, 0 or more")

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from harness.cli import printable
-from harness.cli.runs import add_run_options, run_folder, stored_curve, write_outputs_again
+from harness.cli.runs import add_run_options, page_language, run_folder, stored_curve, write_outputs_again
 from harness.errors import StorageError, UsageError
+from harness.report.languages import CODES
 
 if TYPE_CHECKING:
     from harness.records import Run, Verdict
+    from harness.report.languages import Language
 
 _Written = TypeVar("_Written")
 
@@ -34,8 +36,9 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write all results as a table, and no page")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the page there, not into the folder")
-    # One language so far; scripts that name it go on working when there are more.
-    parser.add_argument("--lang", choices=("en",), default="en", help="the language (default: en)")
+    parser.add_argument(
+        "--lang", choices=CODES, help="the language of the page or the summary (default: the configured one)"
+    )
 
 
 def report_command(options: argparse.Namespace) -> int:
@@ -49,27 +52,32 @@ def report_command(options: argparse.Namespace) -> int:
     run = open_run(folder)
     verdict = verdict_of(run)
     page: Path = options.html or folder / PAGE
+    language = page_language(options.lang)
     if options.html is not None:
-        _render(run, verdict, folder=folder, to=page)
+        _render(run, verdict, folder=folder, to=page, language=language)
     elif not (options.markdown or options.csv):
-        write_outputs_again(run, verdict, folder)
+        write_outputs_again(run, verdict, folder, language=language)
     if options.csv is not None:
         _write_table(run, verdict, to=options.csv)
     if options.markdown or options.json:
-        _print_facts(run, verdict, options=options, page=page if page.is_file() else None)
+        shown = page if page.is_file() else None
+        _print_facts(run, verdict, options=options, page=shown, language=language)
     elif options.html is not None or options.csv is None:
         print(page)
     return 0
 
 
-def _print_facts(run: "Run", verdict: "Verdict", *, options: argparse.Namespace, page: Path | None) -> None:
+def _print_facts(
+    run: "Run", verdict: "Verdict", *, options: argparse.Namespace, page: Path | None, language: "Language"
+) -> None:
     from harness.report.facts import facts_of
     from harness.report.markdown import markdown_summary
     from harness.serial import to_json, to_plain
 
     facts = facts_of(run, verdict)
     if options.markdown:
-        print(markdown_summary(facts, page="" if page is None else _short(page), link=options.link), end="")
+        shown = "" if page is None else _short(page)
+        print(markdown_summary(facts, page=shown, link=options.link, language=language), end="")
     else:
         print(to_json({**to_plain(facts), "page": None if page is None else str(page)}, indent=1))
 
@@ -80,11 +88,11 @@ def _short(page: Path) -> str:
     return (page.relative_to(here) if page.is_relative_to(here) else page).as_posix()
 
 
-def _render(run: "Run", verdict: "Verdict", *, folder: Path, to: Path) -> None:
+def _render(run: "Run", verdict: "Verdict", *, folder: Path, to: Path, language: "Language") -> None:
     from harness.report import render
 
     curve = stored_curve(folder)
-    _attempt(to, lambda: render(run, verdict, to=to, curve=curve))
+    _attempt(to, lambda: render(run, verdict, to=to, curve=curve, language=language))
 
 
 def _write_table(run: "Run", verdict: "Verdict", *, to: Path) -> None:

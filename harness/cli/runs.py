@@ -12,6 +12,7 @@ from harness.errors import HarnessError, StorageError, UsageError
 if TYPE_CHECKING:
     from harness.evals import Promotion
     from harness.records import Json, Outcome, Run, Verdict
+    from harness.report.languages import Language
     from harness.training import TrainingCurve
 
 
@@ -70,7 +71,7 @@ def _index(reports: Path) -> Path:
     from harness.report.index_page import INDEX, write_index
 
     try:
-        return write_index(reports)
+        return write_index(reports, language=page_language())
     except OSError as error:
         what = f"{reports / INDEX} cannot be written: {error.strerror or error}"
         raise StorageError(what, remedy="copy the runs to a folder that can be written") from None
@@ -170,16 +171,21 @@ def write_verdict(run: "Run", folder: Path) -> "Verdict":
     return verdict
 
 
-def write_outputs_again(run: "Run", verdict: "Verdict", folder: Path) -> Path:
+def write_outputs_again(
+    run: "Run", verdict: "Verdict", folder: Path, *, language: "Language | None" = None
+) -> Path:
     """The page, the summary and the index of the folder they lie in, from the stored rows; the page's path.
+
+    Pages are in the configured language where none is given.
 
     Raises:
         StorageError: The page cannot be written.
     """
     from harness.report.outputs import write_outputs
 
+    spoken = page_language() if language is None else language
     try:
-        outputs = write_outputs(run, verdict, folder=folder, curve=stored_curve(folder))
+        outputs = write_outputs(run, verdict, folder=folder, curve=stored_curve(folder), language=spoken)
     except OSError as error:
         what = f"{folder / 'index.html'} cannot be written: {error.strerror}"
         raise StorageError(what, remedy="copy the run to a folder that can be written") from None
@@ -194,10 +200,18 @@ def write_index_again(reports: Path) -> None:
 
     if is_index(reports / INDEX):
         try:
-            write_index(reports)
+            write_index(reports, language=page_language())
         except OSError as error:
             what = f"harness: {reports / INDEX} cannot be written: {error.strerror or error}"
             print(printable(what), file=sys.stderr)
+
+
+def page_language(code: str | None = None) -> "Language":
+    """The language with this code; without one, the configured one."""
+    from harness.config import project_root, read_settings
+    from harness.report.languages import language_of
+
+    return language_of(code or read_settings(project_root(Path.cwd())).lang)
 
 
 def stored_curve(folder: Path) -> "TrainingCurve | None":

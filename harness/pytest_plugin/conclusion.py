@@ -12,6 +12,7 @@ from harness.serial import to_json, write_atomic
 from harness.verdict import verdict_of
 
 if TYPE_CHECKING:
+    from harness.report.languages import Language
     from harness.report.outputs import Outputs
     from harness.training import TrainingCurve
 
@@ -33,6 +34,7 @@ def conclude(
     Returns:
         The verdict, and the path of the page.
     """
+    from harness.report.languages import language_of
     from harness.report.outputs import write_outputs
 
     folder = run.path
@@ -42,13 +44,14 @@ def conclude(
     train = settings.train
     if train is not None:
         note_training_data(folder, run.manifest, train=settings.path(train), name=train.as_posix())
-    outputs = write_outputs(run, verdict, folder=folder, curve=curve, makes_index=True)
-    for problem in (*outputs.problems, *_add_to_job(outputs)):
+    language = language_of(settings.lang)
+    outputs = write_outputs(run, verdict, folder=folder, curve=curve, makes_index=True, language=language)
+    for problem in (*outputs.problems, *_add_to_job(outputs, language)):
         teller.say(f"warning: {problem}")
     return verdict, outputs.page
 
 
-def _add_to_job(outputs: "Outputs") -> list[str]:
+def _add_to_job(outputs: "Outputs", language: "Language") -> list[str]:
     """Append the summary to the CI job's, where there is one; why that could not be done."""
     name = process_environment().get(JOB_SUMMARY, "")
     if not name or outputs.facts is None:
@@ -58,7 +61,7 @@ def _add_to_job(outputs: "Outputs") -> list[str]:
     page = Path(*outputs.page.parts[-3:]).as_posix()
     try:
         with Path(name).open("a", encoding="utf-8") as file:
-            file.write(markdown_summary(outputs.facts, page=page) + "\n")
+            file.write(markdown_summary(outputs.facts, page=page, language=language) + "\n")
     except (OSError, ValueError) as error:
         return [f"the summary of the job cannot be written: {error}"]
     return []

@@ -12,6 +12,7 @@ from harness.records import Decision, Outcome, record
 from harness.report import trends
 from harness.report.document import asset, policy, templates
 from harness.report.facts import ModelFigures, RunFacts, SuiteFacts
+from harness.report.languages import ENGLISH, Language
 from harness.report.notation import MISSING, count, counted, date, dollars, interval, points, signed_points
 from harness.report.stored_facts import Shelf, StoredRun, StoredStudy, read_shelf
 from harness.serial import write_atomic
@@ -67,7 +68,7 @@ class StudyRow:
     headline: str
 
 
-def write_index(reports: Path) -> Path:
+def write_index(reports: Path, *, language: Language = ENGLISH) -> Path:
     """Write the page of a folder of reports, replacing it in one step, and return its path.
 
     Raises:
@@ -77,7 +78,7 @@ def write_index(reports: Path) -> Path:
     to = reports / INDEX
     if to.exists() and not is_index(to):
         raise StorageError(f"{to} is not ours", remedy="move it, or choose another folder with --reports DIR")
-    write_atomic(to, index_html(read_shelf(reports)))
+    write_atomic(to, index_html(read_shelf(reports), language))
     return to
 
 
@@ -90,12 +91,14 @@ def is_index(file: Path) -> bool:
         return False
 
 
-def index_html(shelf: Shelf) -> str:
+def index_html(shelf: Shelf, language: Language = ENGLISH) -> str:
     """The page as text."""
     style = asset("style.css") + asset("runs.css")
     drawn = trends.trends_of(shelf.runs)
     return (
-        templates()
+        templates(
+            language.keeping(suite.name for run in shelf.runs if run.facts for suite in run.facts.suites)
+        )
         .get_template("runs.html.j2")
         .render(
             rows=[_run_row(run) for run in shelf.runs],
@@ -108,6 +111,7 @@ def index_html(shelf: Shelf) -> str:
             more_others=max(0, len(shelf.others) - SHOWN_OTHERS),
             note=shelf.note,
             counted=counted,
+            lang=language.tag,
             signature=Markup(SIGNATURE),  # noqa: S704 - ours
             style=Markup(style),  # noqa: S704 - ours
             policy=policy(style=style),

@@ -8,14 +8,19 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 
-from harness.records import Outcome, Role
+from harness.records import Decision, Outcome, Role
 from harness.report.facts import CHANGES, ModelFigures, Regression, RunFacts, SuiteFacts
-from harness.report.notation import MISSING, count, counted, fixed, points, signed_points
+from harness.report.languages import ENGLISH, Language
+from harness.report.notation import MISSING, count, counted, fixed, interval, points, signed_points
 
 LIMIT = 60_000
 """Bytes. GitHub takes 1 MiB of a job's summary, and 65,536 characters of a comment on a pull request."""
 MARKS: Mapping[Outcome, str] = {"promote": "✅", "hold": "⛔", "undecided": "❔"}
-DECISIONS = {"pass": "✅ pass", "fail": "❌ fail", "undecided": "❔ open"}
+DECISIONS: Mapping[Decision, tuple[str, str]] = {
+    "pass": ("✅", "pass"),
+    "fail": ("❌", "fail"),
+    "undecided": ("❔", "open"),
+}
 ROLES: tuple[Role, ...] = ("base", "promoted", "candidate")
 # How many entries of each list and letters of each text are shown; the next is taken where one does not fit.
 ROOM = ((60, 400, 200), (30, 160, 120), (8, 80, 60))
@@ -36,17 +41,19 @@ _CALLS = (
 )
 
 
-def markdown_summary(facts: RunFacts, *, page: str = "", link: str = "") -> str:
+def markdown_summary(facts: RunFacts, *, page: str = "", link: str = "", language: Language = ENGLISH) -> str:
     """The summary, at most `LIMIT` bytes of UTF-8.
 
     Args:
         facts: The run.
         page: Where its page lies, as a path to be shown.
         link: The address of the page, where it has been put into the web; it becomes a link only with http or https.
+        language: What the summary is written in.
     """
     text = ""
+    spoken = language.keeping(suite.name for suite in facts.suites)
     for entries, letters, answer in ROOM:
-        shown = _Shown(facts, entries=entries, letters=letters, answer=answer)
+        shown = _Shown(facts, language=spoken, entries=entries, letters=letters, answer=answer)
         text = "\n\n".join(block for block in shown.blocks(page=page, link=link) if block) + "\n"
         if len(text.encode()) <= LIMIT:
             break
@@ -56,8 +63,11 @@ def markdown_summary(facts: RunFacts, *, page: str = "", link: str = "") -> str:
 class _Shown:
     """One rendering with room for so many entries a list and so many letters a text."""
 
-    def __init__(self, facts: RunFacts, *, entries: int, letters: int, answer: int) -> None:
+    def __init__(
+        self, facts: RunFacts, *, language: Language, entries: int, letters: int, answer: int
+    ) -> None:
         self._facts = facts
+        self._said = language.said
         self._entries = entries
         self._letters = letters
         self._answer = answer
@@ -65,11 +75,12 @@ class _Shown:
     def blocks(self, *, page: str, link: str) -> Iterator[str]:
         """The parts, in reading order; some may be empty."""
         facts = self._facts
-        yield f"## {MARKS[facts.outcome]} {prose(facts.word, 40).upper()}: {code(_candidate(facts), 120)}"
+        yield f"## {MARKS[facts.outcome]} {prose(self._said(facts.word), 40).upper()}: {self._candidate()}"
         if facts.status != "complete":
-            yield f"> This run is {facts.status}: the verdict rests on what was answered."
+            rests = self._said(f"This run is {facts.status}: the verdict rests on what was answered.")
+            yield f"> {prose(rests, self._letters)}"
         if facts.summary:
-            yield f"**{prose(facts.summary, self._letters)}**"
+            yield f"**{self._prose(facts.summary)}**"
         yield self._list(facts.reasons)
         yield self._advice()
         yield self._table()
@@ -80,9 +91,21 @@ class _Shown:
         yield self._costs()
         yield self._place(page, link)
 
+    def _prose(self, text: str) -> str:
+        """A sentence of ours."""
+        return prose(self._said(text), self._letters)
+
     def _list(self, texts: Sequence[str]) -> str:
-        lines = [f"- {prose(text, self._letters)}" for text in texts[: self._entries]]
-        return "\n".join([*lines, *_more(texts, self._entries)])
+        lines = [f"- {self._prose(text)}" for text in texts[: self._entries]]
+        return "\n".join([*lines, *self._more(texts)])
+
+    def _more(self, items: Sequence[object]) -> list[str]:
+        left = len(items) - self._entries
+        return [f"*{self._said(f'{left:,} more on the page')}*"] if left > 0 else []
+
+    def _candidate(self) -> str:
+        named = (figures.model for figures in self._facts.models if figures.role == "candidate")
+        return code(next(named, self._said("no candidate")), 120)
 
     def _advice(self) -> str:
         """The first thing to do and what was seen that says so; without advice, what would settle it."""
@@ -90,12 +113,12 @@ class _Shown:
             return self._list([f"Next: {step}" for step in self._facts.next_steps])
         first, *others = self._facts.advice
         lines = [
-            f"**Next:** {prose(first.says, self._letters)}  ",
-            f"Seen: {prose(first.saw, self._letters)}",
+            f"**{self._said('Next:')}** {self._prose(first.says)}  ",
+            f"{self._said('Seen:')} {self._prose(first.saw)}",
         ]
         if others:
             lines[-1] += "  "
-            lines.append(f"Then: {prose(others[0].says, self._letters)}")
+            lines.append(f"{self._said('Then:')} {self._prose(others[0].says)}")
         return "\n".join(lines)
 
     def _table(self) -> str:
@@ -104,38 +127,44 @@ class _Shown:
         if not rows:
             return ""
         roles = [role for role in ROLES if any(_mean(row, role) is not None for row in rows)]
-        head = ["Suite", *map(str.capitalize, roles), "Difference", "90 % interval", "Rule", "Decision"]
+        words = ["Suite", *map(str.capitalize, roles), "Difference", "90 % interval", "Rule", "Decision"]
+        head = [self._said(word) for word in words]
         sides = ["---", *("---:" for _ in roles), "---:", "---:", "---", "---"]
         lines = [head, sides, *([*self._cells(row, roles)] for row in rows[: self._entries])]
         table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-        return "\n\n".join([table, *_more(rows, self._entries)])
+        return "\n\n".join([table, *self._more(rows)])
 
     def _cells(self, row: SuiteFacts, roles: Sequence[Role]) -> Iterator[str]:
         is_pooled = row is self._facts.pooled
-        yield "*All guards*" if is_pooled else f"{code(row.name, 80, in_table=True)} {row.role}"
+        name = code(row.name, 80, in_table=True)
+        yield f"*{self._said('All guards')}*" if is_pooled else f"{name} {self._said(row.role)}"
         for role in roles:
             mean = points(_mean(row, role))
             yield f"**{mean}**" if role == "candidate" and mean != MISSING else mean
         yield signed_points(row.difference)
-        yield MISSING if row.interval is None else " to ".join(map(signed_points, row.interval))
-        yield prose(row.rule, 60)
-        yield "for information" if row.role == "info" else DECISIONS[row.decision]
+        yield self._said(interval(row.interval))
+        yield prose(self._said(row.rule), 60)
+        yield self._said("for information") if row.role == "info" else self._decision(row.decision)
+
+    def _decision(self, decision: Decision) -> str:
+        mark, word = DECISIONS[decision]
+        return f"{mark} {self._said(word)}"
 
     def _gates(self) -> str:
         """The gates that are not among the reasons."""
         left = [gate for gate in self._facts.gates if gate.reason not in self._facts.reasons]
         lines = [
-            f"- {DECISIONS[gate.decision]} {code(gate.suite, 80)}: {prose(gate.reason or gate.condition, self._letters)}"
+            f"- {self._decision(gate.decision)} {code(gate.suite, 80)}: {self._prose(gate.reason or gate.condition)}"
             for gate in left[: self._entries]
         ]
-        return "\n".join([*lines, *_more(left, self._entries)])
+        return "\n".join([*lines, *self._more(left)])
 
     def _changes(self) -> str:
         counts = self._facts.changes
         if not any(counts.values()):
             return ""
         told = ", ".join(f"{count(counts.get(change, 0))} {change}" for change in CHANGES)
-        return f"Cases against {prose(self._facts.reference, 40)}: {told}."
+        return self._prose(f"Cases against {self._facts.reference}: {told}.")
 
     def _regressions(self) -> str:
         """In a list: what a model said never stands in a table."""
@@ -149,31 +178,49 @@ class _Shown:
             else f"{len(found)} worst of {count(total)} regressions"
         )
         parts = "\n".join("\n".join(self._regression(one)) for one in found)
-        return f"<details><summary>{title}</summary>\n\n{parts}\n\n</details>"
+        return f"<details><summary>{self._prose(title)}</summary>\n\n{parts}\n\n</details>"
 
     def _regression(self, one: Regression) -> Iterator[str]:
-        scores = f"{points(one.reference)} to {points(one.candidate)}"
+        scores = self._said(f"{points(one.reference)} to {points(one.candidate)}")
         yield f"- {code(one.suite, 80)} {code(one.case, 80)}: {scores}"
-        yield f"  - asked: {code(one.asked, self._answer)}"
-        yield f"  - {prose(self._facts.reference, 40)}: {code(one.reference_answer, self._answer)}"
-        yield f"  - candidate: {code(one.candidate_answer, self._answer)}"
+        texts = (
+            ("asked", one.asked),
+            (self._facts.reference, one.reference_answer),
+            ("candidate", one.candidate_answer),
+        )
+        for word, text in texts:
+            yield f"  - {prose(self._said(word), 40)}: {code(text, self._answer)}"
 
     def _warnings(self) -> str:
         return self._list([f"Warning: {warning}" for warning in self._facts.warnings])
 
     def _costs(self) -> str:
-        lines = [_used(figures) for figures in self._facts.models]
+        lines = [self._used(figures) for figures in self._facts.models]
         at_least = "at least " if self._facts.is_partial else ""
         if self._facts.tokens is not None:
             price = "" if self._facts.cost_usd is None else f", {_usd(self._facts.cost_usd)}"
-            lines.append(f"- together: {at_least}{count(self._facts.tokens)} tokens{price}")
+            together = f"together: {at_least}{count(self._facts.tokens)} tokens{price}"
+            lines.append(f"- {self._prose(together)}")
         return "\n".join(lines)
+
+    def _used(self, figures: ModelFigures) -> str:
+        words = [f"{count(figures.answered)} answered", f"{count(figures.from_cache)} from the cache"]
+        if figures.failed:
+            words.append(f"{count(figures.failed)} failed")
+        if figures.prompt_tokens is not None and figures.completion_tokens is not None:
+            words.append(f"{count(figures.prompt_tokens)} + {count(figures.completion_tokens)} tokens")
+        if figures.cost_usd is not None:
+            words.append(_usd(figures.cost_usd))
+        if figures.median_latency_s is not None:
+            words.append(f"median {fixed(figures.median_latency_s, 2)} s")
+        return f"- {self._said(figures.role)} {code(figures.model, 120)}: {self._prose(', '.join(words))}"
 
     def _place(self, page: str, link: str) -> str:
         run = code(self._facts.run, 120)
         if re.match(r"https?://[^\s<>()\\]+$", link):
-            return f"Run {run}: [the page](<{link}>)"
-        return f"Run {run}" + (f", page {code(page, 300)}" if page else "")
+            return f"{self._said('Run')} {run}: [{self._said('the page')}](<{link}>)"
+        shown = f", {self._said('page')} {code(page, 300)}" if page else ""
+        return f"{self._said('Run')} {run}{shown}"
 
 
 def code(text: str, most: int, *, in_table: bool = False) -> str:
@@ -217,32 +264,10 @@ def _visible(text: str) -> str:
     )
 
 
-def _candidate(facts: RunFacts) -> str:
-    return next((figures.model for figures in facts.models if figures.role == "candidate"), "no candidate")
-
-
 def _mean(row: SuiteFacts, role: Role) -> float | None:
     return {"base": row.base, "promoted": row.promoted}.get(role, row.candidate)
-
-
-def _used(figures: ModelFigures) -> str:
-    words = [f"{count(figures.answered)} answered", f"{count(figures.from_cache)} from the cache"]
-    if figures.failed:
-        words.append(f"{count(figures.failed)} failed")
-    if figures.prompt_tokens is not None and figures.completion_tokens is not None:
-        words.append(f"{count(figures.prompt_tokens)} + {count(figures.completion_tokens)} tokens")
-    if figures.cost_usd is not None:
-        words.append(_usd(figures.cost_usd))
-    if figures.median_latency_s is not None:
-        words.append(f"median {fixed(figures.median_latency_s, 2)} s")
-    return f"- {figures.role} {code(figures.model, 120)}: {', '.join(words)}"
 
 
 def _usd(amount: float) -> str:
     """In words: two dollar signs on a line would enclose mathematics."""
     return f"{amount:,.2f} USD" if amount == 0 or amount >= 0.1 else f"{amount:,.4f} USD"
-
-
-def _more(items: Sequence[object], shown: int) -> list[str]:
-    left = len(items) - shown
-    return [f"*{counted(left, 'more', 'more')} on the page*"] if left > 0 else []

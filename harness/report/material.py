@@ -19,6 +19,7 @@ from harness.records import (
     record,
 )
 from harness.report.history import NO_HISTORY, CaseKey, History
+from harness.report.languages import ENGLISH, Language
 from harness.verdict import compare, mean_score
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Material:
 
     `study` is the candidate's job at its checkpoints, if the suites were asked there, `scaling` its training on shares of the
     data, `data` what was noted of its training file, `trends` its suites over the runs before it. `roles` are the answering
-    roles of the run in reading order; `scores` are means over trials.
+    roles of the run in reading order; `scores` are means over trials. `language` is that of the page.
     """
 
     run: Run
@@ -58,6 +59,7 @@ class Material:
     scaling: ScalingStudy | None = None
     data: DataSight | None = None
     trends: "tuple[Trend, ...]" = ()
+    language: Language = ENGLISH
 
     @property
     def reference(self) -> Role | None:

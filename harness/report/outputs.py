@@ -8,6 +8,7 @@ from harness.evals import PAGE
 from harness.records import Run, Verdict, record
 from harness.report.facts import RunFacts, facts_of
 from harness.report.index_page import INDEX, is_index, write_index
+from harness.report.languages import ENGLISH, Language
 from harness.report.page import render
 from harness.report.stored_facts import write_facts
 
@@ -25,7 +26,13 @@ class Outputs:
 
 
 def write_outputs(
-    run: Run, verdict: Verdict, *, folder: Path, curve: "TrainingCurve | None", makes_index: bool = False
+    run: Run,
+    verdict: Verdict,
+    *,
+    folder: Path,
+    curve: "TrainingCurve | None",
+    makes_index: bool = False,
+    language: Language = ENGLISH,
 ) -> Outputs:
     """Write the page of a run, `summary.json` beside it, and the index of all runs above it.
 
@@ -37,11 +44,12 @@ def write_outputs(
         folder: Its folder.
         curve: The curve of its job, where there is one.
         makes_index: Whether the folder above is one of reports for certain; else an index is only written again.
+        language: What the pages are written in; the summary is for programs and has none.
 
     Raises:
         OSError: The page cannot be written.
     """
-    page = render(run, verdict, to=folder / PAGE, curve=curve)
+    page = render(run, verdict, to=folder / PAGE, curve=curve, language=language)
     problems: list[str] = []
     facts: list[RunFacts] = []
 
@@ -52,7 +60,7 @@ def write_outputs(
     problems += _attempt("the summary", summarise)
     reports = folder.absolute().parent
     if makes_index or is_index(reports / INDEX):
-        problems += _attempt("the page of all runs", lambda: write_index(reports))
+        problems += _attempt("the page of all runs", lambda: write_index(reports, language=language))
     return Outputs(page=page, facts=facts[0] if facts else None, problems=tuple(problems))
 
 

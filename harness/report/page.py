@@ -6,8 +6,10 @@ puts text into the page as text only; and the content security policy lets nothi
 the one script and the one style whose digests it names.
 """
 
+import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -16,6 +18,7 @@ from markupsafe import Markup
 
 from harness.records import Outcome, Run, Verdict
 from harness.report.document import asset, policy, templates
+from harness.report.languages import ENGLISH, Language
 from harness.report.sections import SECTIONS
 from harness.report.surroundings import material_of
 from harness.serial import write_atomic
@@ -35,7 +38,14 @@ GROWTH, GROWTH_STYLE = "growth", "scaling.css"
 SCRIPTS = ("text", "differences", "case_yaml", "data", "choosing", "list", "view", "reading", "page")
 
 
-def render(run: Run, verdict: Verdict, *, to: Path, curve: "TrainingCurve | None" = None) -> Path:
+def render(
+    run: Run,
+    verdict: Verdict,
+    *,
+    to: Path,
+    curve: "TrainingCurve | None" = None,
+    language: Language = ENGLISH,
+) -> Path:
     """Write the page of a run to the file `to`, replacing it in one step, and return that path.
 
     Args:
@@ -43,16 +53,18 @@ def render(run: Run, verdict: Verdict, *, to: Path, curve: "TrainingCurve | None
         verdict: What was decided on it.
         to: The HTML file; its folder is made when missing.
         curve: The training curve of the run's job, where there is one.
+        language: What the page is written in; what users and models wrote stays as it is.
 
     Raises:
         OSError: The file cannot be written; an older page stays as it was.
     """
-    material = material_of(run, verdict, curve=curve)
+    spoken = language.keeping(suite.name for suite in run.manifest.suites)
+    material = replace(material_of(run, verdict, curve=curve), language=spoken)
     shown = [(section, view) for section in SECTIONS if (view := section.view(material)) is not None]
     names = [*STYLES, *(GROWTH_STYLE for section, _ in shown if section.key == GROWTH)]
-    style, script = page_style(names), page_script()
+    style, script = page_style(names), page_script(language)
     html = (
-        templates()
+        templates(spoken)
         .get_template("page.html.j2")
         .render(
             sections=shown,
@@ -60,7 +72,7 @@ def render(run: Run, verdict: Verdict, *, to: Path, curve: "TrainingCurve | None
             script=Markup(script),  # noqa: S704 - ours
             policy=policy(style=style, script=script),
             icon=_icon,
-            lang="en",
+            lang=language.tag,
         )
     )
     write_atomic(to, html)
@@ -73,11 +85,20 @@ def page_style(names: Iterable[str]) -> str:
     return re.sub(r"\s*([{};])\s*|(?<=[:,])\s+", r"\1", re.sub(r"\s+", " ", rules)).strip()
 
 
-def page_script() -> str:
-    """The page's script: its files one after the other, in a scope of their own, without comments and indents."""
+def page_script(language: Language = ENGLISH) -> str:
+    """The page's script: its files one after the other, in a scope of their own, without comments and indents.
+
+    `WORDS` in it is what it says in another language by the English words; empty in English.
+    """
     lines = (line.strip() for name in SCRIPTS for line in asset(f"script/{name}.js").splitlines())
     code = "\n".join(line for line in lines if line and not line.startswith("//"))
-    return f'"use strict";\n(() => {{\n{code}\n}})();\n'
+    return f'"use strict";\n(() => {{\nconst WORDS = {_as_literal(language.words_of_script())};\n{code}\n}})();\n'
+
+
+def _as_literal(words: Mapping[str, str]) -> str:
+    """A table as JavaScript in which nothing ends the element or the line it stands in."""
+    text = json.dumps(words, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
 def _icon(outcome: Outcome) -> str:

@@ -1,7 +1,8 @@
 """Which languages there are, and what each can say."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +21,10 @@ class Speech(Protocol):
 
     def said(self, text: str) -> str:
         """The sentence in that language; one that is not known stays as it is."""
+        ...
+
+    def keeping(self, names: Iterable[str]) -> "Speech":
+        """The same, which takes none of these names for its own words."""
         ...
 
 
@@ -47,6 +52,10 @@ class Language:
         Meant for what the harness says, never for what a user or a model wrote.
         """
         return text if self.speech is None else self.speech.said(text)
+
+    def keeping(self, names: Iterable[str]) -> "Language":
+        """The same language, in whose sentences these names of users stay whole whatever words they are made of."""
+        return self if self.speech is None else replace(self, speech=self.speech.keeping(names))
 
     def gettext(self, text: str) -> str:
         """Words of a template."""

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
 from harness.report.languages.patterns import Budget, Grammar, Pattern
@@ -16,6 +16,10 @@ DEPTH = 6
 REMEMBERED = 20_000
 """Sentences: a page says the same thing of many cases."""
 _WORD = re.compile(r"[^\W\d_]+")
+# What a sentence is divided at: a name without any of these is never divided.
+_DIVIDES = re.compile(r"[:;,.]\s| and | or ")
+_STAND_INS = range(0xF0000, 0xFFFFE)
+"""Characters that mean nothing to anybody; each stands in for a name while its sentence is read."""
 _HAS_GAP = re.compile(r"\{\w+(?::\w+)?\}|\{\{|\}\}")
 
 
@@ -41,6 +45,10 @@ class Sentences:
     def said(self, text: str) -> str:
         """The sentence in this language; one that is not known, or too long, stays as it is."""
         return text if len(text) > LIMIT else self._remembered(text)
+
+    def keeping(self, names: Iterable[str]) -> "Keeping":
+        """The same, which takes none of these names for words of its own."""
+        return Keeping(self, names)
 
     def _index(self) -> tuple[Mapping[str, list[int]], list[int]]:
         """Patterns by the rarest word each cannot be without, and those that have no such word."""
@@ -79,6 +87,34 @@ class Sentences:
     def full_stop(self) -> str:
         """What ends a sentence."""
         return self._full_stop
+
+
+class Keeping:
+    """Sentences in which some names stay whole: `R and D` is no list of two, `style: it fell` no sentence.
+
+    Args:
+        sentences: What they are said with.
+        names: Names of users, of which as many are kept as there are characters to stand in for them.
+    """
+
+    def __init__(self, sentences: Sentences, names: Iterable[str]) -> None:
+        self._sentences = sentences
+        self._names = {name for name in names if _DIVIDES.search(name) and len(name) <= LIMIT}
+        longest_first = sorted(self._names, key=lambda name: (-len(name), name))[: len(_STAND_INS)]
+        self._stand_ins = {name: chr(code) for name, code in zip(longest_first, _STAND_INS, strict=False)}
+        self._named = {stand_in: name for name, stand_in in self._stand_ins.items()}
+        self._name = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+
+    def said(self, text: str) -> str:
+        """The sentence in the language of these sentences, with the names as they are."""
+        if len(text) > LIMIT or not self._names or any(ord(letter) in _STAND_INS for letter in text):
+            return self._sentences.said(text)
+        said = self._sentences.said(self._name.sub(lambda found: self._stand_ins[found[0]], text))
+        return "".join(self._named.get(letter, letter) for letter in said)
+
+    def keeping(self, names: Iterable[str]) -> "Keeping":
+        """The same with more names."""
+        return Keeping(self._sentences, {*self._names, *names})
 
 
 class _Search:

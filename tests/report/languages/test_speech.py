@@ -87,3 +87,20 @@ def test_braces_of_a_sentence_are_doubled() -> None:
 def test_an_entry_that_cannot_be_read_is_an_error(form: str) -> None:
     with pytest.raises(ValueError, match=r"fell|gaps"):
         Sentences({form: "{c}"}, GRAMMAR)
+
+
+def test_a_kept_name_is_never_divided() -> None:
+    entries = {
+        "{suite}: {what:said}": "{suite}：{what}",
+        "{names:list} fell": "{names} 下降",
+        "it fell": "下降了",
+    }
+    kept = Sentences(entries, GRAMMAR).keeping(["a: it fell", "R and D"])
+    assert kept.said("a: it fell: it fell") == "a: it fell：下降了"
+    assert kept.said("x, R and D fell") == "x、R and D 下降"
+    assert kept.keeping(["p, q"]).said("p, q and R and D fell") == "p, q 和 R and D 下降"
+
+
+def test_a_character_that_could_stand_in_for_a_name_is_kept() -> None:
+    kept = Sentences({"{names:list} fell": "{names} 下降"}, GRAMMAR).keeping(["R and D"])
+    assert kept.said("\U000f0000 fell") == "\U000f0000 下降"
