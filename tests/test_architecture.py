@@ -1,6 +1,7 @@
 """The shape of the code: sizes, names and hidden imports. What import-linter cannot see."""
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +80,28 @@ def test_no_loose_ends(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     for word in ("TODO", "FIXME", "XXX", "NotImplementedError"):
         assert word not in text
+
+
+DOORS = sorted(
+    path.parent.name for path in FILES if path.name == "__init__.py" and "= door(" in path.read_text()
+)
+
+
+@pytest.mark.parametrize("room", DOORS)
+def test_a_front_door_finds_every_name_it_offers_where_the_types_say(room: str) -> None:
+    """Each name stands three times: for type checkers, in `__all__`, and with its module."""
+    tree = parsed(PACKAGE / room / "__init__.py")
+    (typed,) = (node for node in tree.body if isinstance(node, ast.If))
+    said = {
+        alias.name: node.module
+        for node in typed.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    door = importlib.import_module(f"harness.{room}")
+    assert set(door.__all__) - set(vars(door)) <= set(said)
+    for offered, module in said.items():
+        assert getattr(door, offered) is getattr(importlib.import_module(str(module)), offered)
 
 
 def test_session_loads_no_client_and_no_plots_before_it_needs_them() -> None:

@@ -1,55 +1,66 @@
 """Suites asked of models: loading them, running them, storing what came back."""
 
-from harness.evals.cells import Cell, cells_of, reference_of
-from harness.evals.digests import case_digest, code_digest
-from harness.evals.early_stopping import LookByLook, with_looks
-from harness.evals.estimates import (
-    Count,
-    RoleEstimate,
-    check_budget,
-    estimate,
-    estimate_lines,
-    exact_tokens,
-    most_tokens,
-)
-from harness.evals.judge_costs import Paid, estimate_judging
-from harness.evals.judging import is_paired
-from harness.evals.labels import LABELS, write_labels
-from harness.evals.manifests import Plan, continued, new_manifest
-from harness.evals.margins import margin_warnings
-from harness.evals.pins import changes_since_last, judge_changes, judge_pins, role_needed, suites_asking
-from harness.evals.prefetch import OpenEmbedder, OpenModels, Prefetcher, opened
-from harness.evals.promotions import (
-    PROMOTED,
-    REUSED,
-    Promotion,
-    add_promotion,
-    new_promotion,
-    read_promotions,
-    stored_answers,
-)
-from harness.evals.requests import Requests, Watch
-from harness.evals.runner import ask, evaluate
-from harness.evals.scoring import guarded
-from harness.evals.store import (
-    CURVE,
-    PAGE,
-    VERDICT,
-    RunWriter,
-    kept_rows,
-    list_runs,
-    open_run,
-    resumable,
-)
-from harness.evals.studies import (
-    CHECKPOINTS,
-    SCALING,
-    read_checkpoint_study,
-    read_scaling_study,
-    write_checkpoint_study,
-    write_scaling_study,
-)
-from harness.evals.suites import SUFFIX, find_suites, load_suite, messages_for
+from typing import TYPE_CHECKING
+
+from harness.doors import door
+
+if TYPE_CHECKING:
+    from harness.evals.cells import Cell, cells_of, reference_of
+    from harness.evals.digests import case_digest, code_digest
+    from harness.evals.early_stopping import LookByLook, with_looks
+    from harness.evals.estimates import (
+        Count,
+        RoleEstimate,
+        check_budget,
+        estimate,
+        estimate_lines,
+        exact_tokens,
+        most_tokens,
+        together,
+        total_usd,
+    )
+    from harness.evals.fingerprints import with_fingerprints
+    from harness.evals.judge_costs import Paid, estimate_judging
+    from harness.evals.judging import is_paired
+    from harness.evals.labels import LABELS, write_labels
+    from harness.evals.manifests import Plan, continued, new_manifest
+    from harness.evals.margins import margin_warnings
+    from harness.evals.pins import changes_since_last, judge_changes, judge_pins, role_needed, suites_asking
+    from harness.evals.precedents import Precedents, read_precedents
+    from harness.evals.prefetch import OpenEmbedder, OpenModels, Prefetcher, opened
+    from harness.evals.promotions import (
+        PROMOTED,
+        REUSED,
+        Promotion,
+        add_promotion,
+        new_promotion,
+        read_promotions,
+        restore_answers,
+        stored_answers,
+    )
+    from harness.evals.requests import Requests, Watch
+    from harness.evals.result_rows import kept_rows
+    from harness.evals.runner import ask, evaluate
+    from harness.evals.scoring import guarded
+    from harness.evals.store import (
+        CURVE,
+        PAGE,
+        VERDICT,
+        RunWriter,
+        list_runs,
+        open_run,
+        read_manifest,
+        resumable,
+    )
+    from harness.evals.studies import (
+        CHECKPOINTS,
+        SCALING,
+        read_checkpoint_study,
+        read_scaling_study,
+        write_checkpoint_study,
+        write_scaling_study,
+    )
+    from harness.evals.suites import SUFFIX, find_suites, load_suite, messages_for
 
 __all__ = [
     "CHECKPOINTS",
@@ -68,6 +79,7 @@ __all__ = [
     "OpenModels",
     "Paid",
     "Plan",
+    "Precedents",
     "Prefetcher",
     "Promotion",
     "Requests",
@@ -103,15 +115,96 @@ __all__ = [
     "open_run",
     "opened",
     "read_checkpoint_study",
+    "read_manifest",
+    "read_precedents",
     "read_promotions",
     "read_scaling_study",
     "reference_of",
     "resumable",
     "role_needed",
+    "restore_answers",
     "stored_answers",
     "suites_asking",
+    "together",
+    "total_usd",
+    "with_fingerprints",
     "with_looks",
     "write_checkpoint_study",
     "write_labels",
     "write_scaling_study",
 ]
+
+__getattr__ = door(
+    __name__,
+    {
+        "CHECKPOINTS": "studies",
+        "CURVE": "store",
+        "LABELS": "labels",
+        "PAGE": "store",
+        "PROMOTED": "promotions",
+        "REUSED": "promotions",
+        "SCALING": "studies",
+        "SUFFIX": "suites",
+        "VERDICT": "store",
+        "Cell": "cells",
+        "Count": "estimates",
+        "LookByLook": "early_stopping",
+        "OpenEmbedder": "prefetch",
+        "OpenModels": "prefetch",
+        "Paid": "judge_costs",
+        "Plan": "manifests",
+        "Precedents": "precedents",
+        "Prefetcher": "prefetch",
+        "Promotion": "promotions",
+        "Requests": "requests",
+        "RoleEstimate": "estimates",
+        "RunWriter": "store",
+        "Watch": "requests",
+        "add_promotion": "promotions",
+        "ask": "runner",
+        "case_digest": "digests",
+        "cells_of": "cells",
+        "changes_since_last": "pins",
+        "check_budget": "estimates",
+        "code_digest": "digests",
+        "continued": "manifests",
+        "estimate": "estimates",
+        "estimate_judging": "judge_costs",
+        "estimate_lines": "estimates",
+        "evaluate": "runner",
+        "exact_tokens": "estimates",
+        "find_suites": "suites",
+        "guarded": "scoring",
+        "is_paired": "judging",
+        "judge_changes": "pins",
+        "judge_pins": "pins",
+        "kept_rows": "result_rows",
+        "list_runs": "store",
+        "load_suite": "suites",
+        "margin_warnings": "margins",
+        "messages_for": "suites",
+        "most_tokens": "estimates",
+        "new_manifest": "manifests",
+        "new_promotion": "promotions",
+        "open_run": "store",
+        "opened": "prefetch",
+        "read_checkpoint_study": "studies",
+        "read_manifest": "store",
+        "read_precedents": "precedents",
+        "read_promotions": "promotions",
+        "read_scaling_study": "studies",
+        "reference_of": "cells",
+        "resumable": "store",
+        "role_needed": "pins",
+        "restore_answers": "promotions",
+        "stored_answers": "promotions",
+        "suites_asking": "pins",
+        "together": "estimates",
+        "total_usd": "estimates",
+        "with_fingerprints": "fingerprints",
+        "with_looks": "early_stopping",
+        "write_checkpoint_study": "studies",
+        "write_labels": "labels",
+        "write_scaling_study": "studies",
+    },
+)

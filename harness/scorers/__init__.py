@@ -1,36 +1,31 @@
 """What judges an answer: the table of scorers, and the way from a suite's entry to a scorer."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import is_dataclass
-from types import MappingProxyType
+from typing import TYPE_CHECKING
 
+from harness.doors import door
 from harness.protocols import AnyScorer, MeasuringScorer
 from harness.records import ScorerSpec
-from harness.scorers.graders import (
-    NO_PYTHON,
-    LabelModel,
-    MultiGrader,
-    ScoreModel,
-    StringCheck,
-    TextSimilarity,
-    asking,
-)
-from harness.scorers.label import Label
-from harness.scorers.language import Language
-from harness.scorers.length import Emoji, Length
-from harness.scorers.match import Contains, ExactMatch, Regex
-from harness.scorers.number import Number
-from harness.scorers.pairwise import Pairwise
-from harness.scorers.pii import Pii
-from harness.scorers.refusal import Refusal
-from harness.scorers.regurgitation import Regurgitation
-from harness.scorers.rubric import Criterion, Rubric
-from harness.scorers.schema import JsonSchema
-from harness.scorers.similarity import EmbeddingSimilarity, Similarity
-from harness.scorers.structured import JsonFields
-from harness.scorers.tool_calls import ToolCalls
 from harness.serial import ParseError, Problem, nearest, parse, shown
+
+if TYPE_CHECKING:
+    from harness.scorers.graders import LabelModel, MultiGrader, ScoreModel, StringCheck, TextSimilarity
+    from harness.scorers.label import Label
+    from harness.scorers.language import Language
+    from harness.scorers.length import Emoji, Length
+    from harness.scorers.match import Contains, ExactMatch, Regex
+    from harness.scorers.number import Number
+    from harness.scorers.pairwise import Pairwise
+    from harness.scorers.pii import Pii
+    from harness.scorers.refusal import Refusal
+    from harness.scorers.regurgitation import Regurgitation
+    from harness.scorers.rubric import Criterion, Rubric
+    from harness.scorers.schema import JsonSchema
+    from harness.scorers.similarity import Similarity
+    from harness.scorers.structured import JsonFields
+    from harness.scorers.tool_calls import ToolCalls
 
 __all__ = [
     "BUILT_IN",
@@ -61,30 +56,77 @@ __all__ = [
     "metric_names",
 ]
 
-BUILT_IN: Mapping[str, type[AnyScorer]] = MappingProxyType(
+_HOMES = {
+    "Contains": "match",
+    "Criterion": "rubric",
+    "Emoji": "length",
+    "ExactMatch": "match",
+    "JsonFields": "structured",
+    "JsonSchema": "schema",
+    "Label": "label",
+    "LabelModel": "graders",
+    "Language": "language",
+    "Length": "length",
+    "MultiGrader": "graders",
+    "Number": "number",
+    "Pairwise": "pairwise",
+    "Pii": "pii",
+    "Refusal": "refusal",
+    "Regex": "match",
+    "Regurgitation": "regurgitation",
+    "Rubric": "rubric",
+    "ScoreModel": "graders",
+    "Similarity": "similarity",
+    "StringCheck": "graders",
+    "TextSimilarity": "graders",
+    "ToolCalls": "tool_calls",
+}
+
+__getattr__ = _scorer = door(__name__, _HOMES)
+
+
+class _Table(Mapping[str, type[AnyScorer]]):
+    """Classes by `type`, each loaded when a suite names it: together they take a tenth of a second."""
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self._names = names
+
+    def __getitem__(self, kind: str) -> type[AnyScorer]:
+        found = _scorer(self._names[kind])
+        assert isinstance(found, type), "the table names classes"
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+BUILT_IN: Mapping[str, type[AnyScorer]] = _Table(
     {
-        "exact_match": ExactMatch,
-        "contains": Contains,
-        "regex": Regex,
-        "number": Number,
-        "label": Label,
-        "json_schema": JsonSchema,
-        "json_fields": JsonFields,
-        "tool_call": ToolCalls,
-        "length": Length,
-        "emoji": Emoji,
-        "language": Language,
-        "pii": Pii,
-        "regurgitation": Regurgitation,
-        "similarity": Similarity,
-        "refusal": Refusal,
-        "rubric": Rubric,
-        "pairwise": Pairwise,
-        "string_check": StringCheck,
-        "text_similarity": TextSimilarity,
-        "score_model": ScoreModel,
-        "label_model": LabelModel,
-        "multi": MultiGrader,
+        "exact_match": "ExactMatch",
+        "contains": "Contains",
+        "regex": "Regex",
+        "number": "Number",
+        "label": "Label",
+        "json_schema": "JsonSchema",
+        "json_fields": "JsonFields",
+        "tool_call": "ToolCalls",
+        "length": "Length",
+        "emoji": "Emoji",
+        "language": "Language",
+        "pii": "Pii",
+        "regurgitation": "Regurgitation",
+        "similarity": "Similarity",
+        "refusal": "Refusal",
+        "rubric": "Rubric",
+        "pairwise": "Pairwise",
+        "string_check": "StringCheck",
+        "text_similarity": "TextSimilarity",
+        "score_model": "ScoreModel",
+        "label_model": "LabelModel",
+        "multi": "MultiGrader",
     }
 )
 """Every scorer a suite can name without a module, by its `type`."""
@@ -101,9 +143,13 @@ def build(spec: ScorerSpec) -> AnyScorer:
     if not isinstance(scorer, AnyScorer):
         what = f"{spec.type} is no scorer: it has neither `score` nor `question` and `read`"
         raise ParseError([Problem(("type",), what, "give it one of them")])
-    if isinstance(scorer, Similarity) and scorer.metric == "embedding":
-        return EmbeddingSimilarity(settings=scorer)
-    return asking(scorer)
+    return _as_asked(scorer) if spec.type in BUILT_IN else scorer
+
+
+def _as_asked(scorer: AnyScorer) -> AnyScorer:
+    """The scorer that some settings make of a built-in one: one that asks for vectors, or the judge."""
+    asking: Callable[[], AnyScorer] | None = getattr(scorer, "asking", None)
+    return scorer if asking is None else asking()
 
 
 def metric_names(spec: ScorerSpec) -> tuple[str, ...]:
@@ -124,7 +170,8 @@ def _class_of(kind: str) -> type:
     if kind in BUILT_IN:
         return BUILT_IN[kind]
     if kind == "python":
-        raise ParseError([Problem(("type",), *NO_PYTHON)])
+        no_python = importlib.import_module("harness.scorers.graders").NO_PYTHON
+        raise ParseError([Problem(("type",), *no_python)])
     module_name, colon, class_name = kind.partition(":")
     if not colon:
         remedy = nearest(kind, BUILT_IN) + "; a class of your own is named module:Class"

@@ -1,13 +1,12 @@
 """How a judge is asked and its reply read: material behind fences, reasoning first, one verdict at the end."""
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 
 import regex
 
 from harness.records import Case, Completion, Failure, Json
-from harness.serial import shown, to_json, to_plain
+from harness.serial import read_json, shown, to_json, to_plain
 
 # Digits of a digest in the name of a fence: a text that holds its own would have to be found by 2^48 tries.
 MARK_DIGITS = 12
@@ -137,10 +136,10 @@ def final_object(text: str, key: str) -> Mapping[str, Json] | None:
         if start < 0:
             break
         try:
-            value = json.loads(text[start:])
+            value = read_json(text[start:])
         except (ValueError, RecursionError):
             continue  # the object began further up
-        return value if key in value else None
+        return value if isinstance(value, dict) and key in value else None
     return None
 
 

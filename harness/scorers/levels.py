@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import regex
 
 from harness.records import Completion
+from harness.serial import finite_number, read_json
 
 # A reply is some paragraphs of reasoning; what is longer does not stop, and its end is where the level is.
 MOST_CHARACTERS = 20_000
@@ -141,7 +142,7 @@ def _in_object(text: str) -> list[int | None] | None:
 def _object(text: str) -> Mapping[str, object] | None:
     fenced = _FENCE.fullmatch(text)
     try:
-        found = json.loads(fenced["inside"] if fenced else text)
+        found = read_json(fenced["inside"] if fenced else text)
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
@@ -154,6 +155,5 @@ def _is_level(key: str) -> bool:
 def _number(value: object) -> int | None:
     if isinstance(value, str):
         return int(value) if value.isascii() and value.isdigit() and len(value) < 4 else None
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return int(value) if math.isfinite(value) and value == int(value) else None
+    number = finite_number(value)
+    return int(number) if number is not None and number.is_integer() else None

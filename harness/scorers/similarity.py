@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
+from harness.protocols import AnyScorer
 from harness.records import Case, Completion, Score, record
 from harness.serial import shown
 from harness.texts.normalisation import expected_texts, fold
@@ -44,6 +45,10 @@ class Similarity:
             return f"needs `expected`: a text to be like, or a list of them, got {shown(case.expected)}"
         return None
 
+    def asking(self) -> AnyScorer:
+        """The scorer that asks for vectors, where the metric needs them."""
+        return EmbeddingSimilarity(settings=self) if self.metric == "embedding" else self
+
     def score(self, case: Case, completion: Completion) -> Score:
         """The likeness, or whether it is at least `at_least`; an empty answer is like nothing."""
         complaint = self.check_case(case)
@@ -74,7 +79,7 @@ class Similarity:
 
 @record
 class EmbeddingSimilarity:
-    """`Similarity` by the cosine of embeddings: what `build` makes of the metric `embedding`."""
+    """`Similarity` by the cosine of embeddings: what `asking` makes of the metric `embedding`."""
 
     settings: Similarity
 

@@ -4,8 +4,9 @@ The names are loaded when first used: the official client and pandas take a seco
 there already needs neither.
 """
 
-import importlib
 from typing import TYPE_CHECKING
+
+from harness.doors import door
 
 if TYPE_CHECKING:
     from harness.training.closing_tokens import corrected_accuracy
@@ -84,50 +85,46 @@ __all__ = [
     "write_curve",
 ]
 
-_HOMES = {
-    "FINAL": "replies",
-    "LOCAL_PLACE": "requests",
-    "OPENAI_CLOSING_TOKENS": "curves",
-    "CurveFault": "curve_faults",
-    "Diagnosis": "diagnosis",
-    "JobEvent": "progress",
-    "JobFault": "remedies",
-    "JobProgress": "requests",
-    "JobRecord": "ledger",
-    "OfferedModel": "jobs",
-    "StartedJob": "jobs",
-    "Terms": "requests",
-    "TrainingCurve": "curves",
-    "TrainingRequest": "requests",
-    "cancel_job": "jobs",
-    "checkpoints_of": "jobs",
-    "corrected_accuracy": "closing_tokens",
-    "curve_from_events": "curves",
-    "curve_of": "jobs",
-    "delete_model": "jobs",
-    "diagnose": "diagnosis",
-    "faults_of_failure": "remedies",
-    "find_job": "jobs",
-    "fine_tune": "jobs",
-    "follow_job": "jobs",
-    "job_events": "jobs",
-    "latest_job": "jobs",
-    "list_jobs": "jobs",
-    "list_models": "jobs",
-    "note_state": "jobs",
-    "read_curve": "curves",
-    "recorded_job": "ledger",
-    "recorded_jobs": "ledger",
-    "request_digest": "ledger",
-    "retrieve_job": "jobs",
-    "start_job": "jobs",
-    "wait_until_served": "jobs",
-    "write_curve": "curves",
-}
-
-
-def __getattr__(name: str) -> object:
-    """A name of the front door, from its module."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'harness.training' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"harness.training.{_HOMES[name]}"), name)
+__getattr__ = door(
+    __name__,
+    {
+        "FINAL": "replies",
+        "LOCAL_PLACE": "requests",
+        "OPENAI_CLOSING_TOKENS": "curves",
+        "CurveFault": "curve_faults",
+        "Diagnosis": "diagnosis",
+        "JobEvent": "progress",
+        "JobFault": "remedies",
+        "JobProgress": "requests",
+        "JobRecord": "ledger",
+        "OfferedModel": "jobs",
+        "StartedJob": "jobs",
+        "Terms": "requests",
+        "TrainingCurve": "curves",
+        "TrainingRequest": "requests",
+        "cancel_job": "jobs",
+        "checkpoints_of": "jobs",
+        "corrected_accuracy": "closing_tokens",
+        "curve_from_events": "curves",
+        "curve_of": "jobs",
+        "delete_model": "jobs",
+        "diagnose": "diagnosis",
+        "faults_of_failure": "remedies",
+        "find_job": "jobs",
+        "fine_tune": "jobs",
+        "follow_job": "jobs",
+        "job_events": "jobs",
+        "latest_job": "jobs",
+        "list_jobs": "jobs",
+        "list_models": "jobs",
+        "note_state": "jobs",
+        "read_curve": "curves",
+        "recorded_job": "ledger",
+        "recorded_jobs": "ledger",
+        "request_digest": "ledger",
+        "retrieve_job": "jobs",
+        "start_job": "jobs",
+        "wait_until_served": "jobs",
+        "write_curve": "curves",
+    },
+)

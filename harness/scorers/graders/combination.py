@@ -10,7 +10,7 @@ from harness.records import Case, Completion, Json, Question, Score, record
 from harness.scorers.graders.formulas import calculated, check_formula
 from harness.scorers.graders.grades import Grade, passing, score_of
 from harness.scorers.graders.models import QUESTION, LabelModel, ScoreModel
-from harness.scorers.graders.strings import CosineSimilarity, StringCheck, TextSimilarity
+from harness.scorers.graders.strings import StringCheck, TextSimilarity
 from harness.serial import ParseError, Problem, nearest, parse, shown
 
 Grader = StringCheck | TextSimilarity | ScoreModel | LabelModel
@@ -64,6 +64,11 @@ class MultiGrader:
             problems.append(Problem(("calculate_output",), str(error)))
         if problems:
             raise ParseError(problems)
+
+    def asking(self) -> AnyScorer:
+        """The scorer that asks the judge, where one of the graders does."""
+        asks = any(isinstance(part, ScoreModel | LabelModel) for part in self.parts().values())
+        return JudgedMulti(settings=self) if asks else self
 
     def measure_names(self) -> tuple[str, ...]:
         """The graders' names."""
@@ -160,16 +165,6 @@ class JudgedMulti:
     def read_all(self, case: Case, completion: Completion, replies: Replies) -> Score:
         """The formula's value, unscored where it has none or leaves 0..1."""
         return self.settings.scored(case, completion, replies)
-
-
-def asking(scorer: AnyScorer) -> AnyScorer:
-    """The scorer that asks what a grader's settings need asked; any other as it is."""
-    if isinstance(scorer, TextSimilarity) and scorer.evaluation_metric == "cosine":
-        return CosineSimilarity(settings=scorer)
-    if isinstance(scorer, MultiGrader):
-        asks = any(isinstance(part, (ScoreModel, LabelModel)) for part in scorer.parts().values())
-        return JudgedMulti(settings=scorer) if asks else scorer
-    return scorer
 
 
 def _own_name(entry: Mapping[str, Json]) -> str:

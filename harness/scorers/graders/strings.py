@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
+from harness.protocols import AnyScorer
 from harness.records import Case, Completion, Score, record
 from harness.scorers.graders.grades import Grade, lacking, passing, refuse_templates, score_of
 from harness.scorers.graders.templates import filled, missing_from
@@ -82,6 +83,10 @@ class TextSimilarity:
     def __post_init__(self) -> None:
         """Refuse templates that nothing can fill."""
         refuse_templates({("input",): self.input, ("reference",): self.reference})
+
+    def asking(self) -> AnyScorer:
+        """The scorer that asks for vectors, where the measure needs them."""
+        return CosineSimilarity(settings=self) if self.evaluation_metric == "cosine" else self
 
     def check_case(self, case: Case) -> str | None:
         """Why this case cannot be judged, if so."""

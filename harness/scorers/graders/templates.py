@@ -7,7 +7,7 @@ from typing import Literal, NoReturn
 
 from harness.records import Case, Completion, Json, record
 from harness.scorers.judging import content_text, fenced
-from harness.serial import nearest, shown, to_json, to_plain
+from harness.serial import check_depth, nearest, read_json, shown, to_json, to_plain
 
 Step = str | int
 
@@ -167,6 +167,7 @@ def _sample_value(variable: Variable, completion: Completion) -> Json:
 def _json(text: str, variable: Variable) -> Json:
     try:
         value: Json = json.loads(text, parse_constant=_refuse_constant)
+        check_depth(value)
     except (ValueError, RecursionError):
         raise AnswerLacksError(f"`{variable}`: the answer is not JSON: {shown(text)}") from None
     return value
@@ -196,7 +197,7 @@ def _walk(
             value = _entered(value)
         if isinstance(value, Mapping) and str(step) in value:
             value = value[str(step)]
-        elif isinstance(value, (list, tuple)) and str(step).isdigit() and int(step) < len(value):
+        elif isinstance(value, (list, tuple)) and str(step).isdecimal() and int(step) < len(value):
             value = value[int(step)]
         else:
             lack(value if isinstance(value, Mapping) else None, step)
@@ -206,7 +207,7 @@ def _walk(
 
 def _entered(text: str) -> Json:
     try:
-        value: Json = json.loads(text)
+        value: Json = read_json(text)
     except (ValueError, RecursionError):
         return None
     return value
