@@ -64,7 +64,13 @@ class Plan:
 
 
 def new_manifest(
-    plan: Plan, *, root: Path, skipped: Mapping[str, str], job: TrainingJob | None, data: Mapping[str, str]
+    plan: Plan,
+    *,
+    root: Path,
+    skipped: Mapping[str, str],
+    job: TrainingJob | None,
+    data: Mapping[str, str],
+    reports: Path | None = None,
 ) -> Manifest:
     """The manifest of a run that begins now.
 
@@ -74,11 +80,12 @@ def new_manifest(
         skipped: Suites that are not asked, with the reason.
         job: The job the candidate came from.
         data: SHA-256 digests of the training files, by name.
+        reports: The folder whose runs this one's id is to come after.
     """
     created = now()
     return Manifest(
         schema=SCHEMA,
-        id=new_run_id(plan.models["candidate"].model, created),
+        id=new_run_id(plan.models["candidate"].model, created, reports=reports),
         status="running",
         created=created,
         suites=plan.suites,

@@ -5,7 +5,7 @@ other, and of two branches that each promoted a model both lines can be kept: th
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
@@ -15,8 +15,8 @@ from filelock import FileLock, Timeout
 from harness.errors import StorageError
 from harness.evals.store import MANIFEST, now, open_run
 from harness.evals.suites import messages_for
-from harness.models import answer_key
-from harness.records import Completion, Outcome, Role, Run, RunStatus, Verdict, record
+from harness.models import AnswerCache, answer_key
+from harness.records import Completion, ModelFacts, Outcome, Role, Run, RunStatus, Verdict, record
 from harness.redaction import redact
 from harness.serial import ParseError, digest, from_json, to_json, to_plain, write_atomic
 
@@ -195,9 +195,34 @@ def stored_answers(reports: Path, promotion: Promotion) -> dict[str, Completion]
     folder = reports / promotion.run
     if Path(promotion.run).name != promotion.run or not (folder / MANIFEST).is_file():
         return {}
-    run = open_run(folder)
+    return {asked.key: asked.answer for asked in _answers_of(open_run(folder))}
+
+
+def restore_answers(cache: AnswerCache, folder: Path) -> int:
+    """Give a cache what the rows of a run hold and it has not: the two heal each other. How many answers that is.
+
+    Raises:
+        StorageError: The run cannot be read, or the cache cannot be written.
+    """
+    restored = 0
+    for asked in _answers_of(open_run(folder)):
+        if not cache.holds(asked.key):
+            cache.store(asked.key, asked.answer, endpoint=asked.of.endpoint, model=asked.of.model)
+            restored += 1
+    return restored
+
+
+@record
+class _Asked:
+    """An answer, whose it is, and the key of what was asked."""
+
+    key: str
+    of: ModelFacts
+    answer: Completion
+
+
+def _answers_of(run: Run) -> Iterator[_Asked]:
     cases = {(suite.name, case.id): (suite, case) for suite in run.manifest.suites for case in suite.cases}
-    found = {}
     for row in run.results:
         facts, asked = run.manifest.models.get(row.role), cases.get((row.suite, row.case))
         if facts is None or asked is None or not isinstance(row.outcome, Completion):
@@ -210,5 +235,4 @@ def stored_answers(reports: Path, promotion: Promotion) -> dict[str, Completion]
             model=facts.model,
             trial=row.trial,
         )
-        found[key] = row.outcome
-    return found
+        yield _Asked(key=key, of=facts, answer=row.outcome)

@@ -1,11 +1,18 @@
-"""Runs as folders of plain files: appended row by row, resumed after a crash, recomputable from the folder alone."""
+"""Runs as folders of plain files: appended row by row, resumed after a crash, recomputable from the folder alone.
+
+A run is unfinished until all that follows from its rows is written too: a process killed while it wrote the page leaves a run that
+the same command goes on with. Names of runs sort by the order in which they began, also where the clock was set back.
+"""
 
 import contextlib
 import errno
+import logging
+import re
 import secrets
-from collections.abc import Iterator
+import time
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -13,8 +20,9 @@ from filelock import FileLock, Timeout
 from harness.errors import StorageError
 from harness.evals.bills import total_bill
 from harness.evals.labels import read_labels
+from harness.evals.result_rows import kept_rows, read_rows
 from harness.records import Bill, Completion, Failure, Json, Manifest, Result, Run, RunStatus
-from harness.serial import ParseError, from_json, to_json, write_atomic
+from harness.serial import ParseError, from_json, sweep, to_json, write_atomic
 
 SCHEMA = 1
 MANIFEST, RESULTS, CURVE, VERDICT, PAGE = (
@@ -25,34 +33,79 @@ MANIFEST, RESULTS, CURVE, VERDICT, PAGE = (
     "index.html",
 )
 LOCK = ".lock"
+# There while what follows from a run's rows is still to be written.
+UNSEALED = ".unsealed"
+MOMENT, STAMP = "%Y-%m-%dT%H:%M:%SZ", "%Y%m%dT%H%M%SZ"
+_RUN_ID = re.compile(r"(\d{8}T\d{6}Z)-.")
+# No file is being written for so long.
+ABANDONED_S = 3600.0
+
+log = logging.getLogger(__name__)
 
 
 def now() -> str:
     """This moment, UTC, ISO 8601 to the second."""
-    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.now(timezone.utc).strftime(MOMENT)
 
 
-def new_run_id(slug: str, created: str) -> str:
-    """`20261122T175040Z-<slug>-<4 hex>`: sorts by time, readable, never taken twice."""
+def new_run_id(slug: str, created: str, *, reports: Path | None = None) -> str:
+    """`20261122T175040Z-<slug>-<4 hex>`: readable, never taken twice, sorts behind every run there is.
+
+    The newest run in `reports` may be of this second or, where the clock was set back, of a later one: then the id
+    has the second after that one's, and `created` alone tells the time.
+    """
     safe = "".join(letter if letter.isalnum() or letter in "-." else "-" for letter in slug)[:40].strip("-.")
-    return f"{created.replace('-', '').replace(':', '')}-{safe or 'run'}-{secrets.token_hex(2)}"
+    stamp = created.replace("-", "").replace(":", "")
+    newest = _newest_stamp(reports) if reports is not None else None
+    if newest is not None:
+        stamp = max(stamp, (newest + timedelta(seconds=1)).strftime(STAMP))
+    return f"{stamp}-{safe or 'run'}-{secrets.token_hex(2)}"
+
+
+def _newest_stamp(reports: Path) -> datetime | None:
+    """The latest time that the name of a run has; None without runs."""
+    names = (path.name for path in reports.iterdir()) if reports.is_dir() else ()
+    stamps = (_moment(found[1], STAMP) for found in map(_RUN_ID.match, names) if found)
+    return max(filter(None, stamps), default=None)
+
+
+def _moment(text: str, form: str) -> datetime | None:
+    """The time a text tells; None where it tells none, as the 31st of a month that has 30 days."""
+    try:
+        return datetime.strptime(text, form).replace(tzinfo=timezone.utc)
+    except ValueError:
+        return None
 
 
 class RunWriter:
-    """The one writer of a run's folder. Holds its lock until `finish` or `close`.
+    """The one writer of a run's folder. Holds its lock until `close`.
 
     Rows go to the file as they arrive, each flushed. What an earlier part of the same run wrote already is
     not written twice; an answer from then that is scored otherwise now is written with what it cost then.
+
+    Args:
+        reports: The folder of all runs.
+        manifest: The run's.
+        tell: Told what was damaged and what became of it, in one sentence; by default it is logged.
+
+    Raises:
+        StorageError: The folder cannot be written, or another process is writing it.
     """
 
-    def __init__(self, reports: Path, manifest: Manifest) -> None:
+    def __init__(
+        self, reports: Path, manifest: Manifest, *, tell: Callable[[str], None] = log.warning
+    ) -> None:
         self.path = reports / manifest.id
         self.manifest = manifest
+        self._began_s = time.monotonic()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(self.path / LOCK, timeout=0)
             self._lock.acquire()
-            self._answered = {_key(row): row for row in kept_rows(self.path / RESULTS) if _answered(row)}
+            sweep(self.path)
+            sweep(reports, older_than_s=ABANDONED_S)
+            rows = kept_rows(self.path / RESULTS, tell=tell)
+            self._answered = {_key(row): row for row in rows if _answered(row)}
             self._file = (self.path / RESULTS).open("a", encoding="utf-8", newline="\n")
             write_atomic(self.path / MANIFEST, to_json(manifest, indent=1))
         except Timeout:
@@ -85,25 +138,56 @@ class RunWriter:
             self._answered[_key(result)] = result
 
     def finish(
-        self, status: RunStatus, *, reason: str | None = None, manifest: Manifest | None = None
+        self,
+        status: RunStatus,
+        *,
+        reason: str | None = None,
+        manifest: Manifest | None = None,
+        seal: bool = True,
     ) -> Run:
-        """Note how the run ended and hand it over as it stands on disk."""
-        self.manifest = replace(manifest or self.manifest, status=status, finished=now(), reason=reason)
+        """Note how the run ended and hand it over as it stands on disk.
+
+        Args:
+            status: How it ended.
+            reason: Why, where it did not come to its end.
+            manifest: The manifest as it is now.
+            seal: Off where the page and all else is still to be written: until `seal` is called the run can be resumed.
+        """
+        self.manifest = replace(
+            manifest or self.manifest, status=status, finished=self._finished(), reason=reason
+        )
         try:
             self._file.close()
+            if not seal:
+                (self.path / UNSEALED).touch()
             write_atomic(self.path / MANIFEST, to_json(self.manifest, indent=1))
         except OSError as error:
+            self.close()
             raise _storage_error(self.path, error) from None
-        finally:
+        if seal:
+            self.seal()
             self.close()
         return open_run(self.path)
+
+    def _finished(self) -> str:
+        """Now, and never before the run can have come so far: the clock may have been set back meanwhile."""
+        began = _moment(self.manifest.created, MOMENT)
+        if began is None:  # a manifest that was edited by hand
+            return now()
+        earliest = began + timedelta(seconds=int(time.monotonic() - self._began_s))
+        return max(now(), earliest.strftime(MOMENT))
+
+    def seal(self) -> None:
+        """Note that all that follows from the rows is written: nothing is left to resume."""
+        with contextlib.suppress(OSError):  # then the same command comes to its end once more
+            (self.path / UNSEALED).unlink(missing_ok=True)
 
     def close(self) -> None:
         """Give the folder back; safe to call twice."""
         with contextlib.suppress(OSError):  # a row that could not be flushed was reported by `append`
             self._file.close()
+        # The lock's file stays: were it taken away, two processes could hold locks on two files of one name.
         self._lock.release()
-        (self.path / LOCK).unlink(missing_ok=True)
 
 
 def open_run(path: Path | str) -> Run:
@@ -115,7 +199,7 @@ def open_run(path: Path | str) -> Run:
     folder = Path(path)
     manifest = read_manifest(folder)
     rows: dict[tuple[str, str, str, int], Result] = {}
-    for row in _read_rows(folder / RESULTS):
+    for row in read_rows(folder / RESULTS):
         key = _key(row)
         if key not in rows or _answered(row) or not _answered(rows[key]):
             rows[key] = row
@@ -124,9 +208,11 @@ def open_run(path: Path | str) -> Run:
 
 
 def list_runs(reports: Path) -> list[Path]:
-    """Folders of runs under a reports folder, newest first."""
+    """Folders of runs under a reports folder, newest first; those that somebody renamed come last."""
     return sorted(
-        (file.parent for file in reports.glob(f"*/{MANIFEST}")), key=lambda path: path.name, reverse=True
+        (file.parent for file in reports.glob(f"*/{MANIFEST}")),
+        key=lambda path: (_RUN_ID.match(path.name) is not None, path.name),
+        reverse=True,
     )
 
 
@@ -134,10 +220,13 @@ def resumable(reports: Path, plan: str) -> Manifest | None:
     """The newest unfinished run of the same plan that no living process is writing."""
     for folder in list_runs(reports):
         try:
+            if plan not in (folder / MANIFEST).read_text(encoding="utf-8"):
+                continue  # most are of another plan, and to parse a manifest takes long: it holds whole suites
             manifest = read_manifest(folder)
-        except StorageError:
+        except (OSError, UnicodeDecodeError, StorageError):
             continue
-        if manifest.plan == plan and manifest.status != "complete" and not _is_locked(folder):
+        is_done = manifest.status == "complete" and not (folder / UNSEALED).exists()
+        if manifest.plan == plan and not is_done and not _is_locked(folder):
             return manifest
     return None
 
@@ -182,30 +271,6 @@ def _schema_of(text: str) -> int | None:
     except ParseError:
         return None  # what is wrong with it is told when the whole manifest is read
     return schema if isinstance(schema, int) else None
-
-
-def kept_rows(file: Path) -> Iterator[Result]:
-    """Cut a half-written last line off, then give the rows: what a crash left is mended before appending."""
-    if file.exists():
-        with file.open("rb+") as handle:
-            data = handle.read()
-            end = data.rfind(b"\n") + 1
-            if end < len(data):
-                handle.truncate(end)
-    return _read_rows(file)
-
-
-def _read_rows(file: Path) -> Iterator[Result]:
-    if not file.exists():
-        return
-    with file.open("rb") as handle:
-        for line in handle:
-            if not line.endswith(b"\n"):
-                return  # a row that was being written when the process died
-            try:
-                yield from_json(Result, line)
-            except ParseError:
-                continue  # a damaged line: its cell counts as not answered, and is asked again
 
 
 def _key(row: Result) -> tuple[str, str, str, int]:

@@ -8,24 +8,23 @@ from pathlib import Path
 import pytest
 
 from harness.config import Settings
-from harness.errors import BudgetError, UsageError
+from harness.errors import UsageError
 from harness.evals import (
     REUSED,
     Cell,
     Count,
     Paid,
     Plan,
+    Precedents,
     RoleEstimate,
     cells_of,
     changes_since_last,
-    check_budget,
     continued,
     estimate,
     estimate_judging,
     exact_tokens,
     margin_warnings,
     messages_for,
-    most_tokens,
     new_manifest,
     resumable,
     suites_asking,
@@ -44,7 +43,7 @@ from harness.lineup import (
     planned_seats,
     retirements_of,
 )
-from harness.models import AnswerCache, answer_key, vector_key
+from harness.models import AnswerCache, Purse, answer_key, vector_key
 from harness.records import Case, Completion, Manifest, Question, Role, Suite
 from harness.serial import file_digest
 from harness.verdict import role_under
@@ -63,6 +62,8 @@ class Questions:
         self.seats: Mapping[Role, Seat] = {}
         self.code: Mapping[str, str] = {}
         self.trained: Trained | None = None
+        self.purse: Purse | None = None
+        self.batches: frozenset[str] = frozenset()
 
     @cached_property
     def known(self) -> Mapping[str, Completion]:
@@ -151,46 +152,57 @@ class Questions:
             for cell in cells_of(suite, chosen[start : start + size], [role])
         ]
 
-    def check_budget(self, cache: AnswerCache) -> None:
-        """Refuse a run that may cost more than its budget.
+    def estimate(
+        self,
+        cache: AnswerCache | None,
+        *,
+        count: Count = exact_tokens,
+        precedents: Precedents | None = None,
+    ) -> tuple[RoleEstimate, ...]:
+        """What is still to be asked, of the judge too; answers in the cache are paid for already.
 
-        Most runs are far below it, which a bound shows that needs no tokenizer; only the others are counted.
-
-        Raises:
-            BudgetError: Before anything is asked.
+        Without `precedents` it is the most that it may be.
         """
-        try:
-            check_budget(self.estimate(cache, count=most_tokens), self.settings.budget_usd)
-        except BudgetError:
-            check_budget(self.estimate(cache), self.settings.budget_usd)
-
-    def estimate(self, cache: AnswerCache | None, *, count: Count = exact_tokens) -> tuple[RoleEstimate, ...]:
-        """What is still to be asked, of the judge too; answers in the cache are paid for already."""
         stored = cache if self.settings.cache else None
         cells = [cell for name in self.selected for cell in self.cells(self.suites[name])]
         models = {role: seat.model for role, seat in self.seats.items()}
-        prices = {role: seat.price for role, seat in self.seats.items()}
+        prices = {role: self._price(role) for role in self.seats}
+        asked: set[str] = set()
 
         def is_paid(cell: Cell) -> bool:
-            return self._is_known(cell) or (stored is not None and stored.holds(self._answer_key(cell)))
+            key = self._answer_key(cell)
+            is_there = key in asked or self._is_known(cell) or (stored is not None and stored.holds(key))
+            asked.add(key)  # whoever asks the same once more gets the same answer
+            return is_there
 
-        answers = estimate(cells, models, prices, is_paid=is_paid, count=count)
+        answers = estimate(cells, models, prices, is_paid=is_paid, count=count, precedents=precedents)
         paid = self._paid(stored) if stored is not None else None
-        judging = estimate_judging(cells, models, prices, paid=paid, count=count)
-        return (*answers, *judging, *self._checkpoints(cache, count))
+        judging = estimate_judging(cells, models, prices, paid=paid, count=count, precedents=precedents)
+        return (*answers, *judging, *self._checkpoints(cache, count, precedents))
 
-    def _checkpoints(self, cache: AnswerCache | None, count: Count) -> tuple[RoleEstimate, ...]:
+    def _price(self, role: Role) -> Mapping[str, float]:
+        """USD per 1M tokens, as this session asks: vectors come from no batch."""
+        seat = self.seats[role]
+        return seat.facts().batch_price if self.settings.batch and role != "embedding" else seat.price
+
+    def _checkpoints(
+        self, cache: AnswerCache | None, count: Count, precedents: Precedents | None
+    ) -> tuple[RoleEstimate, ...]:
         """What the checkpoints beside the candidate will be asked."""
         if self.trained is None:
             return ()
         chosen = {name: self.cases(self.suites[name]) for name in self.selected}
         suites = [replace(self.suites[name], cases=cases) for name, cases in chosen.items() if cases]
-        return estimate_checkpoints(self.trained, suites, self.seats, terms=self.terms(cache), count=count)
+        terms = self.terms(cache)
+        return estimate_checkpoints(
+            self.trained, suites, self.seats, terms=terms, count=count, precedents=precedents
+        )
 
     def terms(self, cache: AnswerCache | None) -> Terms:
         """How this session asks models, for others that are asked beside the run."""
         read = self.settings.cache and cache is not None
-        return Terms(cache=cache, read=read, concurrency=self.settings.concurrency, known=self.known)
+        at_once = self.settings.concurrency
+        return Terms(cache=cache, read=read, concurrency=at_once, known=self.known, purse=self.purse)
 
     def _answer_key(self, cell: Cell) -> str:
         messages = messages_for(cell.suite, cell.case, cell.role)
@@ -273,6 +285,7 @@ class Questions:
             skipped={name: f"needs {need}" for name, need in needs.items() if need},
             job=lineup.job,
             data=lineup.data,
+            reports=reports,
         )
         earlier = resumable(reports, manifest.plan) if self.settings.cache else None
         manifest = continued(manifest, earlier) if earlier else manifest

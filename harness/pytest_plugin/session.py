@@ -12,12 +12,7 @@ import pytest
 from harness import training
 from harness.config import process_environment, project_root, read_settings, with_flags
 from harness.errors import HarnessError, StorageError, UsageError
-from harness.evals import (
-    CURVE,
-    Prefetcher,
-    RunWriter,
-    load_suite,
-)
+from harness.evals import CURVE, Prefetcher, RunWriter, load_suite, restore_answers, with_fingerprints
 from harness.lineup import (
     STATE,
     Lineup,
@@ -30,6 +25,7 @@ from harness.lineup import (
 from harness.models import AnswerCache
 from harness.pytest_plugin import suite_files
 from harness.pytest_plugin.asking import Asking
+from harness.pytest_plugin.batches import send_in_batches
 from harness.pytest_plugin.checkpoints import found_checkpoints, study_run
 from harness.pytest_plugin.conclusion import conclude
 from harness.pytest_plugin.items import SuiteItem, as_row, selected_cases
@@ -37,7 +33,7 @@ from harness.pytest_plugin.money import opened_purse, tell_estimate
 from harness.pytest_plugin.python_suites import Asker, Scored, ScoreKeeper
 from harness.pytest_plugin.questions import Questions
 from harness.pytest_plugin.terminal import TerminalTeller, summary
-from harness.pytest_plugin.trouble import as_collection_errors, as_pytest_errors
+from harness.pytest_plugin.trouble import as_collection_errors, as_pytest_errors, exit_status
 from harness.records import (
     Decision,
     Failure,
@@ -54,9 +50,7 @@ from harness.records import (
 from harness.serial import from_json, to_json
 
 ANSWERS = "answers.sqlite"
-NOT_DEALT_OUT = (
-    "--early-stop looks at all suites together, and -n deals them out to processes: drop one of the two"
-)
+NOT_DEALT_OUT = "--early-stop and --batch look at all suites together, and -n deals them out to processes: drop one of the two"
 
 
 class HarnessSession:
@@ -130,7 +124,7 @@ class HarnessSession:
     def handed_over(self) -> str:
         """What an xdist worker needs, as text without secrets; prepares on the first call."""
         if self._lineup is None:
-            if self.settings.early_stop:
+            if self.settings.early_stop or self.settings.batch:
                 raise pytest.UsageError(NOT_DEALT_OUT)
             with as_collection_errors():
                 for path in suite_files(self.config):
@@ -171,18 +165,20 @@ class HarnessSession:
         assert self._lineup is not None, "not prepared"
         cache = self._open_cache()
         self.questions.trained = found_checkpoints(self.settings, self._lineup, self.teller)
-        self.questions.purse = opened_purse(self.questions, cache, teller=self.teller)
-        self.questions.tell_reuse(self.teller)
         reports = self.settings.path(self.settings.reports)
         manifest, earlier = self.questions.manifest(self._lineup, reports=reports)
         if earlier is not None:
             self.teller.say(f"resuming {earlier.id} ({earlier.reason or 'it was killed'})")
-        self._writer = RunWriter(reports, manifest)
+            restore_answers(cache, reports / earlier.id)
+        self.questions.purse = opened_purse(self.questions, cache, teller=self.teller)
+        self.questions.tell_reuse(self.teller)
+        self._writer = RunWriter(reports, manifest, tell=self.teller.say)
         self._stack.callback(self._writer.close)
         self.config.pluginmanager.register(Recorder(self), "harness-recorder")
         if self._lineup.curve is not None:
             training.write_curve(self._lineup.curve, self._writer.path / CURVE)
         if asks:
+            send_in_batches(self.questions, cache, run=manifest.id, teller=self.teller)
             self._start_asking(cache, concurrency=self.settings.concurrency)
 
     def _open_cache(self) -> AnswerCache:
@@ -192,7 +188,8 @@ class HarnessSession:
 
     def _start_asking(self, cache: AnswerCache, *, concurrency: int) -> None:
         seats, read, purse = self.questions.seats, self.settings.cache, self.questions.purse
-        models = open_models(seats, cache, read=read, known=self.questions.known, purse=purse)
+        known, batches = self.questions.known, self.questions.batches
+        models = open_models(seats, cache, read=read, known=known, purse=purse, batches=batches)
         embedder = open_embedder(seats, cache, read=read, purse=purse)
         prefetcher = Prefetcher(models, concurrency=concurrency, open_embedder=embedder)
         manifest = self._writer.manifest if self._writer is not None else None
@@ -323,13 +320,15 @@ class HarnessSession:
         status, reason = self._status(session, exitstatus)
         looks = self._asking.looks if self._asking is not None else None
         manifest = self._keeper.complete(replace(writer.manifest, looks=looks))
-        self._run = writer.finish(status, reason=reason, manifest=manifest)
+        self._run = with_fingerprints(writer.finish(status, reason=reason, manifest=manifest, seal=False))
         curve = self._lineup.curve if self._lineup else None
         answers = self.settings.path(Path(STATE)) / ANSWERS
         study_run(self._run, self.questions, curve=curve, answers=answers, teller=self.teller)
         self._verdict, self._page = conclude(self._run, self.settings, curve=curve, teller=self.teller)
+        writer.seal()
         if exitstatus == pytest.ExitCode.OK and self._verdict.outcome != "promote":
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        session.exitstatus = exit_status(session.exitstatus, reasons=(reason, self._worker_failure))
 
     def _status(self, session: pytest.Session, exitstatus: int) -> tuple[RunStatus, str | None]:
         if exitstatus == pytest.ExitCode.INTERNAL_ERROR:

@@ -4,8 +4,13 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import secrets
+import time
 from pathlib import Path
+
+# How `write_atomic` calls a file it has not finished: a dot, the name, twelve digits of its own.
+_UNFINISHED = re.compile(r"\..+\.[0-9a-f]{12}")
 
 
 def canonical(value: object) -> str:
@@ -46,3 +51,17 @@ def write_atomic(path: Path, text: str) -> None:
         with contextlib.suppress(OSError):
             unfinished.unlink()
         raise
+
+
+def sweep(folder: Path, *, older_than_s: float = 0.0) -> None:
+    """Delete what `write_atomic` left unfinished in a folder when its process was killed.
+
+    Args:
+        folder: The folder; nothing below it is looked at.
+        older_than_s: Younger ones stay: where other processes write too, they may be at work on them.
+    """
+    for path in folder.iterdir():
+        if _UNFINISHED.fullmatch(path.name):
+            with contextlib.suppress(OSError):
+                if older_than_s <= 0 or time.time() - path.stat().st_mtime > older_than_s:
+                    path.unlink()

@@ -134,8 +134,8 @@ def test_disk_full_while_writing_keeps_the_answers(project: Project) -> None:
         from harness.evals import store
 
         class FullDisk(store.RunWriter):
-            def __init__(self, *arguments):
-                super().__init__(*arguments)
+            def __init__(self, *arguments, **options):
+                super().__init__(*arguments, **options)
                 self._file.close()
                 self._file = pathlib.Path("/dev/full").open("a", encoding="utf-8")
 
