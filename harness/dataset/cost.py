@@ -21,13 +21,16 @@ TOKENS_PER_PRICE = 1_000_000
 class Price:
     """USD per 1M tokens; None where the provider has no such price.
 
-    `train` is per token of the file and epoch, `as_of` the month the prices were read, `shutdown`
+    `batch_input` and `batch_output` are of the Batch API, where they are not half of the others. `train` is per token of the
+    file and epoch, `as_of` the month the prices were read, `shutdown`
     the day the provider stops serving the model, `no_jobs_from` the day from which it takes no new job on it.
     """
 
     input: float | None = None
     cached: float | None = None
     output: float | None = None
+    batch_input: float | None = None
+    batch_output: float | None = None
     train: float | None = None
     as_of: str | None = None
     shutdown: str | None = None
@@ -39,6 +42,8 @@ class _Tier:
     input: float
     output: float
     cached: float | None = None
+    batch_input: float | None = None
+    batch_output: float | None = None
     train: float | None = None
 
 
@@ -76,6 +81,8 @@ def price_of(model: str) -> Price | None:
         input=tier.input,
         cached=tier.cached,
         output=tier.output,
+        batch_input=tier.batch_input,
+        batch_output=tier.batch_output,
         train=entry.tuned.train,
         as_of=table.as_of,
         shutdown=entry.shutdown,
@@ -118,11 +125,11 @@ def cost_usd(usage: Usage, price: Mapping[str, float]) -> float | None:
     """
     if usage.prompt_tokens is None or usage.completion_tokens is None:
         return None
-    if "input" not in price or "output" not in price:
+    if "input" not in price or ("output" not in price and usage.completion_tokens):
         return None
     cached = min(usage.cached_tokens or 0, usage.prompt_tokens)
     return (
         (usage.prompt_tokens - cached) * price["input"]
         + cached * price.get("cached", price["input"])
-        + usage.completion_tokens * price["output"]
+        + usage.completion_tokens * price.get("output", 0.0)
     ) / TOKENS_PER_PRICE

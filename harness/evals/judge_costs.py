@@ -4,8 +4,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from harness.evals.cells import Cell, reference_of
-from harness.evals.estimates import UNLIMITED_ANSWER_TOKENS, Count, RoleEstimate, exact_tokens, role_estimates
+from harness.evals.estimates import (
+    Count,
+    RoleEstimate,
+    Scales,
+    Share,
+    answer_length,
+    exact_tokens,
+    role_estimates,
+)
+from harness.evals.lengths import Length, longest
 from harness.evals.pins import questions_about, role_needed
+from harness.evals.precedents import Precedents
 from harness.evals.scoring import tried
 from harness.protocols import AnyScorer, PairedScorer, VectorScorer
 from harness.records import Completion, Message, Question, Role, Score, ScorerSpec, record
@@ -14,6 +24,9 @@ from harness.serial import canonical, to_plain
 
 # Stand in for answers that are not there yet; each is counted as the longest answer its suite allows.
 _UNKNOWN = (Completion(text="[answer not given yet: 1]"), Completion(text="[answer not given yet: 2]"))
+
+
+_NOTHING = Length(low=0, likely=0, high=0)
 
 
 def _nothing(*_: object) -> bool:
@@ -31,12 +44,13 @@ class Paid:
 
 @record
 class _Request:
-    """One request to come: what is sent and the most that may come back, in tokens."""
+    """One request to come: what is sent, and what is not known yet of it, in tokens."""
 
     role: Role
+    cell: Cell
     messages: Sequence[Message]
-    more_tokens: int
-    completion_tokens: int
+    more: Length
+    completion: Length
 
 
 def estimate_judging(
@@ -46,68 +60,113 @@ def estimate_judging(
     *,
     paid: Paid | None = None,
     count: Count = exact_tokens,
+    precedents: Precedents | None = None,
 ) -> tuple[RoleEstimate, ...]:
     """What the judge and the embedding model will be asked, a line for each; what is paid for is left out."""
-    counted: dict[Role, list[int]] = {}
-    for request in _requests(cells, models, paid or Paid()):
+    listed = list(cells)
+    scales = Scales(listed, models, count=count, precedents=precedents)
+    shares: dict[Role, Share] = {}
+    for request in _requests(listed, models, paid or Paid(), precedents):
         if request.role not in models:
             continue  # told as an error of its own
-        line = counted.setdefault(request.role, [0, 0, 0])
-        line[0] += 1
-        line[1] += count(request.messages, models[request.role]) + request.more_tokens
-        line[2] += request.completion_tokens
-    return role_estimates(counted, models, prices)
+        prompt = _prompt(request, models[request.role], count=count, precedents=precedents)
+        share = shares.get(request.role, Share())
+        shares[request.role] = share.with_request(prompt, request.completion)
+    return role_estimates(shares, models, prices, scales=scales)
 
 
-def _requests(cells: Iterable[Cell], models: Mapping[Role, str], paid: Paid) -> Iterator[_Request]:
+def _prompt(request: _Request, model: str, *, count: Count, precedents: Precedents | None) -> Length:
+    """The tokens of a question: as many as it had before, else those of its text and of the answers in it."""
+    asked = precedents.question(request.cell, model) if precedents and request.role == "judge" else None
+    if asked is not None:
+        return Length(low=asked, likely=asked, high=asked)
+    tokens, more = count(request.messages, model), request.more
+    return Length(low=tokens + more.low, likely=tokens + more.likely, high=tokens + more.high)
+
+
+def _requests(
+    cells: Iterable[Cell], models: Mapping[Role, str], paid: Paid, precedents: Precedents | None
+) -> Iterator[_Request]:
     seen: set[bytes] = set()  # what is asked twice is paid for once
     for cell in cells:
         for spec in cell.suite.scorers:
             scorer = build(spec)
             if role_needed(scorer) is None:
                 continue
-            for request, key, is_paid in _of_scorer(spec, scorer, cell=cell, models=models, paid=paid):
-                is_known = not request.more_tokens
+            matter = _Matter(cell=cell, spec=spec, models=models, paid=paid, precedents=precedents)
+            for request, key, is_paid in _of_scorer(scorer, matter):
+                is_known = not request.more.high
                 if is_paid or (is_known and key in seen):
                     continue
                 seen.add(key)
                 yield request
 
 
-def _of_scorer(
-    spec: ScorerSpec, scorer: AnyScorer, *, cell: Cell, models: Mapping[Role, str], paid: Paid
-) -> Iterator[tuple[_Request, bytes, bool]]:
+@record
+class _Matter:
+    """An answer and one entry of its suite's scorers, with all that decides what judging it takes."""
+
+    cell: Cell
+    spec: ScorerSpec
+    models: Mapping[Role, str]
+    paid: Paid
+    precedents: Precedents | None
+
+    @property
+    def answer(self) -> Length:
+        """The length of the answer, while it is not known."""
+        return answer_length(self.cell, self.models[self.cell.role], self.precedents)
+
+    def reply(self, question: Question) -> Length:
+        """The length of the judge's reply to a question."""
+        limit, judge = question.sampling.max_tokens, self.models.get("judge", "")
+        if self.precedents is None:
+            return longest(limit)
+        return self.precedents.reply(self.cell.suite.name, judge, max_tokens=limit)
+
+
+def _of_scorer(scorer: AnyScorer, matter: _Matter) -> Iterator[tuple[_Request, bytes, bool]]:
     """Every request of a scorer about one answer, what it is known by, and whether it is paid for."""
-    longest = cell.suite.sampling.max_tokens or UNLIMITED_ANSWER_TOKENS
+    cell, paid = matter.cell, matter.paid
     own = paid.answer(cell) or _UNKNOWN[0]
     if isinstance(scorer, VectorScorer):
-        texts = tried(spec, lambda: tuple(scorer.texts(cell.case, own)))
-        for text in () if isinstance(texts, Score) else texts:
-            messages = ({"role": "user", "content": text},)
-            request = _Request(
-                role="embedding",
-                messages=messages,
-                more_tokens=_unknown(messages) * longest,
-                completion_tokens=0,
-            )
-            yield request, text.encode("utf-8", "replace"), paid.vector(text)
+        yield from _of_vectors(scorer, matter, own=own)
         return
     other = _UNKNOWN[1]
     if isinstance(scorer, PairedScorer):
-        reference = reference_of(models)
+        reference = reference_of(matter.models)
         if cell.role != "candidate" or reference is None:
             return  # one comparison serves both rows
         other = paid.answer(replace(cell, role=reference)) or other
-    for question in _questions(spec, scorer, cell=cell, answers=(own, other)):
+    for question in _questions(matter.spec, scorer, cell=cell, answers=(own, other)):
+        unknown = _unknown(question.messages)
         request = _Request(
             role="judge",
+            cell=cell,
             messages=question.messages,
-            more_tokens=_unknown(question.messages) * longest,
-            completion_tokens=question.sampling.max_tokens or UNLIMITED_ANSWER_TOKENS,
+            more=matter.answer.times(unknown) if unknown else _NOTHING,
+            completion=matter.reply(question),
         )
         for repeat in range(question.repeats):
-            key = b"" if request.more_tokens else canonical([to_plain(question), repeat]).encode()
-            yield request, key, not request.more_tokens and paid.reply(question, repeat)
+            key = b"" if unknown else canonical([to_plain(question), repeat]).encode()
+            yield request, key, not unknown and paid.reply(question, repeat)
+
+
+def _of_vectors(
+    scorer: VectorScorer, matter: _Matter, *, own: Completion
+) -> Iterator[tuple[_Request, bytes, bool]]:
+    texts = tried(matter.spec, lambda: tuple(scorer.texts(matter.cell.case, own)))
+    for text in () if isinstance(texts, Score) else texts:
+        messages = ({"role": "user", "content": text},)
+        unknown = _unknown(messages)
+        request = _Request(
+            role="embedding",
+            cell=matter.cell,
+            messages=messages,
+            more=matter.answer.times(unknown) if unknown else _NOTHING,
+            completion=_NOTHING,
+        )
+        yield request, text.encode("utf-8", "replace"), matter.paid.vector(text)
 
 
 def _questions(

@@ -14,6 +14,7 @@ from harness.evals import (
     Cell,
     Count,
     Paid,
+    Precedents,
     Requests,
     RoleEstimate,
     Watch,
@@ -30,7 +31,7 @@ from harness.evals import (
     reference_of,
 )
 from harness.lineup import Seat, open_embedder, open_models
-from harness.models import AnswerCache, answer_key, vector_key
+from harness.models import AnswerCache, Purse, answer_key, vector_key
 from harness.protocols import Scorer
 from harness.records import Completion, Failure, Question, Result, Role, Suite, record
 from harness.scorers import build
@@ -58,7 +59,7 @@ class Terms:
     `read` off asks everything anew that the folder's own rows do not have. `known` are answers by `answer_key` that the
     models a candidate is compared with need not be asked for. `first_trial` above 0 asks trials that a run does not
     have: a suite of three trials asked from 3 on gets trials 3, 4 and 5. Without a `cache` there is no asking, only
-    estimating what asking everything would take.
+    estimating what asking everything would take. `purse` has the money that may be spent.
     """
 
     cache: AnswerCache | None
@@ -67,6 +68,7 @@ class Terms:
     known: Mapping[str, Completion] = field(default_factory=dict)
     first_trial: int = 0
     on_row: OnRow = _untold
+    purse: Purse | None = None
 
 
 def seated(seats: Mapping[Role, Seat], model: str) -> dict[Role, Seat]:
@@ -156,8 +158,9 @@ async def _ask(
     if not cells:
         return None
     assert terms.cache is not None, "asked without a place to keep the answers"
-    open_all = open_models(seats, terms.cache, read=terms.read, known=terms.known)
-    async with open_all() as models, open_embedder(seats, terms.cache, read=terms.read)() as embedder:
+    open_all = open_models(seats, terms.cache, read=terms.read, known=terms.known, purse=terms.purse)
+    open_vectors = open_embedder(seats, terms.cache, read=terms.read, purse=terms.purse)
+    async with open_all() as models, open_vectors() as embedder:
         watch = Watch()
         requests = Requests(models, embedder=embedder, concurrency=terms.concurrency, watch=watch)
         tasks = [asyncio.create_task(ask(cell, requests)) for cell in cells]
@@ -213,11 +216,17 @@ def _key(row: Result) -> tuple[str, str, Role, int]:
 
 
 def estimate_asking(
-    suites: Sequence[Suite], seats: Mapping[Role, Seat], *, terms: Terms, count: Count = exact_tokens
+    suites: Sequence[Suite],
+    seats: Mapping[Role, Seat],
+    *,
+    terms: Terms,
+    count: Count = exact_tokens,
+    precedents: Precedents | None = None,
 ) -> tuple[RoleEstimate, ...]:
     """What `ask_suites` will still have to ask of this model, and of those that judge it; `check_budget` takes it.
 
-    A folder's own rows are not looked at: what they hold is in the answer cache too.
+    A folder's own rows are not looked at: what they hold is in the answer cache too. Without `precedents` it is the most
+    that it may be.
     """
     cells = asked_cells(suites, first_trial=terms.first_trial)
     stored = terms.cache if terms.read else None
@@ -250,8 +259,14 @@ def estimate_asking(
         return stored is not None and stored.holds(key)
 
     paid = Paid(answer=answer, reply=reply, vector=vector)
-    answers = estimate(cells, models, prices, is_paid=lambda cell: answer(cell) is not None, count=count)
-    return (*answers, *estimate_judging(cells, models, prices, paid=paid, count=count))
+    is_there = partial(_is_there, answer)
+    answers = estimate(cells, models, prices, is_paid=is_there, count=count, precedents=precedents)
+    judging = estimate_judging(cells, models, prices, paid=paid, count=count, precedents=precedents)
+    return (*answers, *judging)
+
+
+def _is_there(answer: Callable[[Cell], Completion | None], cell: Cell) -> bool:
+    return answer(cell) is not None
 
 
 def _answer_key(cell: Cell, seats: Mapping[Role, Seat]) -> str:

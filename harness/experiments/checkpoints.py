@@ -14,7 +14,7 @@ import numpy as np
 
 from harness import training
 from harness.errors import EndpointError
-from harness.evals import Count, RoleEstimate, exact_tokens, write_checkpoint_study
+from harness.evals import Count, Precedents, RoleEstimate, exact_tokens, together, write_checkpoint_study
 from harness.experiments.asking import NotServedError, Terms, ask_suites, estimate_asking, seated
 from harness.lineup import Seat, Teller
 from harness.records import (
@@ -312,18 +312,24 @@ def estimate_checkpoints(
     *,
     terms: Terms,
     count: Count = exact_tokens,
+    precedents: Precedents | None = None,
 ) -> tuple[RoleEstimate, ...]:
-    """The most that `study_checkpoints` will ask: the checkpoints, and where answers are drawn two models once more."""
+    """What `study_checkpoints` will ask: the checkpoints, and where answers are drawn two models once more.
+
+    Without `precedents` it is the most that it may be.
+    """
     lines = [
         line
         for point in trained.to_ask
-        for line in estimate_asking(suites, seated(seats, point.model), terms=terms, count=count)
+        for line in estimate_asking(
+            suites, seated(seats, point.model), terms=terms, count=count, precedents=precedents
+        )
     ]
     deciding = [suite for suite in suites if takes_part(suite.role)]
     if len(trained.points) > 1 and deciding and is_drawn(deciding):
         again = fresh_terms(terms, deciding)
         # Which checkpoint it will be is not known, and it makes no difference: no stored answer counts.
-        lines += 2 * list(estimate_asking(deciding, seats, terms=again, count=count))
+        lines += 2 * list(estimate_asking(deciding, seats, terms=again, count=count, precedents=precedents))
     return _summed(lines, checkpoints=len(trained.to_ask))
 
 
@@ -334,19 +340,10 @@ def _summed(lines: Sequence[RoleEstimate], *, checkpoints: int) -> tuple[RoleEst
         by_role[line.role].append(line)
     return tuple(
         replace(
-            several[0],
+            together(several),
             model=f"{checkpoints} checkpoint{'' if checkpoints == 1 else 's'} and the test of the chosen one"
             if role == "candidate"
             else f"{several[0].model}, for the checkpoints",
-            requests=sum(line.requests for line in several),
-            prompt_tokens=sum(line.prompt_tokens for line in several),
-            completion_tokens=sum(line.completion_tokens for line in several),
-            cost_usd=_sum([line.cost_usd for line in several]),
         )
         for role, several in by_role.items()
     )
-
-
-def _sum(costs: Sequence[float | None]) -> float | None:
-    known = [cost for cost in costs if cost is not None]
-    return sum(known) if len(known) == len(costs) else None

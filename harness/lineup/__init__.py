@@ -8,6 +8,7 @@ from harness.lineup.fine_tuning import (
     training_request,
     training_terms,
 )
+from harness.lineup.foresight import expected_seats
 from harness.lineup.grounds import Ground, GroundPlan, open_ground, plan_ground
 from harness.lineup.places import (
     Place,
@@ -46,6 +47,7 @@ __all__ = [
     "ask_shutdown_dates",
     "check_training_budget",
     "configured_price",
+    "expected_seats",
     "families_of",
     "handover",
     "kinship",

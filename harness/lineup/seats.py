@@ -1,7 +1,7 @@
 """Which model plays which role and where it lives, decided without asking or starting anything."""
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import replace
 
 from harness.config import (
@@ -13,6 +13,7 @@ from harness.config import (
     OPENAI_KEY,
     ModelSettings,
     Settings,
+    endpoint_label,
     public_url,
 )
 from harness.dataset import base_of, price_of
@@ -25,8 +26,11 @@ from harness.models import (
     CachedEmbedder,
     CachedModel,
     ChatClient,
+    MeteredEmbedder,
+    MeteredModel,
     OpenAIChat,
     OpenAIEmbedder,
+    Purse,
 )
 from harness.protocols import Embedder, Model
 from harness.records import Completion, Endpoint, ModelFacts, Role, record
@@ -36,6 +40,7 @@ from harness.serial import to_plain
 CAPABLE = "capable-model"
 # What a manifest keeps of a price: what the tokens of a run are counted by.
 PRICED = ("input", "cached", "output")
+PRICED_IN_BATCHES = ("batch_input", "batch_output")
 
 
 @record
@@ -85,7 +90,8 @@ class SeatPlan:
             return dict.fromkeys(PRICED, 0.0)
         configured, listed = to_plain(self.settings.price), to_plain(price_of(model))
         chosen = configured if any(configured[key] is not None for key in PRICED) else listed or {}
-        return {key: chosen[key] for key in PRICED if chosen.get(key) is not None}
+        kept = (*PRICED, *PRICED_IN_BATCHES)
+        return {key: chosen[key] for key in kept if chosen.get(key) is not None}
 
 
 def plan_seats(settings: Settings, environment: Mapping[str, str]) -> dict[Role, SeatPlan]:
@@ -178,7 +184,7 @@ def _base_behind(settings: Settings, candidate: SeatPlan) -> SeatPlan | None:
 
 
 def planned_seats(settings: Settings, environment: Mapping[str, str]) -> dict[Role, Seat]:
-    """Seats to estimate with: nothing is started, so a model still to be trained has no id yet."""
+    """Seats to estimate with: nothing is started, so a model to be trained has no id yet, and the local server no label."""
     plans = plan_seats(settings, environment)
     base = plans["base"].model if "base" in plans else None
     seats: dict[Role, Seat] = {}
@@ -186,7 +192,8 @@ def planned_seats(settings: Settings, environment: Mapping[str, str]) -> dict[Ro
         # Tuned models have prices of their own, which the name of the base is enough to know.
         price = plan.price(plan.model or f"ft:{base}")
         name = plan.model or f"{base or 'a model'}, fine-tuned first"
-        seats[role] = Seat(model=name, endpoint=Endpoint(label=""), price=price, embedded=plan.embedded)
+        label = endpoint_label(plan.settings, environment) if plan.settings is not None else ""
+        seats[role] = Seat(model=name, endpoint=Endpoint(label=label), price=price, embedded=plan.embedded)
     return without_itself(seats, settings)
 
 
@@ -215,10 +222,13 @@ def open_models(
     *,
     read: bool,
     known: Mapping[str, Completion] = NOTHING_KNOWN,
+    purse: Purse | None = None,
+    batches: Collection[str] = (),
 ) -> OpenModels:
     """The seats as models behind the answer cache, one client for each endpoint.
 
-    `known` are answers by `answer_key` that the models a candidate is compared with need not be asked for.
+    `known` are answers by `answer_key` that the models a candidate is compared with need not be asked for. What costs
+    money is paid out of the `purse`, if there is one. What came with one of the `batches` this run has asked for.
     """
 
     @contextlib.asynccontextmanager
@@ -228,11 +238,12 @@ def open_models(
         try:
             yield {
                 role: CachedModel(
-                    OpenAIChat(seat.model, clients[seat.endpoint]),
+                    _paying(OpenAIChat(seat.model, clients[seat.endpoint]), seat.price, purse),
                     cache,
                     endpoint=seat.endpoint.label,
                     read=read,
                     known=known if role in REUSED else NOTHING_KNOWN,
+                    batches=batches,
                 )
                 for role, seat in seats.items()
                 if role != "embedding"
@@ -244,7 +255,15 @@ def open_models(
     return opened
 
 
-def open_embedder(seats: Mapping[Role, Seat], cache: AnswerCache, *, read: bool) -> OpenEmbedder:
+def _paying(model: Model, price: Mapping[str, float], purse: Purse | None) -> Model:
+    """The model, asked only while there is money for it, where it costs any that is known."""
+    is_priced = {"input", "output"} <= price.keys() and any(price[key] for key in ("input", "output"))
+    return MeteredModel(model, purse, price=price) if purse is not None and is_priced else model
+
+
+def open_embedder(
+    seats: Mapping[Role, Seat], cache: AnswerCache, *, read: bool, purse: Purse | None = None
+) -> OpenEmbedder:
     """The embedding model behind the answer cache, if the run has one."""
 
     @contextlib.asynccontextmanager
@@ -255,7 +274,9 @@ def open_embedder(seats: Mapping[Role, Seat], cache: AnswerCache, *, read: bool)
             return
         client = ChatClient(seat.endpoint)
         try:
-            embedder = OpenAIEmbedder(seat.model, client)
+            embedder: Embedder = OpenAIEmbedder(seat.model, client)
+            if purse is not None and seat.price.get("input"):
+                embedder = MeteredEmbedder(embedder, purse, price=seat.price)
             yield CachedEmbedder(embedder, cache, endpoint=seat.endpoint.label, read=read)
         finally:
             await client.close()

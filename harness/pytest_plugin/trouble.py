@@ -1,11 +1,15 @@
 """Our errors in the forms that pytest shows without a traceback, with the exit statuses it has for them."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 
 from harness.errors import BudgetError, FileError, HarnessError, UsageError
+from harness.models import SPENT_UP
+
+OVER_BUDGET = 2
+"""The exit status of a run that its budget is too small for, whether that is found before it or on the way."""
 
 
 @contextlib.contextmanager
@@ -14,7 +18,7 @@ def as_pytest_errors() -> Iterator[None]:
     try:
         yield
     except BudgetError as error:
-        pytest.exit(str(error), returncode=2)
+        pytest.exit(str(error), returncode=OVER_BUDGET)
     except (UsageError, FileError) as error:
         raise pytest.UsageError(str(error)) from None
     except HarnessError as error:
@@ -28,3 +32,8 @@ def as_collection_errors() -> Iterator[None]:
         yield
     except (pytest.UsageError, FileError) as error:
         pytest.exit(str(error), returncode=pytest.ExitCode.INTERRUPTED)
+
+
+def exit_status(status: int, *, reasons: Iterable[str | None]) -> int:
+    """The session's exit status, given why it ended before its time, if it did; from a worker there comes but a text."""
+    return OVER_BUDGET if any(reason and reason.startswith(SPENT_UP) for reason in reasons) else status

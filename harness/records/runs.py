@@ -35,13 +35,29 @@ class Checkpoint:
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
+BATCH_SHARE = 0.5
+"""What a request of a batch costs of the price, where a provider says nothing else: OpenAI, Azure, Mistral and Together have it."""
+
+
 @record
 class ModelFacts:
-    """Who played a role: its id and endpoint (never a key), and its price in USD per 1M tokens."""
+    """Who played a role: its id and endpoint (never a key), and its price in USD per 1M tokens.
+
+    `price` has `input`, `cached` and `output`, and `batch_input` and `batch_output` where those are not half of them.
+    """
 
     model: str
     endpoint: str
     price: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def batch_price(self) -> Mapping[str, float]:
+        """The `input` and `output` of a request in a batch. Prompts from the provider's cache cost no less there."""
+        return {
+            kind: self.price.get(f"batch_{kind}", BATCH_SHARE * self.price[kind])
+            for kind in ("input", "output")
+            if kind in self.price
+        }
 
 
 @record
@@ -81,7 +97,8 @@ class Manifest:
     suites that were not asked at all to the reason; times are UTC in ISO 8601. `judging` pins the
     prompts of judged scorers: a digest for each `suite: scorer`. `warnings` are sentences on what
     weakens the run's evidence, such as a judge of the candidate's own family. `retirements` are the last days that
-    were known of its models when it began, however far away. `looks` is there when it may stop early.
+    were known of its models when it began, however far away. `looks` is there when it may stop early. `fingerprints` counts,
+    by role, the answers of each system that an endpoint named behind its model.
     """
 
     schema: int
@@ -105,6 +122,7 @@ class Manifest:
     goal: Goal = "improvement"
     retirements: tuple[Retirement, ...] = ()
     looks: Looks | None = None
+    fingerprints: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def counted(self) -> Mapping[str, tuple[str, ...]]:

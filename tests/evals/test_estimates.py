@@ -63,7 +63,8 @@ def test_what_is_paid_for_already_is_not_counted() -> None:
         {},
         is_paid=lambda cell: cell.role == "base" or cell.case.id == "n0",
     )
-    assert [(part.role, part.requests) for part in found] == [("candidate", 2)]
+    assert [(part.role, part.requests, part.free) for part in found] == [("candidate", 2, 1), ("base", 0, 3)]
+    assert found[1].cost_usd is None
 
 
 @pytest.mark.parametrize("price", [{}, {"input": 1.0}, {"output": 1.0}])
