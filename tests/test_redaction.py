@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from harness.redaction import redact
@@ -36,3 +38,24 @@ def test_given_secret_is_cut_whatever_its_shape() -> None:
 )
 def test_ordinary_words_stay(text: str) -> None:
     assert redact(text, "none", None) == text
+
+
+@pytest.mark.parametrize(
+    ("url", "secret"),
+    [
+        ("GET https://host/v1?token=abcd1234&x=1", "abcd1234"),
+        ("https://host/v1?x=1&subscription-key=abcd1234 failed", "abcd1234"),
+        ("https://user:p@ssw0rd@host/v1", "ssw0rd"),
+    ],
+)
+def test_a_key_in_a_url_is_cut_whatever_it_is_called(url: str, secret: str) -> None:
+    assert secret not in redact(url)
+
+
+@pytest.mark.parametrize(
+    "piece", ["eyJ-", "://", "bearer ", "sk-", "secret=", "?token", "api key ", "eyJaaaaaaaa."]
+)
+def test_no_text_takes_long_to_look_through(piece: str) -> None:
+    started = time.perf_counter()
+    redact(piece * (100_000 // len(piece)))
+    assert time.perf_counter() - started < 5  # a quadratic pattern takes minutes

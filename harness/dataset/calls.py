@@ -1,11 +1,10 @@
 """What is wrong with a row's tools, with the calls of them, and with the answers to the calls?"""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from harness.dataset.mistakes import RowProblem, Told
 from harness.records import Json
-from harness.serial import shown
+from harness.serial import read_json, shown
 
 
 def tool_problems(row: Mapping[str, Json]) -> Iterator[RowProblem]:
@@ -76,7 +75,7 @@ def _function_problems(called: Json, place: str) -> Iterator[Told]:
         )
         return
     try:
-        json.loads(arguments)
+        read_json(arguments)
     except (ValueError, RecursionError) as error:
         what = f"the arguments of {shown(called['name'])} are not JSON: {error}"
         yield "wrong_tool_call", what, "write what the model is to write: one JSON object as a string"

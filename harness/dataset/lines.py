@@ -18,6 +18,7 @@ from typing import BinaryIO
 from harness.dataset.faults import BYTE_ORDER_MARK, Fault, file_fault, line_fault
 from harness.errors import UsageError
 from harness.records import Json, record
+from harness.serial import check_depth, read_json
 
 # A line beyond this is no example: the longest context known takes about 6 MB of text.
 MAX_LINE_BYTES = 64 * 2**20
@@ -217,12 +218,23 @@ def parsed(raw: RawLine) -> Line:
 def json_of(text: bytes) -> tuple[Json, Fault | None]:
     """What a text of JSON holds, and why it holds nothing, or something that JSON does not know."""
     try:
-        return _DECODER.decode(text.decode("utf-8")), None
+        row: Json = _DECODER.decode(text.decode("utf-8"))
+        check_depth(row)
     except _NotFiniteError as constant:
         remedy = "write null, or leave the key out: a job's reader knows no such number"
-        return json.loads(text), Fault(what=f"not valid JSON: {constant}", remedy=remedy)
+        return _lenient(text), Fault(what=f"not valid JSON: {constant}", remedy=remedy)
     except (ValueError, RecursionError) as error:
         return None, line_fault(text, error)
+    return row, None
+
+
+def _lenient(text: bytes) -> Json:
+    """What Python's own reader takes; None where something else is wrong, too."""
+    try:
+        row: Json = read_json(text.decode("utf-8"))
+    except (ValueError, RecursionError):
+        return None
+    return row
 
 
 class Rereader:

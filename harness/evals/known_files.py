@@ -8,7 +8,15 @@ from harness.errors import HarnessError
 from harness.evals.digests import code_digest
 from harness.protocols import AnyScorer, FileScorer
 from harness.records import Json, ScorerSpec
-from harness.serial import ParseError, Problem, digest, file_digest
+from harness.serial import (
+    ParseError,
+    Problem,
+    digest,
+    file_digest,
+    has_unfit_letter,
+    remedy_of_path,
+    shown,
+)
 
 
 def known_digest(spec: ScorerSpec, scorer: AnyScorer, *, suite: Path) -> str:
@@ -21,12 +29,16 @@ def known_digest(spec: ScorerSpec, scorer: AnyScorer, *, suite: Path) -> str:
     if not isinstance(scorer, FileScorer):
         return code
     path = suite.parent / scorer.file
+    if has_unfit_letter(scorer.file):
+        what = f"{shown(scorer.file)} is no name of a file"
+        raise ParseError([Problem(("file",), what, "write / in paths, and quote them with '")])
     try:
         is_empty = next(rows_of(path), None) is None
         content = file_digest(path)
     except (HarnessError, OSError) as error:
         why = error.problem if isinstance(error, HarnessError) else f"{scorer.file}: {error.strerror}"
-        raise ParseError([Problem(("file",), why, "give a path relative to the suite file")]) from None
+        remedy = remedy_of_path(scorer.file, "give a path relative to the suite file")
+        raise ParseError([Problem(("file",), why, remedy)]) from None
     if is_empty:
         raise ParseError([Problem(("file",), f"{scorer.file} has no row", "give a file of JSON lines")])
     return digest([code, content])

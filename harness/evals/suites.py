@@ -1,7 +1,5 @@
 """Suites from their YAML files: every mistake of a file at once, with its line and the nearest known name."""
 
-import csv
-import io
 import math
 import re
 from collections import defaultdict
@@ -11,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.errors import Mistake, SuiteError
+from harness.evals.case_files import read_case_rows
 from harness.evals.digests import suite_digest
 from harness.evals.known_files import known_digest
 from harness.protocols import CheckedScorer
@@ -23,8 +22,8 @@ from harness.serial import (
     Problem,
     nearest,
     parse,
-    read_json_lines,
     read_yaml,
+    shown,
 )
 
 SUFFIX = ".suite.yaml"
@@ -32,6 +31,7 @@ SUFFIX = ".suite.yaml"
 MISSPELT = ".suite.yml"
 # Ids become pytest node ids and page links, and must survive a shell.
 SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+LONGEST_ID = 100
 # What every answer has beside its scores; see `Gate.metric`.
 ANSWER_METRICS = ("score", "tokens", "prompt_tokens", "completion_tokens", "latency_s")
 NEEDS = ("capable-model",)
@@ -187,7 +187,7 @@ class _Loader:
         for index, name in enumerate(ids):
             if name in ids[:index]:
                 self._problem(
-                    Problem(("cases", index, "id"), f"the id {name!r} is given twice", "rename one")
+                    Problem(("cases", index, "id"), f"the id {shown(name)} is given twice", "rename one")
                 )
 
     def _cases(self, entry: SuiteEntry) -> list[tuple[Case, Mistake]]:
@@ -201,21 +201,14 @@ class _Loader:
         return [(_case(case, place), place) for case, place in found]
 
     def _cases_from_file(self, name: str) -> list[tuple[CaseEntry, Mistake]]:
-        path = self.path.parent / name
         try:
-            text = path.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-            self._problem(
-                Problem(("cases_file",), f"{name}: {reason}", "give a path relative to the suite file")
-            )
+            rows, broken = read_case_rows(self.path.parent, name)
+        except ParseError as error:
+            for problem in error.problems:
+                self._problem(replace_path(problem, ("cases_file",)))
             return []
-        file = str(path)
-        if path.suffix == ".csv":
-            rows, broken = read_csv_cases(text)
-        else:
-            rows, broken = read_json_lines(text)
-        self.mistakes += [replace(mistake, file=file) for mistake in broken]
+        file = str(self.path.parent / name)
+        self.mistakes += broken
         found = []
         for line, row in rows:
             try:
@@ -230,7 +223,7 @@ class _Loader:
 
         if not SLUG.fullmatch(entry.name):
             complain(
-                "name", f"{entry.name!r} is not a slug", "use letters, digits, dots, dashes, underscores"
+                "name", f"{shown(entry.name)} is not a slug", "use letters, digits, dots, dashes, underscores"
             )
         if entry.trials < 1:
             complain("trials", f"{entry.trials} trials", "at least 1")
@@ -258,20 +251,21 @@ class _Loader:
         seen: set[str] = set()
         for case, place in cases:
             self.mistakes += [
-                replace(place, what=f"case {case.id}: {what}", remedy=fix) for what, fix in _faults(case)
+                replace(place, what=f"case {_called(case)}: {what}", remedy=fix)
+                for what, fix in _faults(case)
             ]
             if case.id in seen:
                 self.mistakes.append(
-                    replace(place, what=f"the id {case.id!r} is given twice", remedy="rename one")
+                    replace(place, what=f"the id {shown(case.id)} is given twice", remedy="rename one")
                 )
             seen.add(case.id)
             if entry.family is not None and entry.family not in case.metadata:
-                what = f"case {case.id}: no {entry.family!r} in its metadata"
+                what = f"case {_called(case)}: no {entry.family!r} in its metadata"
                 self.mistakes.append(replace(place, what=what, remedy="the suite's `family:` names it"))
             for spec, scorer in scorers:
                 fault = scorer.check_case(case) if isinstance(scorer, CheckedScorer) else None
                 if fault:
-                    self.mistakes.append(replace(place, what=f"case {case.id}: {spec.name}: {fault}"))
+                    self.mistakes.append(replace(place, what=f"case {_called(case)}: {spec.name}: {fault}"))
 
     def _check_gates(self, entry: SuiteEntry, specs: Sequence[ScorerSpec]) -> None:
         reporting: defaultdict[str, list[str]] = defaultdict(list)
@@ -318,9 +312,14 @@ def _case(entry: CaseEntry, place: Mistake) -> Case:
     )
 
 
+def _called(case: Case) -> str:
+    """A case's id as a message may show it."""
+    return case.id if case.id.isprintable() and len(case.id) <= LONGEST_ID else shown(case.id)
+
+
 def _faults(case: Case) -> Iterator[tuple[str, str]]:
     if not SLUG.fullmatch(case.id):
-        yield f"the id {case.id!r} is not a slug", "use letters, digits, dots, dashes, underscores"
+        yield f"the id {shown(case.id)} is not a slug", "use letters, digits, dots, dashes, underscores"
     if not case.messages:
         yield "nothing is asked", "add `prompt:` or `messages:`"
     for message in case.messages:
@@ -348,23 +347,6 @@ def scorer_spec(raw: Mapping[str, Json]) -> ScorerSpec:
 def replace_path(problem: Problem, prefix: tuple[str | int, ...]) -> Problem:
     """The problem, seen from further up in the document."""
     return Problem((*prefix, *problem.path), problem.what, problem.remedy)
-
-
-def read_csv_cases(text: str) -> tuple[list[tuple[int, object]], list[Mistake]]:
-    """Rows of a CSV with a header: the case's own columns, all others become metadata."""
-    own = ("id", "prompt", "expected", "tags", "required")
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    rows: list[tuple[int, object]] = []
-    try:
-        for row in reader:
-            extra = {key: value for key, value in row.items() if key is not None and key not in own}
-            case: dict[str, object] = {key: row[key] for key in ("id", "prompt", "expected") if row.get(key)}
-            case["tags"] = (row.get("tags") or "").split()
-            case["required"] = (row.get("required") or "false").strip().lower() in {"true", "1", "yes"}
-            rows.append((reader.line_num, {**case, "metadata": extra}))
-    except csv.Error as error:
-        return rows, [Mistake(reader.line_num, f"not valid CSV: {error}")]
-    return rows, []
 
 
 def messages_for(suite: Suite, case: Case, role: Role) -> tuple[Message, ...]:

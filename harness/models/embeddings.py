@@ -1,16 +1,13 @@
 """Texts as vectors, from an OpenAI-compatible embeddings endpoint; kept as answers are."""
 
-import json
-import math
-
 from harness.errors import EndpointError
 from harness.models.cached import AnswerCache, Stored
 from harness.models.exchange import ExchangeError
 from harness.models.failures import failure_of, short
-from harness.models.openai_chat import ChatClient
+from harness.models.openai_chat import MOST_TOKENS, ChatClient
 from harness.protocols import Embedder
 from harness.records import Embedding, Failure
-from harness.serial import digest
+from harness.serial import digest, finite_number, read_json
 
 PATH = "/embeddings"
 # What a 32-bit float holds, which is what the models work with.
@@ -57,15 +54,16 @@ def read_embedding(text: str, *, place: str = "endpoint", key: str | None = None
         key: A secret to cut out of the message.
     """
     try:
-        data = json.loads(text)
-        vector = _vector(data["data"][0]["embedding"])
+        data = read_json(text)
+        answer = data if isinstance(data, dict) else {}
+        vector = _vector(answer["data"][0]["embedding"])
     except (ValueError, LookupError, TypeError, RecursionError):
         what = f"the answer is no list of embeddings: {short(text[:200], key)}"
         remedy = "check that the model gives embeddings, and that base_url ends in /v1"
         return Failure(kind="malformed", message=f"{place}: {what} ({remedy})")
-    usage = data.get("usage")
+    usage = answer.get("usage")
     tokens = usage.get("prompt_tokens") if isinstance(usage, dict) else None
-    is_count = isinstance(tokens, int) and not isinstance(tokens, bool) and tokens >= 0
+    is_count = isinstance(tokens, int) and not isinstance(tokens, bool) and 0 <= tokens <= MOST_TOKENS
     return Embedding(vector=vector, prompt_tokens=tokens if is_count else None)
 
 
@@ -76,9 +74,10 @@ def _vector(values: list[object]) -> tuple[float, ...]:
 
 
 def _component(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ValueError(f"{value!r} is no component of a vector")
-    return float(f"{value:.{SIGNIFICANT_DIGITS}g}")
+    number = finite_number(value)
+    if number is None:
+        raise ValueError("no component of a vector")
+    return float(f"{number:.{SIGNIFICANT_DIGITS}g}")
 
 
 class CachedEmbedder:

@@ -1,9 +1,12 @@
 """How one exchange with an endpoint can end without an answer: the same few exceptions whichever client asked."""
 
-import json
 from collections.abc import Mapping
 
 from harness.records import Json
+from harness.serial import read_json, shown
+
+# Of an envelope that nobody knows; whoever shows it cuts it further.
+_SHOWN = 1000
 
 
 class ExchangeError(Exception):
@@ -56,7 +59,7 @@ class RefusedError(ExchangeError):
 
 def _error_in(text: str) -> Json:
     try:
-        data: Json = json.loads(text)
+        data: Json = read_json(text)
     except (ValueError, RecursionError):
         return text
     if isinstance(data, dict) and data.get("error"):
@@ -75,5 +78,5 @@ def _words(body: Json) -> str:
         return ""
     for name in ("message", "detail", "error"):
         if value := body.get(name):
-            return value if isinstance(value, str) else _words(value) or str(value)
+            return value if isinstance(value, str) else _words(value) or shown(value, limit=_SHOWN)
     return ""

@@ -16,6 +16,8 @@ from harness.redaction import redact
 
 MAX_WORDS = 300
 """Characters of the provider's own words that a message carries."""
+MOST_READ = 50 * MAX_WORDS
+"""Characters of them that are looked through for keys."""
 
 _NO_MONEY = {
     "insufficient_quota",
@@ -93,6 +95,9 @@ def refuses_logprobs(error: ExchangeError) -> bool:
 
 def short(words: str, key: str | None = None) -> str:
     """Words from outside as a message may carry them: redacted, on one line, cut, unable to steer a terminal."""
+    if len(words) > MOST_READ:
+        # Whoever sends megabytes of words must not hold the run up; the last word may be half of a key.
+        words = words[:MOST_READ].rsplit(maxsplit=1)[0]
     shown = "".join(letter if letter.isprintable() else " " for letter in redact(words, key))
     line = " ".join(shown.split())
     return line if len(line) <= MAX_WORDS else line[: MAX_WORDS - 1] + "…"

@@ -15,9 +15,12 @@ from harness.models.exchange import ExchangeError
 from harness.models.failures import failure_of, refuses_logprobs, short
 from harness.models.transports import Transport, open_transport
 from harness.records import Completion, Endpoint, Failure, Json, Message, Sampling, ToolCall, Usage
+from harness.serial import finite_number, read_json
 
 # Tokens less likely than 1 in 10,000 decide nothing, and 20 of them for each token of a reply fill the cache.
 LEAST_LOGPROB = math.log(1e-4)
+# Of one answer: whoever tells more counts something else, and sums of it would have no price.
+MOST_TOKENS = 10**12
 
 
 class ChatClient:
@@ -83,19 +86,18 @@ class OpenAIChat:
         it would give the same answer to every repeat. A model that refuses to tell log-probabilities is
         asked without them.
         """
-        endpoint, unseeded = self._client.endpoint, sampling
-        if sampling.seed is not None:
-            sampling = replace(sampling, seed=sampling.seed + trial)
+        endpoint = self._client.endpoint
         if self._model in self._client.without_logprobs:
             sampling = replace(sampling, top_logprobs=None)
-        body = request_body(self._model, messages, sampling, max_tokens_field=endpoint.max_tokens_field)
+        drawn = of_trial(sampling, trial)
+        body = request_body(self._model, messages, drawn, max_tokens_field=endpoint.max_tokens_field)
         started = time.perf_counter()
         try:
             text = await self._client.post(body)
         except ExchangeError as error:
             if sampling.top_logprobs is not None and refuses_logprobs(error):
                 self._client.without_logprobs.add(self._model)
-                return await self.complete(messages, unseeded, trial=trial)
+                return await self.complete(messages, sampling, trial=trial)
             return failure_of(error, model=self._model, endpoint=endpoint, key=self._client.key)
         except EndpointError as error:
             message = f"{self._model} at {endpoint.label}: {error}"
@@ -115,6 +117,11 @@ class OpenAIChat:
     async def close(self) -> None:
         """Close the client, also for the other models that share it."""
         await self._client.close()
+
+
+def of_trial(sampling: Sampling, trial: int) -> Sampling:
+    """How the answer of one trial is drawn: with a seed of its own, where the suite gives one."""
+    return sampling if sampling.seed is None else replace(sampling, seed=sampling.seed + trial)
 
 
 def request_body(
@@ -140,18 +147,18 @@ def request_body(
 
 
 def read_completion(
-    text: str, *, place: str = "endpoint", latency_s: float = 0.0, key: str | None = None
+    text: str, *, place: str = "endpoint", latency_s: float | None = 0.0, key: str | None = None
 ) -> Completion | Failure:
     """The Completion in the text of an HTTP 200 answer, or a `malformed` Failure saying what it is.
 
     Args:
         text: The body of the answer.
         place: Model and endpoint, for the message.
-        latency_s: How long the answer took, retries included.
+        latency_s: How long the answer took, retries included; None where nobody measured.
         key: A secret to cut out of the message.
     """
     try:
-        data = json.loads(text)
+        data = read_json(text)
     except (ValueError, RecursionError):
         kind = "a web page" if text.lstrip().startswith("<") else "not JSON"
         return _malformed(place, f"the answer is {kind}, not a chat completion: {short(text[:200], key)}")
@@ -234,14 +241,16 @@ def _top_logprobs(content: object) -> tuple[Mapping[str, float], ...]:
         listed = place.get("top_logprobs")
         found: dict[str, float] = {}
         for entry in (place, *map(_mapping, listed if isinstance(listed, list) else [])):
-            token, logprob = _text(entry.get("token")), entry.get("logprob")
-            if token is None or isinstance(logprob, bool) or not isinstance(logprob, (int, float)):
+            token, logprob = _text(entry.get("token")), finite_number(entry.get("logprob"))
+            if token is None or logprob is None:
                 return ()
             if logprob >= LEAST_LOGPROB or not found:
-                found.setdefault(token, round(float(logprob), 4))
+                found.setdefault(token, round(logprob, 4))
         places.append(found)
     return tuple(places)
 
 
 def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value <= MOST_TOKENS else None

@@ -1,6 +1,5 @@
 """When will an endpoint stop serving its models? One cheap call; whoever does not tell is not asked twice."""
 
-import json
 from collections.abc import Mapping
 from datetime import date, datetime, timezone
 
@@ -9,6 +8,7 @@ from httpx2 import Client, HTTPError, InvalidURL
 from harness.models.exchange import ExchangeError
 from harness.models.surroundings import address_of
 from harness.records import Endpoint, Json
+from harness.serial import read_json
 
 # A courtesy to the user, which must not hold up a run.
 LIMIT_S = 5.0
@@ -32,7 +32,7 @@ def shutdown_dates(endpoint: Endpoint, *, limit_s: float = LIMIT_S) -> Mapping[s
 def read_shutdown_dates(text: str) -> dict[str, str]:
     """The last days in a list of models: `shutdown_date` (OpenAI, since August 2026) or `deprecation.inference` (Azure)."""
     try:
-        listed: Json = json.loads(text)
+        listed: Json = read_json(text)
     except (ValueError, RecursionError):
         return {}
     models = listed.get("data") if isinstance(listed, dict) else listed

@@ -1,6 +1,5 @@
 """Which level does a judge's reply give, and how sure of it was the judge?"""
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 

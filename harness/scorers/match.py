@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 import regex
 
 from harness.records import Case, Completion, Score, record
+from harness.scorers.patterns import compiled
 from harness.serial import shown
 from harness.texts.final_answer import boxed, last_line
 from harness.texts.normalisation import (
@@ -182,13 +183,13 @@ class Regex:
         if not self.pattern:
             raise ValueError("an empty pattern matches every answer; write what to look for")
         try:
-            _compiled(self.pattern, self.ignore_case)
-        except regex.error as error:
+            compiled(self.pattern, self.ignore_case)
+        except ValueError as error:
             raise ValueError(f"{shown(self.pattern)} is not a regular expression: {error}") from None
 
     def score(self, case: Case, completion: Completion) -> Score:  # noqa: ARG002 - the pattern says it all
         """1 when the pattern matches; unscored when it backtracks beyond the time limit."""
-        pattern = _compiled(self.pattern, self.ignore_case)
+        pattern = compiled(self.pattern, self.ignore_case)
         find = pattern.search if self.mode == "search" else pattern.fullmatch
         try:
             found = find(completion.text.strip(), timeout=REGEX_TIMEOUT_S)
@@ -210,11 +211,6 @@ def _number(normal: str) -> Fraction | None:
         return number(normal)
     found = whole_numeral(normal)
     return None if found is None else found.share
-
-
-@lru_cache(maxsize=256)
-def _compiled(pattern: str, ignore_case: bool) -> "regex.Pattern[str]":  # noqa: FBT001 - a cache key
-    return regex.compile(pattern, regex.IGNORECASE if ignore_case else 0)
 
 
 @lru_cache(maxsize=1024)

@@ -15,6 +15,9 @@ from harness.serial.problems import ParseError, Path_, Problem, shown
 # accident or an attack. (The JSON a run is stored in is not read at a depth over 200 either.)
 MAX_DEPTH = 40
 MAX_ALIASED_NODES = 100_000
+# The parser makes some 25,000 nodes a second and 2 million characters: a file beyond either is no suite.
+MAX_YAML_NODES = 200_000
+MAX_YAML_CHARACTERS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,16 @@ class _PlainLoader(yaml.SafeLoader):
     """The parser and composer; values are made here, so no constructor of its own ever runs."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - as inherited
+    nodes = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """The next node, while there are few enough."""
+        self.nodes += 1
+        if self.nodes > MAX_YAML_NODES:
+            line = int(self.get_mark().line) + 1
+            raise LineError(Mistake(line, f"more than {MAX_YAML_NODES:,} values", _TOO_LARGE))
+        node: yaml.Node | None = super().compose_node(parent, index)
+        return node
 
 
 for _name, (_letters, _pattern, _) in _SCALARS.items():
@@ -84,6 +97,8 @@ for _name, (_letters, _pattern, _) in _SCALARS.items():
         _first = [*_letters, ""] if _name == "null" else list(_letters)
         _PlainLoader.add_implicit_resolver(_TAG + _name, re.compile(rf"^(?:{_pattern})\Z"), _first)
 _PlainLoader.add_implicit_resolver(_MERGE, re.compile(r"^<<\Z"), ["<"])
+
+_TOO_LARGE = "keep cases in a file of JSON lines that `cases_file` names"
 
 # What people meant, by a part of the parser's words.
 _REMEDIES = (
@@ -108,6 +123,8 @@ def read_yaml(text: str) -> Document:
         LineError: Not YAML, or nested or repeated beyond all sense.
     """
     loader: _PlainLoader | None = None
+    if len(text) > MAX_YAML_CHARACTERS:
+        raise LineError(Mistake(1, f"longer than {MAX_YAML_CHARACTERS:,} characters", _TOO_LARGE))
     walk = _Walk(most_nodes=len(text) + MAX_ALIASED_NODES)
     try:
         loader = _PlainLoader(text)

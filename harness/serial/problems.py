@@ -45,7 +45,7 @@ def shown(value: object, limit: int = 60) -> str:
     """A value as an error message may show it: short, on one line, printable."""
     try:
         text = repr(value)
-    except ValueError:  # an integer of more digits than Python prints
+    except (ValueError, RecursionError):  # more digits or levels than Python prints
         text = f"a huge {type(value).__name__}"
     return text if len(text) <= limit else text[: limit - 1] + "…"
 

@@ -6,7 +6,6 @@ A line is never changed or taken away: one that cannot be read is told and stays
 """
 
 import contextlib
-import json
 import logging
 import os
 from collections.abc import Iterator, Mapping
@@ -19,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from harness.errors import StorageError, UsageError
 from harness.records import Endpoint, TrainingJob, record
-from harness.serial import ParseError, digest, file_digest, from_json, to_json
+from harness.serial import ParseError, digest, file_digest, from_json, read_json, to_json
 from harness.training.requests import TrainingRequest
 
 log = logging.getLogger(__name__)
@@ -266,8 +265,8 @@ def _entries(file: Path, cls: type[_T]) -> Iterator[_T]:
 def _of_earlier_form(ledger: Path) -> Iterator[JobRecord]:
     """What `jobs.json` has, the ledger's first form: an object from the digest of a request to the job's id."""
     try:
-        data = json.loads(ledger.with_name(EARLIER).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        data = read_json(ledger.with_name(EARLIER).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return
     for made_from, job in data.items() if isinstance(data, dict) else ():
         if isinstance(job, str):
@@ -278,7 +277,7 @@ def _of_earlier_form(ledger: Path) -> Iterator[JobRecord]:
 def _check_version(file: Path, number: int, line: bytes) -> None:
     """A line of a newer version may be about a job under way, so nothing is made beside it."""
     with contextlib.suppress(ValueError, RecursionError):
-        data = json.loads(line)
+        data = read_json(line.decode("utf-8"))
         schema = data.get("schema") if isinstance(data, dict) else None
         if isinstance(schema, int) and schema > SCHEMA:
             raise StorageError(

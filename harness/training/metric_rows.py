@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from harness.errors import FileError, Mistake
 from harness.records import Json, record
-from harness.serial import shown
+from harness.serial import read_json, shown
 from harness.training.measures import columns_of, run_of, step_name
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -131,25 +131,29 @@ def _cell(cell: str, delimiter: str) -> str:
 
 def _json_table(text: str, file: str) -> MetricTable:
     try:
-        return _table(((1, value) for value in [json.loads(text)]), [])
+        return _table(((1, value) for value in [read_json(text)]), [])
     except json.JSONDecodeError as error:
         whole = error
     except (ValueError, RecursionError) as error:
-        raise FileError(file, [Mistake(1, f"not JSON: {error}")]) from None
+        raise FileError(file, [Mistake(1, f"not JSON: {_why(error)}", "is the file whole?")]) from None
     lines = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
     mistakes: list[Mistake] = []
     values: list[tuple[int, Json]] = []
     for number, line in lines:
         try:
-            values.append((number, json.loads(line)))
+            values.append((number, read_json(line)))
         except (ValueError, RecursionError) as error:
-            mistakes.append(
-                Mistake(number, f"not JSON: {getattr(error, 'msg', error)}", "is the file whole?")
-            )
+            mistakes.append(Mistake(number, f"not JSON: {_why(error)}", "is the file whole?"))
     if not values:
         what = f"not JSON: {whole.msg}"
         raise FileError(file, [Mistake(whole.lineno, what, "is the file whole?")])
     return _table(iter(values), mistakes)
+
+
+def _why(error: ValueError | RecursionError) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    return error.msg if isinstance(error, json.JSONDecodeError) else "a number with too many digits"
 
 
 def _table(values: Iterator[tuple[int, Json]], mistakes: list[Mistake]) -> MetricTable:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from harness.records import Json, record
+from harness.serial import finite_number
 from harness.training.requests import JobProgress
 
 
@@ -65,5 +66,4 @@ def _latest(metrics: Sequence[JobEvent], name: str) -> float | None:
 
 
 def _value(event: JobEvent, name: str) -> float | None:
-    value = (event.metrics or {}).get(name)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return finite_number((event.metrics or {}).get(name))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from harness.records import Checkpoint, Json, TrainingJob
 from harness.redaction import redact
+from harness.serial import finite_number
 from harness.training.progress import JobEvent
 
 DIGEST_KEY = "harness_digest"
@@ -18,6 +19,9 @@ _STATUSES = {
     "user_error": "failed",
     "user_stopped": "cancelled",
 }
+# A float says every whole number up to it; nobody counts tokens or seconds beyond.
+_HIGHEST = 2**53
+
 FINAL = frozenset({"succeeded", "failed", "cancelled"})
 """Statuses that do not change any more; every other one, known or not, means wait."""
 
@@ -74,7 +78,8 @@ def checkpoint_from(data: Mapping[str, Json]) -> Checkpoint | None:
     if model is None or step is None:
         return None
     metrics = _mapping(data.get("metrics"))
-    numbers = {name: float(value) for name, value in metrics.items() if isinstance(value, int | float)}
+    found = {name: finite_number(value) for name, value in metrics.items()}
+    numbers = {name: number for name, number in found.items() if number is not None}
     return Checkpoint(model=model, step=step, metrics=numbers)
 
 
@@ -95,4 +100,5 @@ def _text(value: Json) -> str | None:
 
 
 def _count(value: Json) -> int | None:
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    number = finite_number(value)
+    return int(number) if number is not None and abs(number) <= _HIGHEST else None
