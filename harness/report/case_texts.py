@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from harness.records import Bill, Case, Completion, Failure, Json, Message, Result, Role, Score
 from harness.report.history import EarlierScores
+from harness.report.languages import ENGLISH, Language
 from harness.report.packing import Shorten
 
 START = 120
@@ -18,6 +19,7 @@ def texts_of(
     history: Sequence[EarlierScores],
     *,
     shorten: Shorten,
+    language: Language,
 ) -> dict[str, Json]:
     """One case as the page's script shows it when it is opened.
 
@@ -35,7 +37,9 @@ def texts_of(
         ],
         "expected": None if case.expected is None else shorten(expected),
         "json": raw if is_whole else None,
-        "answers": {role: [_answer(row, shorten) for row in rows] for role, rows in answers.items()},
+        "answers": {
+            role: [_answer(row, shorten, language) for row in rows] for role, rows in answers.items()
+        },
         "history": [_earlier(item) for item in history],
     }
 
@@ -80,13 +84,14 @@ def _message(message: Message) -> tuple[str, str]:
     return str(message.get("role", "")), "\n".join(filter(None, [text, text_of(rest) if rest else ""]))
 
 
-def _answer(result: Result, shorten: Shorten) -> dict[str, Json]:
+def _answer(result: Result, shorten: Shorten, language: Language) -> dict[str, Json]:
     outcome = result.outcome
     if isinstance(outcome, Failure):
-        return {"failure": outcome.kind, "text": shorten(outcome.message), "status": outcome.status}
+        told = shorten(language.said(outcome.message))
+        return {"failure": outcome.kind, "text": told, "status": outcome.status}
     return _completion(outcome, shorten) | {
         "trial": result.trial,
-        "scores": [_score(name, score, shorten) for name, score in result.scores.items()],
+        "scores": [_score(name, score, shorten, language) for name, score in result.scores.items()],
         "bills": [_bill(role, bill) for role, bill in result.bills.items()],
     }
 
@@ -105,11 +110,11 @@ def _completion(completion: Completion, shorten: Shorten) -> dict[str, Json]:
     }
 
 
-def _score(name: str, score: Score, shorten: Shorten) -> dict[str, Json]:
+def _score(name: str, score: Score, shorten: Shorten, language: Language) -> dict[str, Json]:
     return {
         "name": name,
         "value": finite(score.value),
-        "reason": shorten(score.reason),
+        "reason": shorten(language.said(score.reason)),
         "answer": score.answer if score.answer is None else shorten(score.answer),
         "measures": {measure: finite(value) for measure, value in score.measures.items()},
     }
@@ -143,12 +148,12 @@ def excerpt(case: Case, length: int = START) -> str:
     return line if len(line) <= length and len(text) <= 4 * length else line[: length - 1] + "…"
 
 
-def said(results: Sequence[Result]) -> Iterator[str]:
-    """Each answer as plain text, a failure as its kind and message."""
+def said(results: Sequence[Result], language: Language = ENGLISH) -> Iterator[str]:
+    """Each answer as plain text, a failure as its kind and message in the language of the page."""
     for row in results:
         outcome = row.outcome
         if isinstance(outcome, Failure):
-            yield f"No answer: {outcome.kind.replace('_', ' ')}. {outcome.message}"
+            yield language.said(f"No answer: {outcome.kind.replace('_', ' ')}. {outcome.message}")
         else:
             calls = [f"{call.name}({call.arguments})" for call in outcome.tool_calls]
             yield "\n".join(filter(None, [outcome.text, outcome.refusal, *calls]))

@@ -2,12 +2,13 @@
 
 import base64
 import hashlib
+import html
 import re
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2.ext import Extension, InternationalizationExtension
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from harness.report.languages import ENGLISH, Language
 
@@ -18,6 +19,9 @@ HERE = Path(__file__).parent
 _NOT_HTML = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
 )
+
+
+_WORDS_OF_SVG = re.compile(r'(<text\b[^>]*>|aria-label=")([^<"]+)')
 
 
 class _Flush(Extension):
@@ -47,7 +51,19 @@ def templates(language: Language = ENGLISH) -> Environment:
     environment.policies["ext.i18n.trimmed"] = True
     environment.install_gettext_callables(language.gettext, language.ngettext, newstyle=True)  # type: ignore[attr-defined]
     environment.filters["said"] = language.said
+    environment.filters["drawn"] = lambda svg: drawn(svg, language)
     return environment
+
+
+def drawn(svg: Markup, language: Language) -> Markup:
+    """A drawing of ours with its words, and its name for those who do not see it, in a language."""
+    if language.speech is None:
+        return svg
+
+    def said(words: re.Match[str]) -> str:
+        return words[1] + str(escape(language.said(html.unescape(words[2]))))
+
+    return Markup(_WORDS_OF_SVG.sub(said, svg))  # noqa: S704 - the drawing it was, each of its texts escaped
 
 
 def asset(name: str) -> str:
@@ -69,7 +85,8 @@ def _source_digest(text: str) -> str:
 
 
 def _printable(value: object) -> object:
-    """What a template prints, without the characters that HTML cannot hold."""
-    if isinstance(value, str) and not isinstance(value, Markup):
-        return _NOT_HTML.sub("\N{REPLACEMENT CHARACTER}", value)
-    return value
+    """What a template prints, without the characters that HTML cannot hold; words around a name are markup already."""
+    if not isinstance(value, str):
+        return value
+    text = _NOT_HTML.sub("\N{REPLACEMENT CHARACTER}", value)
+    return Markup(text) if isinstance(value, Markup) else text  # noqa: S704 - it was

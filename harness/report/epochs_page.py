@@ -5,21 +5,23 @@ from pathlib import Path
 from markupsafe import Markup
 
 from harness.report.document import asset, policy, templates
+from harness.report.languages import ENGLISH, Language
 from harness.report.sections.training import TrainingMaterial, view_training
 from harness.serial import write_atomic
 
 
-def render_epochs(material: TrainingMaterial, *, to: Path) -> Path:
-    """Write the page of a study to `to`, replacing it in one step, and return that path.
+def render_epochs(material: TrainingMaterial, *, to: Path, language: Language = ENGLISH) -> Path:
+    """Write the page of a study to `to`, in a language, replacing it in one step, and return that path.
 
     Raises:
         OSError: The file cannot be written; an older page stays as it was.
     """
     style = asset("style.css")
     html = (
-        templates()
+        templates(language.keeping(material.roles))
         .get_template("epochs.html.j2")
         .render(
+            lang=language.tag,
             job=material.job,
             study=material.study,
             endpoint=material.endpoint,

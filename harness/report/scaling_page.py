@@ -6,9 +6,11 @@ from markupsafe import Markup
 
 from harness.records import ScalingStudy
 from harness.report.document import asset, policy, templates
+from harness.report.languages import ENGLISH, Language
 from harness.report.notation import counted, interval, signed_points
 from harness.report.scaling_chart import Growth, draw_growth
 from harness.report.scaling_text import (
+    POOLED,
     cautions_of,
     cost_sentence,
     estimates_of,
@@ -27,8 +29,8 @@ SENTENCES = {
 }
 
 
-def render_scaling(study: ScalingStudy, *, to: Path) -> Path:
-    """Write the page of a study to `to`, replacing it in one step, and return that path.
+def render_scaling(study: ScalingStudy, *, to: Path, language: Language = ENGLISH) -> Path:
+    """Write the page of a study to `to`, in a language, replacing it in one step, and return that path.
 
     Raises:
         OSError: The file cannot be written; an older page stays as it was.
@@ -37,9 +39,11 @@ def render_scaling(study: ScalingStudy, *, to: Path) -> Path:
     growths = [Growth.of(study, suite) for suite in suites_of(study)]
     charts = [draw_growth(growth) for growth in growths if growth.is_drawn]
     html = (
-        templates()
+        templates(language.keeping(suites_of(study)))
         .get_template("scaling.html.j2")
         .render(
+            lang=language.tag,
+            pooled=POOLED,
             study=study,
             suites=suites_of(study),
             estimates=estimates_of(study),

@@ -228,7 +228,7 @@ def test_a_checkpoint_without_one_of_the_suites_is_left_out_of_their_mean() -> N
 
 def test_suites_alone_are_drawn_and_told_where_there_is_no_curve() -> None:
     chart = draw_training(None, lines=behaviour_lines(study(10, 20, suites=1)))
-    assert chart.summary == "Suites: s0 20 % at step 10, 30 % at step 20."
+    assert chart.summary == "Suites: in s0 20 % at step 10, 30 % at step 20."
 
 
 def test_an_unscored_study_draws_nothing() -> None:
@@ -243,4 +243,4 @@ def test_a_suite_named_in_another_script_or_like_a_formula_is_no_trouble() -> No
     mark = SuiteMark(suite="$\\frac{</text>$ 发票", mean=0.5, low=0.4, high=0.6)
     marks = CheckpointMarks(step=5, model="m", marks=(mark,))
     lines = behaviour_lines(CheckpointStudy(job="job", checkpoints=(marks,)))
-    assert ET.fromstring(draw_training(None, lines=lines).svg).get("aria-label").startswith("Suites: $")
+    assert ET.fromstring(draw_training(None, lines=lines).svg).get("aria-label").startswith("Suites: in $")

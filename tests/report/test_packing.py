@@ -1,31 +1,26 @@
 """Data squeezed into a page: nothing is lost, nothing breaks out, and too much is cut where it is longest."""
 
-import base64
-import json
 import random
 import string
-import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from page_payload import from_columns, unpacked
 
 from harness.records import Json
 from harness.report.packing import (
     BLOCK_CHARACTERS,
     Shorten,
     common_limit,
+    in_columns,
     packed,
     packed_blocks,
     packed_within,
     shortening,
 )
-
-
-def unpacked(text: str) -> Any:
-    return json.loads(zlib.decompress(base64.b64decode(text, validate=True), wbits=-zlib.MAX_WBITS))
 
 
 def noise(length: int, seed: int) -> str:
@@ -47,10 +42,40 @@ def test_numbers_that_are_not_json_are_refused() -> None:
 
 
 def test_blocks_keep_the_order_and_hold_about_as_many_characters() -> None:
-    cases = [{"text": noise(BLOCK_CHARACTERS // 3, seed)} for seed in range(7)]
-    blocks = list(packed_blocks(cases))
+    said, build = texts(*[BLOCK_CHARACTERS // 3] * 7)
+    blocks = list(packed_blocks(build, shortening(None)))
     assert [count for count, _ in blocks] == [3, 3, 1]
-    assert [case for _, block in blocks for case in unpacked(block)] == cases
+    assert shown(blocks) == said
+
+
+def test_cases_without_texts_fill_blocks_too() -> None:
+    blocks = list(packed_blocks(lambda _: ({} for _ in range(3000)), shortening(None)))
+    assert [count for count, _ in blocks] == [1000, 1000, 1000]
+
+
+CELLS = st.none() | st.integers() | st.text()
+TREES = st.recursive(
+    CELLS,
+    lambda part: (
+        st.lists(part, max_size=4)
+        | st.dictionaries(st.sampled_from(["a", "b", "__proto__", "of", "sizes"]), part)
+    ),
+)
+
+
+@given(st.lists(TREES, max_size=6) | st.lists(st.fixed_dictionaries({"a": TREES, "b": TREES}), max_size=6))
+def test_a_list_comes_back_from_its_columns(items: list[Json]) -> None:
+    assert from_columns(in_columns(items)) == items
+
+
+def test_objects_of_two_kinds_stand_in_columns_each() -> None:
+    rows: list[Json] = [{"text": "a", "n": 1}, {"failure": "timeout"}, {"text": "b", "n": 2}, {}]
+    assert in_columns(rows) == {
+        "keys": [["text", "n"], ["failure"], []],
+        "of": [[["a", "b"], [1, 2]], [["timeout"]], [[0]]],
+        "which": [0, 1, 0, 2],
+    }
+    assert from_columns(in_columns(rows)) == rows
 
 
 def texts(*lengths: int) -> tuple[list[str], "Any"]:
@@ -63,7 +88,7 @@ def texts(*lengths: int) -> tuple[list[str], "Any"]:
 
 
 def shown(blocks: Iterable[tuple[int, str]]) -> list[str]:
-    return [case["text"] for _, block in blocks for case in unpacked(block)]
+    return [case["text"] for _, block in blocks for case in from_columns(unpacked(block))]
 
 
 def test_nothing_is_cut_that_has_room() -> None:

@@ -2,9 +2,7 @@
 
 import base64
 import hashlib
-import json
 import re
-import zlib
 from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -13,6 +11,7 @@ from typing import Any
 
 import pytest
 from hostile_samples import hostile_everywhere
+from page_payload import from_columns, unpacked
 from report_samples import (
     EMPTY_VERDICT,
     HOSTILE,
@@ -75,10 +74,11 @@ class Page(HTMLParser):
         ids = [attributes.get("id") for attributes in self.found("script")]
         index = unpacked(self.raw["script"][ids.index("case-index")])
         blocks = self.raw["script"][ids.index("case-blocks")].split("\n")
-        texts = [case for block in blocks for case in unpacked(block)]
+        held = [from_columns(unpacked(block)) for block in blocks]
+        texts = [case for block in held for case in block]
         counts = self.found("script")[ids.index("case-blocks")]["data-cases"]
-        assert [len(unpacked(block)) for block in blocks] == [int(count) for count in counts.split()]
-        cases = [row | said for row, said in zip(index["cases"], texts, strict=True)]
+        assert [len(block) for block in held] == [int(count) for count in counts.split()]
+        cases = [row | said for row, said in zip(from_columns(index["cases"]), texts, strict=True)]
         for case in cases:
             for message in case["messages"]:
                 message["text"] = case["start"] if message["text"] is None else message["text"]
@@ -87,10 +87,6 @@ class Page(HTMLParser):
     @property
     def policy(self) -> str:
         return next(meta["content"] for meta in self.found("meta") if "http-equiv" in meta)
-
-
-def unpacked(packed: str) -> Any:
-    return json.loads(zlib.decompress(base64.b64decode(packed, validate=True), wbits=-zlib.MAX_WBITS))
 
 
 def page_of(run: Run, verdict: Verdict, folder: Path, *, curve: TrainingCurve | None = None) -> Page:

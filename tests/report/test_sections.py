@@ -290,7 +290,7 @@ def test_provenance_has_seeds_judges_and_the_whole_of_the_sampling() -> None:
         looks=Looks(seed="abc", cases={"ticket-routing": (7, 14)}),
     )
     view = show_provenance(gather(replace(run, manifest=manifest), sample_verdict(run)))
-    facts = {title: dict(found) for title, found in view.groups}
+    facts = {group.title: {fact.label: fact.value for fact in group.facts} for group in view.groups}
     assert facts["Seeds"] == {"Training": "7", "Sampling of ticket-routing": "11", "Order of cases": "abc"}
     assert facts["Judge's prompts, SHA-256"] == {"marv: style": "9f9f"}
     assert facts["Scorers' code, SHA-256"] == {"ticket-routing: queue": "c0de"}
@@ -298,7 +298,7 @@ def test_provenance_has_seeds_judges_and_the_whole_of_the_sampling() -> None:
     assert facts["Training"]["Finished"] == "11 Feb 2026, 14:03 UTC"
     (source,) = view.sources
     for told in ("seed 11", "top_p 0.9", 'response_format {"type": "json_object"}', "queue (label) × 2"):
-        assert told in source.settings
+        assert told in "; ".join(source.settings)
 
 
 # --- all of it -----------------------------------------------------------------------------------------

@@ -81,7 +81,7 @@ def test_closing_tokens_are_told_of_the_providers_that_count_them(endpoint: str,
 def test_suites_at_checkpoints_are_a_line_and_a_table() -> None:
     found = view(sample_curve(), study=study())
     assert [line.name for line in found.lines] == ["ticket-routing"]
-    assert "Suites: ticket-routing 50 % at step 25, 70 % at step 75." in found.chart.summary
+    assert "Suites: in ticket-routing 50 % at step 25, 70 % at step 75." in found.chart.summary
     assert [(at.step, at.epoch, at.is_chosen) for at in found.checkpoints] == [
         (25, "1", False),
         (50, "2", True),

@@ -170,10 +170,10 @@ def _scale(lines: Sequence[BehaviourLine]) -> tuple[float, float]:
 
 
 def behaviour_summary(lines: Sequence[BehaviourLine]) -> str:
-    """`Suites: routing 61 % at step 25, 84 % at step 75; ...` in words."""
+    """`Suites: in routing 61 % at step 25, 84 % at step 75; ...` in words."""
     courses = []
     for line in lines:
         first, last = line.points[0], line.points[-1]
-        course = f"{line.name} {first.mean * 100:.0f} % at step {first.step}"
+        course = f"in {line.name} {first.mean * 100:.0f} % at step {first.step}"
         courses.append(course if first is last else f"{course}, {last.mean * 100:.0f} % at step {last.step}")
     return f"Suites: {'; '.join(courses)}."

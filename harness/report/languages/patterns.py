@@ -1,11 +1,13 @@
 """A sentence with gaps, `{suite} fell by {n:amount}`: whether a text has that form, and what stands in its gaps.
 
 What a gap takes is said behind its name:
-    {x}          any text, kept as it is: names, models, paths, words of users
+    {x}          any text, kept as it is: answers, paths, words of others
+    {x:name}     the same without anything that divides sentences: names of suites, models, scorers
     {x:number}   a number: `12`, `-0.5`, `1,200`
     {x:amount}   a number with its unit, `12 %`, `1.2 points`, `$0.42`; the unit is translated
     {x:date}     `11 Feb 2026, 14:03 UTC`, written year first
     {x:list}     names with commas and `and` or `or` between them, kept but for what stands between
+    {x:quoted}   the same of texts in quotation marks
     {x:said}     a sentence or a part of one that is known itself
     {x:open}     the same if it is known; else kept as it is
 A text is hostile: it may hold names that look like patterns or are very long. So gaps are not regular
@@ -13,18 +15,22 @@ expressions: they end at the first place where the words behind them stand, then
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 
 _GAP = re.compile(r"\{\{|\}\}|\{(\w+)(?::(\w+))?\}")
 _NUMBER = r"[+\-−~]?\d(?:[\d,.]{0,30}\d)?(?:e[+\-]?\d{1,3})?"
-_UNITS = "%|s|ms|min|h|kB|MB|MiB|GB|GiB"  # the same in every language
+_UNITS = ("s", "ms", "min", "h", "kB", "MB", "MiB", "GB", "GiB")  # the same in every language
+_UNIT = re.compile(r"^\{\w+\} ")
 _MONEY = r"(?:−|-)?\$\d(?:[\d,.]{0,30}\d)?"
 _DATE = r"\d{1,2} [A-Z][a-z]{2} \d{4}(?:, \d\d:\d\d(?: UTC)?)?"
 _BOUNDED = frozenset({"number", "amount", "date"})
-_OPEN = frozenset({"", "list", "said", "open"})
+_OPEN = frozenset({"", "name", "list", "quoted", "said", "open"})
 _WORD = re.compile(r"[^\W\d_]+")
+DIVIDES = re.compile(r"[:;,.]\s| and | or ")
+"""What a sentence is divided at; a name with any of these is only safe where it is known to be one."""
+_ENDS = re.compile(r"[;.]\s")
 
 
 class Budget:
@@ -57,8 +63,7 @@ class Grammar:
         self._joints = joints
         texts = sorted(amounts, key=len, reverse=True)
         self._forms = [(re.compile(_amount_form(text, is_named=True)), amounts[text]) for text in texts]
-        plain = rf"{_MONEY}|[≥≤] ?{_NUMBER}|{_NUMBER}(?: (?:{_UNITS})\b| ?%)?"
-        self.amount = f"(?:{'|'.join([*map(_amount_form, texts), plain])})"
+        self.amount = _any_amount(texts)
         """The regular expression of any amount."""
 
     def say_amount(self, text: str) -> str:
@@ -72,6 +77,12 @@ class Grammar:
         """Names with what stands between them in this language."""
         for joint, said in self._joints.items():
             text = text.replace(joint, said)
+        return text
+
+    def say_quoted(self, text: str) -> str:
+        """Texts in quotation marks with what stands between them in this language."""
+        for joint, said in self._joints.items():
+            text = re.sub(rf"(?<=[\"']){re.escape(joint)}(?=[\"'])", said, text)
         return text
 
 
@@ -92,6 +103,15 @@ def _amount_form(text: str, *, is_named: bool = False) -> str:
         last = gap.end()
     end = r"\b" if text[-1:].isalpha() else ""
     return "".join(parts) + re.escape(text[last:]) + end
+
+
+def _any_amount(texts: Sequence[str]) -> str:
+    """One expression for all; of the many that are a number and a unit, one number for all units."""
+    units = [tail for text in texts if (tail := _UNIT.sub("", text)) != text]
+    others = [_amount_form(text) for text in texts if not _UNIT.match(text)]
+    unit = "|".join([*map(re.escape, units), *_UNITS])
+    plain = [rf"[≥≤] ?{_NUMBER}", rf"{_NUMBER}(?: (?:{unit})\b| ?%)?"]
+    return f"(?:{'|'.join([*others, _MONEY, *plain])})"
 
 
 class Pattern:
@@ -195,8 +215,12 @@ class Pattern:
             position = found.start() + 1
 
     def _value(self, kind: str, text: str, said: Said) -> str | None:
+        if kind == "name":
+            return None if DIVIDES.search(text) else text
         if kind == "list":
-            return self._grammar.say_list(text)
+            return None if _ENDS.search(text) else self._grammar.say_list(text)
+        if kind == "quoted":
+            return self._grammar.say_quoted(text)
         if kind == "said":
             return said(text)
         return (said(text) or text) if kind == "open" else text

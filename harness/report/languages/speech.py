@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
-from harness.report.languages.patterns import Budget, Grammar, Pattern
+from harness.report.languages.patterns import DIVIDES, Budget, Grammar, Pattern
 
 LIMIT = 2_000
 """Characters. What is longer is an answer or a file, not a sentence of ours."""
@@ -16,8 +16,6 @@ DEPTH = 6
 REMEMBERED = 20_000
 """Sentences: a page says the same thing of many cases."""
 _WORD = re.compile(r"[^\W\d_]+")
-# What a sentence is divided at: a name without any of these is never divided.
-_DIVIDES = re.compile(r"[:;,.]\s| and | or ")
 _STAND_INS = range(0xF0000, 0xFFFFE)
 """Characters that mean nothing to anybody; each stands in for a name while its sentence is read."""
 _HAS_GAP = re.compile(r"\{\w+(?::\w+)?\}|\{\{|\}\}")
@@ -99,7 +97,7 @@ class Keeping:
 
     def __init__(self, sentences: Sentences, names: Iterable[str]) -> None:
         self._sentences = sentences
-        self._names = {name for name in names if _DIVIDES.search(name) and len(name) <= LIMIT}
+        self._names = {name for name in names if DIVIDES.search(name) and len(name) <= LIMIT}
         longest_first = sorted(self._names, key=lambda name: (-len(name), name))[: len(_STAND_INS)]
         self._stand_ins = {name: chr(code) for name, code in zip(longest_first, _STAND_INS, strict=False)}
         self._named = {stand_in: name for name, stand_in in self._stand_ins.items()}
@@ -141,13 +139,13 @@ class _Search:
         known = self._sentences.exact(text)
         if known is not None:
             return known
+        # Before a part of it is found with the full stop as its own.
+        if text.endswith(".") and not text.endswith("..") and (said := self.said(text[:-1])) is not None:
+            return said + self._sentences.full_stop
         for pattern in self._sentences.candidates(text):
             if not self._budget.spend():
                 return None
             found = pattern.match(text, said=self.said, budget=self._budget)
             if found is not None:
                 return found
-        if text.endswith(".") and not text.endswith(".."):
-            without = self.said(text[:-1])
-            return None if without is None else without + self._sentences.full_stop
         return None

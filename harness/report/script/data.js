@@ -8,7 +8,25 @@ async function unpacked(base64) {
   return JSON.parse(await new Response(stream).text());
 }
 
+// A list that was packed in columns: objects of a kind by their keys, lists one after the other, or as it is.
+function fromColumns(packed) {
+  if (Array.isArray(packed)) return packed;
+  if (packed.sizes) {
+    const items = fromColumns(packed.of);
+    let at = 0;
+    return packed.sizes.map((size) => items.slice(at, at += size));
+  }
+  const kinds = packed.keys.map((keys, kind) => objects(keys, packed.of[kind].map(fromColumns)));
+  if (!packed.which) return kinds[0];
+  const next = kinds.map(() => 0);
+  return packed.which.map((kind) => kinds[kind][next[kind]++]);
+}
+
+// A key may be anything, `__proto__` too: only fromEntries takes each as a name. Where there is none, a column counts.
+const objects = (keys, columns) => columns[0].map((_, row) => Object.fromEntries(keys.map((key, place) => [key, columns[place][row]])));
+
 function readCases(data) {
+  data.cases = fromColumns(data.cases);
   data.cases.forEach((item, index) => {
     Object.assign(item, { index, suite: data.suites[item.suite], tags: item.tags.map((tag) => data.tags[tag]) });
     item.path = `${encodeURIComponent(wellFormed(item.suite.name))}/${encodeURIComponent(wellFormed(item.id))}`;
@@ -25,8 +43,10 @@ function textStore(blocks, counts, items) {
   const kept = new Map();
   const said = [];
 
+  const readBlock = async (number) => fromColumns(await unpacked(blocks[number]));
+
   async function block(number) {
-    const held = kept.get(number) ?? unpacked(blocks[number]);
+    const held = kept.get(number) ?? readBlock(number);
     kept.delete(number);
     kept.set(number, held); // the last in the map was used last
     if (kept.size > KEPT_BLOCKS) kept.delete(kept.keys().next().value);
@@ -42,7 +62,7 @@ function textStore(blocks, counts, items) {
 
   async function readAll() {
     for (const number of blocks.keys()) {
-      const cases = kept.get(number) ?? unpacked(blocks[number]);
+      const cases = kept.get(number) ?? readBlock(number);
       for (const texts of await cases) said.push(wordsOfCase(texts));
     }
   }

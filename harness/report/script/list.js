@@ -2,7 +2,7 @@
 // assistive technology is told of each row which it is of how many, and of the one that is current.
 
 const SPARE_ROWS = 6; // above and below what is in sight, so that a quick scroll meets no gap
-const WORDS = { improved: "Improved", regressed: "Regressed", missed: "Missed", kept: "Kept", uncompared: "Not compared" };
+const CHANGES = { improved: "Improved", regressed: "Regressed", missed: "Missed", kept: "Kept", uncompared: "Not compared" };
 
 // Two scores and how they moved: `100.0 → 0.0`.
 function moves(roles, scores) {
@@ -15,13 +15,13 @@ function moves(roles, scores) {
 
 function caseRow(item, { roles, scores }) {
   const marks = [
-    item.has.has("required") ? make("span", { class: "tag failing" }, "required") : "",
-    item.has.has("errors") ? make("span", { class: "tag failing" }, "error") : "",
-    item.has.has("refusals") ? make("span", { class: "tag" }, "refusal") : "",
-    item.has.has("unscored") ? make("span", { class: "tag" }, "unscored") : "",
+    item.has.has("required") ? make("span", { class: "tag failing" }, say("required")) : "",
+    item.has.has("errors") ? make("span", { class: "tag failing" }, say("error")) : "",
+    item.has.has("refusals") ? make("span", { class: "tag" }, say("refusal")) : "",
+    item.has.has("unscored") ? make("span", { class: "tag" }, say("unscored")) : "",
   ];
   return [
-    make("span", { class: "chip" }, make("span", { class: `swatch ${item.change}`, "aria-hidden": "true" }), WORDS[item.change]),
+    make("span", { class: "chip" }, make("span", { class: `swatch ${item.change}`, "aria-hidden": "true" }), say(CHANGES[item.change])),
     make("span", { class: "row-id" }, make("span", { class: "row-suite" }, make("bdi", {}, item.suite.name), " / "), make("bdi", {}, item.id)),
     make("bdi", { class: "row-start" }, item.start || "–"),
     make("span", { class: "row-marks" }, ...marks),

@@ -12,8 +12,8 @@ async function start() {
 function trouble(error) {
   const box = byId("case-trouble");
   box.textContent = typeof DecompressionStream === "function"
-    ? `The cases in this page cannot be unpacked: ${visible(String(error.message))}. The page may be damaged; harness report writes it again.`
-    : "This browser cannot unpack the cases in this page: it has no DecompressionStream, which Chrome 103, Firefox 113 and Safari 16.4 brought. The most important ones stand below.";
+    ? say("The cases in this page cannot be unpacked: {error}. The page may be damaged; harness report writes it again.", { error: visible(String(error.message)) })
+    : say("This browser cannot unpack the cases in this page: it has no DecompressionStream, which Chrome 103, Firefox 113 and Safari 16.4 brought. The most important ones stand below.");
   box.hidden = false;
 }
 
@@ -48,10 +48,11 @@ function caseBrowser(data, store) {
   }
 
   function told() {
-    if (!found.length) return "No case fits. Esc shows all.";
+    if (!found.length) return say("No case fits. Esc shows all.");
     const isReading = state.text && store.said.length < data.cases.length;
     const all = counted(data.cases.length, "case");
-    return (found.length === data.cases.length ? all : `${whole(found.length)} of ${all}`) + (isReading ? ", the answers are still being read" : "");
+    const some = found.length === data.cases.length ? all : say("{n} of {all}", { n: whole(found.length), all });
+    return isReading ? say("{some}, the answers are still being read", { some }) : some;
   }
 
   function change(update) {
@@ -77,7 +78,7 @@ function caseBrowser(data, store) {
       boxes[key].append(...[...words].map(([word, cases]) => option(word, `${word} (${whole(cases)})`)));
       boxes[key].parentElement.hidden = !words.size;
     }
-    boxes.sort.append(...Object.entries(SORTS).map(([key, [word]]) => option(key, word)));
+    boxes.sort.append(...Object.entries(SORTS).map(([key, [word]]) => option(key, say(word))));
   }
 
   // --- moving ---------------------------------------------------------------------------------------
@@ -103,7 +104,7 @@ function caseBrowser(data, store) {
     const is = (item) => item.path === wanted || `${item.suite.name}/${item.id}` === decoded(wanted);
     if (!found.some(is)) { state = { ...NOTHING_CHOSEN }; draw(); }
     const place = found.findIndex(is);
-    if (place < 0) { tally.textContent = `There is no case ${visible(decoded(wanted))} in this run.`; return; }
+    if (place < 0) { tally.textContent = say("There is no case {id} in this run.", { id: visible(decoded(wanted)) }); return; }
     list.go(place, { isCentred: true });
     reading.open(list.item());
   }

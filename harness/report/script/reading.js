@@ -8,11 +8,11 @@ function openedCase(data, store, { step, changed, back }) {
 
   const button = (word, click, attributes = {}) => make("button", { type: "button", click, ...attributes }, word);
   const actions = (texts) => (mark) => [
-    mark.canMark ? button("Mark differences", toggleMarks, { id: "case-marks", "aria-pressed": isMarking }) : "",
-    texts.json ? button("Copy as YAML", copy, { id: "case-copy" }) : make("span", { class: "quiet" }, "Too long to be copied from here as YAML."),
-    button("Previous", () => step(-1)),
-    button("Next", () => step(1)),
-    button("Close", leave),
+    mark.canMark ? button(say("Mark differences"), toggleMarks, { id: "case-marks", "aria-pressed": isMarking }) : "",
+    texts.json ? button(say("Copy as YAML"), copy, { id: "case-copy" }) : make("span", { class: "quiet" }, say("Too long to be copied from here as YAML.")),
+    button(say("Previous"), () => step(-1)),
+    button(say("Next"), () => step(1)),
+    button(say("Close"), leave),
   ];
 
   // `isEntered` takes the keyboard there too.
@@ -61,9 +61,9 @@ function openedCase(data, store, { step, changed, back }) {
     const told = byId("case-copy");
     try {
       await navigator.clipboard.writeText(yaml);
-      told.textContent = "Copied";
+      told.textContent = say("Copied");
     } catch { // the browser keeps its clipboard from pages of this kind: the reader can take it from here
-      const text = make("textarea", { class: "yaml", rows: 8, readonly: "", "aria-label": "The case as YAML" });
+      const text = make("textarea", { class: "yaml", rows: 8, readonly: "", "aria-label": say("The case as YAML") });
       text.value = yaml;
       told.after(text);
       text.select();

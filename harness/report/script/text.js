@@ -31,7 +31,13 @@ const isNumber = (value) => typeof value === "number";
 const fixed = (value, digits) => (isNumber(value) ? value.toFixed(digits).replace("-", "−") : "–");
 const points = (value) => fixed(isNumber(value) ? value * 100 : null, 1);
 const whole = (value) => value.toLocaleString("en");
-const counted = (value, noun) => `${whole(value)} ${noun}${value === 1 ? "" : "s"}`;
+
+// What the page itself says, in its language: WORDS has none for English, whose words these are. A {gap} takes a value.
+function say(text, values = {}) {
+  const words = Object.hasOwn(WORDS, text) ? WORDS[text] : text;
+  return words.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+}
+const counted = (value, noun) => say(value === 1 ? `{n} ${noun}` : `{n} ${noun}s`, { n: whole(value) });
 
 // A text block; a long one shows its beginning, and all of it when asked. `marked` gives the nodes of a text in which
 // words are marked, or null.
@@ -43,11 +49,11 @@ function prose(text, nothing, marked = () => null) {
   fill(text.slice(0, LONG_TEXT));
   if (!isLong) return block;
   block.classList.add("cut");
-  const all = `Show all ${whole(text.length)} characters`;
+  const all = say("Show all {n} characters", { n: whole(text.length) });
   const button = make("button", { type: "button", class: "more", "aria-expanded": "false", click: () => {
     const isCut = block.classList.toggle("cut");
     fill(isCut ? text.slice(0, LONG_TEXT) : text);
-    button.textContent = isCut ? all : "Show less";
+    button.textContent = isCut ? all : say("Show less");
     button.setAttribute("aria-expanded", String(!isCut));
   } }, all);
   return make("div", {}, block, button);

@@ -4,7 +4,7 @@
 function scoreLine(score) {
   const kind = score.value === null ? "none" : score.value >= 1 ? "full" : score.value <= 0 ? "zero" : "";
   const told = Object.entries(score.measures).map(([name, value]) => `${name} ${fixed(value, Number.isInteger(value) ? 0 : 2)}`).join(", ");
-  const reason = score.value === null ? `unscored: ${score.reason}` : score.reason;
+  const reason = score.value === null ? say("unscored: {reason}", score) : score.reason;
   return make("li", {},
     make("span", { class: `value ${kind}` }, points(score.value)),
     make("div", {}, make("bdi", {}, score.name), told ? make("span", { class: "quiet" }, ` (${told})`) : "",
@@ -12,45 +12,45 @@ function scoreLine(score) {
 }
 
 function completion(answer, marked) {
-  const parts = [prose(answer.text, answer.tools.length || answer.refusal ? "no text" : "empty answer", marked)];
-  if (answer.refusal) parts.push(labelled("Refusal", prose(answer.refusal, "")));
-  if (answer.tools.length) parts.push(labelled("Tool calls", prose(answer.tools.join("\n"), "")));
-  if (answer.scores.length) parts.push(make("ul", { class: "scores", "aria-label": "Scores" }, ...answer.scores.map(scoreLine)));
-  for (const bill of answer.bills) parts.push(make("p", { class: "quiet bill" }, `${bill.role}: ${billed(bill)}`));
+  const parts = [prose(answer.text, say(answer.tools.length || answer.refusal ? "no text" : "empty answer"), marked)];
+  if (answer.refusal) parts.push(labelled(say("Refusal"), prose(answer.refusal, "")));
+  if (answer.tools.length) parts.push(labelled(say("Tool calls"), prose(answer.tools.join("\n"), "")));
+  if (answer.scores.length) parts.push(make("ul", { class: "scores", "aria-label": say("Scores") }, ...answer.scores.map(scoreLine)));
+  for (const bill of answer.bills) parts.push(make("p", { class: "quiet bill" }, `${say(bill.role)}: ${billed(bill)}`));
   return parts;
 }
 
 function failure(answer) {
   const status = answer.status ? ` (HTTP ${answer.status})` : "";
-  return [make("div", { class: "failure" }, make("b", {}, `No answer: ${answer.failure.replaceAll("_", " ")}${status}`), prose(answer.text, "no message"))];
+  return [make("div", { class: "failure" }, make("b", {}, say("No answer: {kind}", { kind: say(answer.failure.replaceAll("_", " ")) }) + status), prose(answer.text, say("no message")))];
 }
 
 // `31 + 13 tokens`: what went in, what came out.
 function tokens([into, fromCache, out]) {
   if (!isNumber(into) && !isNumber(out)) return [];
-  const cached = isNumber(fromCache) && fromCache > 0 ? ` (${whole(fromCache)} cached)` : "";
-  return [`${isNumber(into) ? whole(into) : "–"}${cached} + ${isNumber(out) ? whole(out) : "–"} tokens`];
+  const cached = isNumber(fromCache) && fromCache > 0 ? say(" ({n} cached)", { n: whole(fromCache) }) : "";
+  return [say("{into} + {out} tokens", { into: (isNumber(into) ? whole(into) : "–") + cached, out: isNumber(out) ? whole(out) : "–" })];
 }
 
 function billed(bill) {
   const told = [counted(bill.asked, "request"), ...tokens(bill.usage)];
-  if (bill.cached) told.push(`${whole(bill.cached)} from cache`);
-  if (bill.failed) told.push(`${whole(bill.failed)} failed`);
+  if (bill.cached) told.push(say("{n} from cache", { n: whole(bill.cached) }));
+  if (bill.failed) told.push(say("{n} failed", { n: whole(bill.failed) }));
   return told.join(" · ");
 }
 
 function facts(answer, trials) {
-  const told = trials > 1 && isNumber(answer.trial) ? [`trial ${answer.trial + 1}`] : [];
+  const told = trials > 1 && isNumber(answer.trial) ? [say("trial {n}", { n: answer.trial + 1 })] : [];
   if (answer.usage) told.push(...tokens(answer.usage));
-  if (answer.cached) told.push("from cache");
+  if (answer.cached) told.push(say("from cache"));
   else if (isNumber(answer.latency)) told.push(`${answer.latency.toFixed(2)} s`);
-  if (answer.finish && answer.finish !== "stop") told.push(`ended by ${answer.finish}`);
+  if (answer.finish && answer.finish !== "stop") told.push(say("ended by {finish}", answer));
   return told.join(" · ");
 }
 
 function column(role, answers, marks) {
   const box = make("div", { class: "answer" });
-  if (!answers.length) box.append(make("div", { class: "answer-head" }, make("span", { class: "label" }, role.word)), prose("", "not asked"));
+  if (!answers.length) box.append(make("div", { class: "answer-head" }, make("span", { class: "label" }, role.word)), prose("", say("not asked")));
   answers.forEach((answer, index) => {
     box.append(make("div", { class: "trial" },
       make("div", { class: "answer-head" }, make("span", { class: "label" }, index ? "" : role.word), make("span", { class: "quiet" }, facts(answer, answers.length))),
@@ -67,8 +67,8 @@ function systemPrompts(suite, roles) {
   }
   if (!texts.size) return "";
   const isOne = texts.size === 1 && [...texts.values()][0].length === roles.length;
-  return make("details", {}, make("summary", {}, "System prompt"),
-    ...[...texts].map(([text, words]) => (isOne ? prose(text, "") : labelled(words.join(", "), prose(text, "")))));
+  return make("details", {}, make("summary", {}, say("System prompt")),
+    ...[...texts].map(([text, words]) => (isOne ? prose(text, "") : labelled(words.join(say(", ")), prose(text, "")))));
 }
 
 function pastRuns(history, earlier) {
@@ -78,15 +78,15 @@ function pastRuns(history, earlier) {
     const run = earlier[number];
     return make("tr", {},
       make("th", { scope: "row" }, make("bdi", {}, run.created.replace("T", " ").replace(/:\d\dZ$/, "")), make("bdi", { class: "quiet" }, run.run)),
-      make("td", {}, run.outcome || "–"),
+      make("td", {}, say(run.outcome || "–")),
       make("td", {}, make("bdi", {}, run.candidate || "–")),
-      make("td", {}, change ? make("span", { class: "chip" }, make("span", { class: `swatch ${change}`, "aria-hidden": "true" }), WORDS[change]) : "–"),
+      make("td", {}, change ? make("span", { class: "chip" }, make("span", { class: `swatch ${change}`, "aria-hidden": "true" }), say(CHANGES[change])) : "–"),
       make("td", { class: "num" }, make("span", { class: "sr" }, `${run.reference} `), points(reference)),
       make("td", { class: "num" }, points(candidate)));
   });
-  return make("details", { class: "past", open: "" }, make("summary", {}, `The same case in ${counted(history.length, "earlier run")}`),
-    make("div", { class: "past-table", tabindex: "0", role: "region", "aria-label": "Earlier runs" }, make("table", {},
-      make("thead", {}, make("tr", {}, ...head.map((word, index) => make("th", { scope: "col", class: index > 3 ? "num" : "" }, word)))),
+  return make("details", { class: "past", open: "" }, make("summary", {}, say("The same case in {runs}", { runs: counted(history.length, "earlier run") })),
+    make("div", { class: "past-table", tabindex: "0", role: "region", "aria-label": say("Earlier runs") }, make("table", {},
+      make("thead", {}, make("tr", {}, ...head.map((word, index) => make("th", { scope: "col", class: index > 3 ? "num" : "" }, say(word))))),
       make("tbody", {}, ...rows))));
 }
 
@@ -95,9 +95,9 @@ function marking(texts, reference) {
   const said = (role) => texts.answers[role]?.[0];
   const [before, after] = [said(reference), said("candidate")];
   const isPair = before && after && !("failure" in before) && !("failure" in after) && before.text && after.text;
-  if (!isPair || before.text === after.text) return { word: isPair ? "The answers are the same." : "", of: () => undefined };
+  if (!isPair || before.text === after.text) return { word: isPair ? say("The answers are the same.") : "", of: () => undefined };
   const found = differences(before.text, after.text);
-  if (!found) return { word: "The answers have next to nothing in common, or are too long to compare.", of: () => undefined };
+  if (!found) return { word: say("The answers have next to nothing in common, or are too long to compare."), of: () => undefined };
   const nodes = (tag, parts) => parts.map(([text, isMarked]) => (isMarked ? make(tag, {}, text) : visible(text)));
   const of = (role, answer, index) => {
     if (index || (role.key !== reference && role.key !== "candidate")) return undefined;
@@ -122,15 +122,15 @@ function caseView(item, texts, { data, actions, isMarking }) {
   const { roles } = data;
   const mark = marking(texts, data.reference);
   const tags = [...item.tags.map((tag) => make("span", { class: "tag" }, make("bdi", {}, tag))),
-    item.required ? make("span", { class: item.has.has("required") ? "tag failing" : "tag" }, item.has.has("required") ? "required, failed" : "required") : ""];
+    item.required ? make("span", { class: item.has.has("required") ? "tag failing" : "tag" }, say(item.has.has("required") ? "required, failed" : "required")) : ""];
   const title = make("h3", { id: "case-title" }, make("a", { href: `#case=${item.path}` }, make("bdi", {}, item.suite.name), " / ", make("bdi", {}, item.id)));
   const head = make("div", { class: "case-head" },
-    make("span", { class: "chip" }, make("span", { class: `swatch ${item.change}`, "aria-hidden": "true" }), WORDS[item.change]),
+    make("span", { class: "chip" }, make("span", { class: `swatch ${item.change}`, "aria-hidden": "true" }), say(CHANGES[item.change])),
     title, ...tags, make("span", { class: "row-scores" }, ...moves(roles, item.scores)));
   const isSingle = texts.messages.length === 1 && texts.messages[0].role === "user";
   const asked = make("div", { class: isSingle && texts.expected ? "asked paired" : "asked" },
-    ...texts.messages.map((message) => labelled(isSingle ? "Prompt" : message.role, prose(message.text, "empty message"))),
-    texts.expected ? labelled("Expected", prose(texts.expected, "")) : "",
+    ...texts.messages.map((message) => labelled(isSingle ? say("Prompt") : say(message.role), prose(message.text, say("empty message")))),
+    texts.expected ? labelled(say("Expected"), prose(texts.expected, "")) : "",
     systemPrompts(item.suite, roles));
   const size = { 1: " one", 3: " three" }[roles.length] ?? "";
   const answers = make("div", { class: `answers${size}` },

@@ -8,7 +8,7 @@ from harness.report.case_rows import Row, as_data, rows_of
 from harness.report.case_texts import long_texts, said, text_of, texts_of
 from harness.report.material import ROLE_WORDS, Material
 from harness.report.notation import points
-from harness.report.packing import Shorten, packed, packed_within, shortening
+from harness.report.packing import Shorten, in_columns, packed, packed_within, shortening
 
 SHOWS: tuple[tuple[str, str], ...] = (
     ("all", "All"),
@@ -100,20 +100,28 @@ def _packed(rows: Sequence[Row], material: Material) -> tuple[str, tuple[tuple[i
     def texts(shorten: Shorten) -> Iterator[Json]:
         for row in rows:
             answers = material.answers.get(row.key, {})
-            yield texts_of(row.case, answers, material.history.cases.get(row.key, ()), shorten=shorten)
+            yield texts_of(
+                row.case,
+                answers,
+                material.history.cases.get(row.key, ()),
+                shorten=shorten,
+                language=material.language,
+            )
 
     tags = sorted({tag for row in rows for tag in row.case.tags})
     numbers = {tag: number for number, tag in enumerate(tags)}
     listed = [as_data(row, roles=material.roles, tags=numbers) for row in rows]
-    index = packed(_frame(material, tags) | {"cases": listed})
+    index = packed(_frame(material, tags) | {"cases": in_columns(listed)})
     long = long_texts([row.case for row in rows], material.run.results)
-    return index, packed_within(texts, texts=long, size=max(DATA_SIZE // 10, DATA_SIZE - len(index)))
+    return index, packed_within(
+        texts, texts=long, size=max(DATA_SIZE // 10, DATA_SIZE - len(index)), said=material.language.said
+    )
 
 
 def _frame(material: Material, tags: Sequence[str]) -> dict[str, Json]:
     """What all cases share: roles, suites, tags, and the runs before."""
     return {
-        "roles": [{"key": role, "word": ROLE_WORDS[role]} for role in material.roles],
+        "roles": [{"key": role, "word": material.language.said(ROLE_WORDS[role])} for role in material.roles],
         "reference": material.reference,
         "suites": [_suite(suite, material.roles) for suite in material.run.manifest.suites],
         "tags": list(tags),
@@ -123,7 +131,7 @@ def _frame(material: Material, tags: Sequence[str]) -> dict[str, Json]:
                 "created": run.created,
                 "outcome": run.outcome,
                 "candidate": run.candidate,
-                "reference": ROLE_WORDS[run.reference],
+                "reference": material.language.said(ROLE_WORDS[run.reference]),
             }
             for run in material.history.runs
         ],
@@ -152,7 +160,8 @@ def _order(row: Row) -> tuple[bool, float]:
 
 
 def _static(row: Row, material: Material) -> StaticCase:
-    shorten = shortening(STATIC_TEXT)
+    language = material.language
+    shorten = shortening(STATIC_TEXT, language.said)
     answers = material.answers.get(row.key, {})
     return StaticCase(
         suite=row.key[0],
@@ -165,9 +174,10 @@ def _static(row: Row, material: Material) -> StaticCase:
             StaticAnswer(
                 word=ROLE_WORDS[role],
                 score=points(row.scores[role]),
-                text=shorten("\n\n".join(said(answers[role]))),
+                text=shorten("\n\n".join(said(answers[role], language))),
                 reasons=tuple(
-                    shorten(f"{name}: {score.reason}") for name, score in answers[role][0].scores.items()
+                    shorten(f"{name}: {language.said(score.reason)}")
+                    for name, score in answers[role][0].scores.items()
                 ),
             )
             for role in material.roles

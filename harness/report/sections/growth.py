@@ -6,6 +6,7 @@ from harness.report.notation import counted, interval, signed_points
 from harness.report.scaling_chart import Growth, GrowthChart, draw_growth
 from harness.report.scaling_page import WORDS, headline
 from harness.report.scaling_text import (
+    POOLED,
     cautions_of,
     cost_sentence,
     estimates_of,
@@ -20,6 +21,7 @@ class EstimateRow:
     """What twice the data would bring a suite."""
 
     suite: str
+    is_pooled: bool
     gain: str
     band: str
     word: str
@@ -89,6 +91,7 @@ def show_growth(material: Material) -> GrowthView | None:
 def _estimate(suite: str, estimate: DoublingEstimate) -> EstimateRow:
     return EstimateRow(
         suite=suite,
+        is_pooled=suite == POOLED,
         gain=signed_points(estimate.gain),
         band=interval((estimate.low, estimate.high)),
         word=estimate.word,
