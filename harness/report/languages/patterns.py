@@ -7,6 +7,7 @@ What a gap takes is said behind its name:
     {x:amount}   a number with its unit, `12 %`, `1.2 points`, `$0.42`; the unit is translated
     {x:date}     `11 Feb 2026, 14:03 UTC`, written year first
     {x:list}     names with commas and `and` or `or` between them, kept but for what stands between
+    {x:pairs}    the same of names with a colon in them, `suite: case`
     {x:quoted}   the same of texts in quotation marks
     {x:said}     a sentence or a part of one that is known itself
     {x:open}     the same if it is known; else kept as it is
@@ -26,11 +27,13 @@ _UNIT = re.compile(r"^\{\w+\} ")
 _MONEY = r"(?:−|-)?\$\d(?:[\d,.]{0,30}\d)?"
 _DATE = r"\d{1,2} [A-Z][a-z]{2} \d{4}(?:, \d\d:\d\d(?: UTC)?)?"
 _BOUNDED = frozenset({"number", "amount", "date"})
-_OPEN = frozenset({"", "name", "list", "quoted", "said", "open"})
+_OPEN = frozenset({"", "name", "list", "pairs", "quoted", "said", "open"})
 _WORD = re.compile(r"[^\W\d_]+")
-DIVIDES = re.compile(r"[:;,.]\s| and | or ")
+DIVIDES = re.compile(r"[:;,.](?:\s|$)| (?:and|or)(?: |$)")
 """What a sentence is divided at; a name with any of these is only safe where it is known to be one."""
-_ENDS = re.compile(r"[;.]\s")
+LONGEST_JOINT = 5
+"""Letters, as of ` and `."""
+_ENDS = {"list": re.compile(r"[:;.](?:\s|$)"), "pairs": re.compile(r"[;.](?:\s|$)")}
 
 
 class Budget:
@@ -129,7 +132,7 @@ class Pattern:
         """Words and bounded gaps, as (kind, text), between the gaps that take any text."""
         self._gaps: list[tuple[str, str]] = []
         self._read(text)
-        self.weight = sum(len(words) for run in self._runs for kind, words in run if kind == "words")
+        self.weight = self._weight()
         missing = {gap[1] for gap in _GAP.finditer(said) if gap[1]} - {
             gap[1] for gap in _GAP.finditer(text) if gap[1]
         }
@@ -162,6 +165,14 @@ class Pattern:
         if run and run[-1][0] == "words":
             words = run.pop()[1] + words
         run.append(("words", words))
+
+    def _weight(self) -> int:
+        """How telling it is: its own letters. What only joins sentences comes last, in the order of the catalogue."""
+        own = sum(len(words) for run in self._runs for kind, words in run if kind == "words")
+        only_joins = (
+            own <= LONGEST_JOINT and bool(self._gaps) and all(kind == "said" for kind, _ in self._gaps)
+        )
+        return 0 if only_joins else own
 
     def anchors(self) -> Iterator[str]:
         """Words, small, without which no text has this form."""
@@ -217,8 +228,8 @@ class Pattern:
     def _value(self, kind: str, text: str, said: Said) -> str | None:
         if kind == "name":
             return None if DIVIDES.search(text) else text
-        if kind == "list":
-            return None if _ENDS.search(text) else self._grammar.say_list(text)
+        if kind in _ENDS:
+            return None if _ENDS[kind].search(text) else self._grammar.say_list(text)
         if kind == "quoted":
             return self._grammar.say_quoted(text)
         if kind == "said":
