@@ -1,6 +1,6 @@
 """What it took to have answers judged, summed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from harness.records import Bill, Completion, Embedding, Failure, Usage
 
@@ -20,26 +20,33 @@ def _share(outcome: Completion | Embedding | Failure) -> Bill:
     else:
         usage = outcome.usage
     is_partial = usage.prompt_tokens is None or usage.completion_tokens is None
+    if isinstance(outcome, Completion) and outcome.batch is not None:
+        return Bill(answered=1, usage=usage, is_partial=is_partial, by_batch=1, batch_usage=usage)
     return Bill(answered=1, usage=usage, is_partial=is_partial)
 
 
 def total_bill(bills: Iterable[Bill]) -> Bill:
     """Several bills as one; tokens that are not known are left out of the sums."""
     listed = list(bills)
-
-    def tokens(counts: Iterable[int | None]) -> int | None:
-        known = [count for count in counts if count is not None]
-        return sum(known) if known else None
-
-    usages = [bill.usage for bill in listed]
     return Bill(
         answered=sum(bill.answered for bill in listed),
         from_cache=sum(bill.from_cache for bill in listed),
         failed=sum(bill.failed for bill in listed),
-        usage=Usage(
-            prompt_tokens=tokens(usage.prompt_tokens for usage in usages),
-            completion_tokens=tokens(usage.completion_tokens for usage in usages),
-            cached_tokens=tokens(usage.cached_tokens for usage in usages),
-        ),
+        usage=_total_usage([bill.usage for bill in listed]),
         is_partial=any(bill.is_partial for bill in listed),
+        by_batch=sum(bill.by_batch for bill in listed),
+        batch_usage=_total_usage([bill.batch_usage for bill in listed]),
     )
+
+
+def _total_usage(usages: Sequence[Usage]) -> Usage:
+    return Usage(
+        prompt_tokens=_total(usage.prompt_tokens for usage in usages),
+        completion_tokens=_total(usage.completion_tokens for usage in usages),
+        cached_tokens=_total(usage.cached_tokens for usage in usages),
+    )
+
+
+def _total(counts: Iterable[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None

@@ -36,7 +36,7 @@ class OfficialTransport:
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
-        self._client = _connect(endpoint)
+        self._client = connect(endpoint)
 
     @property
     def key(self) -> str:
@@ -53,20 +53,26 @@ class OfficialTransport:
         try:
             return await self._client.post(path, cast_to=str, body=body)
         except OpenAIError as error:
-            raise _exchange_error(error) from error
+            raise exchange_error(error) from error
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
 
 
-def _connect(endpoint: Endpoint) -> AsyncOpenAI:
+def connect(endpoint: Endpoint) -> AsyncOpenAI:
+    """The official client of an endpoint, with its own retries.
+
+    Raises:
+        EndpointError: The environment's proxy or certificate settings let no client be made.
+        KeylessError: No key is given, and none in the environment.
+    """
     timeout = Timeout(endpoint.timeout_s, connect=min(CONNECT_TIMEOUT_S, endpoint.timeout_s))
     try:
         http_client = DefaultAsyncHttpxClient(timeout=timeout)
     except Exception as error:
         raise unconnectable(error) from error
-    connect = partial(
+    client = partial(
         AsyncOpenAI,
         base_url=endpoint.base_url,
         timeout=timeout,
@@ -74,15 +80,16 @@ def _connect(endpoint: Endpoint) -> AsyncOpenAI:
         http_client=http_client,
     )
     try:
-        return connect(api_key=endpoint.api_key)
+        return client(api_key=endpoint.api_key)
     except OpenAIError as error:
         # No key given and none in OPENAI_API_KEY: fine for a server of one's own.
         if endpoint.base_url is None:
             raise KeylessError(str(error)) from error
-        return connect(api_key=KEYLESS)
+        return client(api_key=KEYLESS)
 
 
-def _exchange_error(error: OpenAIError) -> ExchangeError:
+def exchange_error(error: OpenAIError) -> ExchangeError:
+    """How an exchange through the official client ended without an answer."""
     if isinstance(error, APITimeoutError):
         return TimedOutError(str(error))
     if isinstance(error, APIConnectionError):

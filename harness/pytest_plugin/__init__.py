@@ -68,6 +68,13 @@ FLAGS: tuple[tuple[str, dict[str, object]], ...] = (
             "help": "ask a quarter at a time, and stop where the rest would change nothing",
         },
     ),
+    (
+        "--batch",
+        {
+            "action": "store_true",
+            "help": "ask through the Batch API: half the price, within a day; Ctrl-C leaves the batches at work",
+        },
+    ),
     ("--estimate", {"action": "store_true", "help": "print requests, tokens and cost; ask nothing"}),
 )
 

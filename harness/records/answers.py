@@ -29,8 +29,9 @@ class ToolCall:
 class Completion:
     """An answer. An empty `text` is an answer too.
 
-    `refusal` is the API's own refusal field; `latency_s` covers retries; `cached` says that the
-    answer was paid for by an earlier run. `top_logprobs` has, for each generated token, the natural
+    `refusal` is the API's own refusal field; `latency_s` covers retries, and is None where nobody measured; `cached` says that
+    the answer was paid for by an earlier run. `batch` is the provider's id of the batch the answer came with, at the batch's
+    price; None of an answer that was asked for by itself. `top_logprobs` has, for each generated token, the natural
     log-probabilities of the likeliest tokens, the generated one first; it is empty where none were asked
     for or given.
     """
@@ -42,8 +43,9 @@ class Completion:
     usage: Usage = field(default_factory=Usage)
     model: str = ""
     system_fingerprint: str | None = None
-    latency_s: float = 0.0
+    latency_s: float | None = 0.0
     cached: bool = False
+    batch: str | None = None
     top_logprobs: tuple[Mapping[str, float], ...] = ()
 
 

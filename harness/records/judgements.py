@@ -44,7 +44,8 @@ class Score:
 class Bill:
     """What it took to have an answer judged: requests, and the tokens of those that were paid for.
 
-    Tokens are those the endpoint told of; `is_partial` says that it left some out.
+    Tokens are those the endpoint told of; `is_partial` says that it left some out. `by_batch` of the answered came with
+    a batch, at its price, and took `batch_usage` of the tokens.
     """
 
     answered: int = 0
@@ -52,6 +53,8 @@ class Bill:
     failed: int = 0
     usage: Usage = field(default_factory=Usage)
     is_partial: bool = False
+    by_batch: int = 0
+    batch_usage: Usage = field(default_factory=Usage)
 
 
 @record

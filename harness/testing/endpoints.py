@@ -158,6 +158,17 @@ class FaultyEndpoint:
             self.listings += 1
         return json.dumps({"object": "list", "data": [dict(model) for model in self._models]})
 
+    def route(self, method: str, path: str, data: bytes) -> tuple[int, bytes] | None:  # noqa: ARG002 - for those that have more routes
+        """Status and body of another route than those for chat completions and models; None where there is none."""
+        return None
+
+    def answer(self, body: Mapping[str, Json], key: str) -> tuple[int, Json]:
+        """Status and body of what a request gets that comes without HTTP, in a batch."""
+        reaction = self.react(body, key)
+        if isinstance(reaction, Answer):
+            return 200, _completion(body, reaction)
+        return reaction.status, json.loads(_envelope(reaction))
+
     def rest(self, seconds: float) -> None:
         """Wait, but not beyond the end of the block."""
         if seconds > 0:
@@ -238,13 +249,18 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = -1  # head and body in one packet: apart, the second waits 40 ms for an acknowledgement
 
     def do_GET(self) -> None:
-        if self.path.endswith("/models"):
+        if (found := self.server.endpoint.route("GET", self.path, b"")) is not None:
+            self._send(found[0], found[1].decode(), Fault())
+        elif self.path.endswith("/models"):
             self._send(200, self.server.endpoint.list_models(), Fault())
         else:
             self._send(404, _envelope(Fault(status=404, message="only models are listed")), Fault())
 
     def do_POST(self) -> None:
         data = self.rfile.read(int(self.headers.get("content-length", 0)))
+        if (found := self.server.endpoint.route("POST", self.path, data)) is not None:
+            self._send(found[0], found[1].decode(), Fault())
+            return
         body = json.loads(data or b"{}")
         reaction = self.server.endpoint.react(
             body, self.headers.get("authorization", "").removeprefix("Bearer ")

@@ -115,4 +115,5 @@ def _check_outcome(outcome: object, prompt: str) -> None:
     if isinstance(outcome, Completion):
         text: object = outcome.text
         require(isinstance(text, str), f"the text must be a str, got {shown(text)}")
-        require(outcome.latency_s >= 0, f"the latency is negative: {outcome.latency_s} s")
+        took_s = outcome.latency_s
+        require(took_s is None or took_s >= 0, f"the latency is negative: {took_s} s")

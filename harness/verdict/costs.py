@@ -21,9 +21,16 @@ class AskingCost:
     is_partial: bool
 
 
-def usage_cost(usage: Usage, facts: ModelFacts) -> float | None:
-    """USD for one answer's tokens; None where a price or a number of tokens is not known."""
-    price, prompt, completion = facts.price, usage.prompt_tokens, usage.completion_tokens
+def usage_cost(usage: Usage, facts: ModelFacts, *, by_batch: bool = False) -> float | None:
+    """USD for one answer's tokens; None where a price or a number of tokens is not known.
+
+    Args:
+        usage: The tokens.
+        facts: Of the model, with its prices.
+        by_batch: Whether the answer came with a batch, at the price of those.
+    """
+    price = facts.batch_price if by_batch else facts.price
+    prompt, completion = usage.prompt_tokens, usage.completion_tokens
     if "input" not in price or prompt is None or completion is None or ("output" not in price and completion):
         return None
     cached = usage.cached_tokens or 0

@@ -36,10 +36,15 @@ gates:
 class Project:
     """A folder with suites/, harness.toml and the endpoints it names."""
 
-    def __init__(self, pytester: pytest.Pytester, candidate: FaultyEndpoint | None = None) -> None:
+    def __init__(
+        self,
+        pytester: pytest.Pytester,
+        candidate: FaultyEndpoint | None = None,
+        base: FaultyEndpoint | None = None,
+    ) -> None:
         self.pytester = pytester
         self.candidate = candidate or FaultyEndpoint(CAPITALS)
-        self.base = FaultyEndpoint("Berlin")
+        self.base = base or FaultyEndpoint("Berlin")
         (pytester.path / "suites").mkdir()
         self.suite("capitals", SUITE.format(role="target"))
 
