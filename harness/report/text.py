@@ -156,7 +156,8 @@ def _left_out(saved: Unspent) -> str:
 
 def _used(part: Spending) -> str:
     """`72 asked, 3 from the cache, 1,204 + 310 tokens, 0.0012 USD`, without what is not known."""
-    words = [f"{part.answered} answered", f"{part.from_cache} from the cache"]
+    by_batch = f" ({part.by_batch} by batch, at its price)" if part.by_batch else ""
+    words = [f"{part.answered} answered{by_batch}", f"{part.from_cache} from the cache"]
     if part.failed:
         words.append(f"{part.failed} failed")
     if part.not_asked:
