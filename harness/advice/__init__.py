@@ -6,8 +6,8 @@ from harness.doors import door
 
 if TYPE_CHECKING:
     from harness.advice.gathering import sightings_of
-    from harness.advice.light_check import note_training_data, read_data_sight
-    from harness.advice.related import checkpoint_study_of, scaling_study_of
+    from harness.advice.light_check import note_training_data
+    from harness.advice.related import checkpoint_study_of, read_data_sight, scaling_study_of
     from harness.advice.rules import RULES, advise
     from harness.advice.sightings import DataSight, Sightings
 
@@ -32,7 +32,7 @@ __getattr__ = door(
         "advise": "rules",
         "checkpoint_study_of": "related",
         "note_training_data": "light_check",
-        "read_data_sight": "light_check",
+        "read_data_sight": "related",
         "scaling_study_of": "related",
         "sightings_of": "gathering",
     },

@@ -12,8 +12,7 @@ from harness.advice.answers import (
     refusals_of,
     task_of,
 )
-from harness.advice.light_check import read_data_sight
-from harness.advice.related import checkpoint_study_of, scaling_study_of
+from harness.advice.related import checkpoint_study_of, read_data_sight, scaling_study_of
 from harness.advice.sightings import CurveSight, Sightings
 from harness.errors import HarnessError
 from harness.evals import CURVE

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from harness.advice.related import DATA_SIGHT
 from harness.advice.sightings import DataSight
 from harness.dataset import Finding, SuitePrompt, read_lines
 from harness.dataset.examples import example_of, text_of
@@ -24,11 +25,10 @@ from harness.dataset.tallies import SeenRow, Setting, Tally
 from harness.errors import HarnessError
 from harness.evals import messages_for
 from harness.records import Manifest, Suite
-from harness.serial import ParseError, file_digest, from_json, to_json, write_atomic
+from harness.serial import file_digest, to_json, write_atomic
 
 log = logging.getLogger(__name__)
 
-DATA_SIGHT = "training_data.json"
 MOST_BYTES = 1_000_000
 """About 1,000 rows of conversations; beyond that a look takes longer than the end of a run should."""
 
@@ -57,14 +57,6 @@ def note_training_data(folder: Path, manifest: Manifest, *, train: Path | None, 
         write_atomic(folder / DATA_SIGHT, to_json(sight, indent=1))
     except (HarnessError, OSError) as error:
         log.warning("%s was not looked at: %s", train, error)
-
-
-def read_data_sight(folder: Path) -> DataSight | None:
-    """What was noted of a run's training file; None where nothing was, or the note is damaged."""
-    try:
-        return from_json(DataSight, (folder / DATA_SIGHT).read_bytes())
-    except (OSError, ParseError):
-        return None
 
 
 def _look(train: Path, manifest: Manifest, *, name: str) -> DataSight:

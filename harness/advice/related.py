@@ -1,14 +1,17 @@
-"""Which studies tell of a run's candidate? Those in its folder, else the newest beside it that trained or examined the same model."""
+"""What else tells of a run's candidate? What was noted of its training file, and studies of the same model, in its folder or beside it."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+from harness.advice.sightings import DataSight
 from harness.errors import StorageError
 from harness.evals import read_checkpoint_study, read_scaling_study
 from harness.evals.studies import CHECKPOINTS, SCALING
 from harness.records import CheckpointStudy, Manifest, Run, ScalingStudy
+from harness.serial import ParseError, from_json
 
+DATA_SIGHT = "training_data.json"
 _Study = TypeVar("_Study", CheckpointStudy, ScalingStudy)
 
 
@@ -69,3 +72,11 @@ def _written(file: Path) -> float:
         return file.stat().st_mtime
     except OSError:  # gone since it was listed
         return 0.0
+
+
+def read_data_sight(folder: Path) -> DataSight | None:
+    """What was noted of a run's training file; None where nothing was, or the note is damaged."""
+    try:
+        return from_json(DataSight, (folder / DATA_SIGHT).read_bytes())
+    except (OSError, ParseError):
+        return None

@@ -3,9 +3,9 @@
 import math
 from pathlib import Path
 
+from harness import verdict
 from harness.records import Suite
 from harness.serial import LineError, read_yaml
-from harness.verdict import Support, margin_support
 
 # Half a point is as fine as a margin is ever chosen.
 STEP = 0.005
@@ -22,13 +22,15 @@ def margin_warnings(suite: Suite, *, file: Path) -> tuple[str, ...]:
         suite: The suite as it will be asked; its `path` is how the file is called.
         file: Where to read it, for the line.
     """
-    support = margin_support(suite)
+    if suite.role in {"target", "info"}:  # their margin needs no proof, and planning one takes scipy to load
+        return ()
+    support = verdict.margin_support(suite)
     if support is None or support.is_enough:
         return ()
     return (f"{suite.path}:{_line(file, suite)}: {_what(suite, support)}; {_remedy(support)}",)
 
 
-def _what(suite: Suite, support: Support) -> str:
+def _what(suite: Suite, support: "verdict.Support") -> str:
     default = "" if suite.margin is not None else f", the default of a {suite.role} suite,"
     return (
         f"margin {_number(support.margin)}{default} cannot be shown with {_units(support, support.units)} "
@@ -36,7 +38,7 @@ def _what(suite: Suite, support: Support) -> str:
     )
 
 
-def _units(support: Support, number: int) -> str:
+def _units(support: "verdict.Support", number: int) -> str:
     word = ("family" if number == 1 else "families") if support.by_family else "case" + "s" * (number != 1)
     return f"{number:,} {word}"
 
@@ -46,7 +48,7 @@ def _chance(chance: float) -> str:
     return "seldom proved safe" if chance < SELDOM else "proved safe in less than half of its runs"
 
 
-def _remedy(support: Support) -> str:
+def _remedy(support: "verdict.Support") -> str:
     margin = f"margin {_number(math.ceil(support.provable / STEP - ROUNDING) * STEP)}"
     if support.needed is None:
         return f"{margin} would do"

@@ -4,6 +4,7 @@ Why there are two ways: docs/decisions/2026-11-23-two-ways-to-ask.md.
 """
 
 import asyncio
+import importlib
 import json
 import random
 import ssl
@@ -13,7 +14,6 @@ from types import MappingProxyType
 
 import aiohttp
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
-from httpx2 import create_ssl_context
 
 from harness.models.exchange import (
     BrokenConnectionError,
@@ -153,9 +153,11 @@ class DirectTransport:
 def _trust() -> ssl.SSLContext:
     """The certificates that the official client trusts: the operating system's, or those the environment names."""
     try:
-        return create_ssl_context()
+        # Not imported above: a server of one's own is asked without certificates.
+        trusted: ssl.SSLContext = importlib.import_module("httpx2").create_ssl_context()
     except OSError as error:
         raise unconnectable(error) from error
+    return trusted
 
 
 def _nobody_is_there(error: BaseException) -> bool:

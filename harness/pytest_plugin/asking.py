@@ -1,11 +1,14 @@
 """The way from items to the answers of their cases, whether all are asked or the run may stop early."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from harness.evals import Cell, LookByLook, Prefetcher, cells_of
+from harness.evals import Cell, Prefetcher, cells_of
 from harness.pytest_plugin.questions import Questions
 from harness.records import Case, Decision, Failure, Gate, Looks, Manifest, Result, Role, Suite, Verdict
-from harness.verdict import judge_gate, judge_suite
+
+if TYPE_CHECKING:
+    from harness.evals import LookByLook
 
 
 class Asking:
@@ -23,7 +26,9 @@ class Asking:
         self._by_looks: LookByLook | None = None
         self._prefetched: set[str] = set()
         if manifest is not None and manifest.looks is not None:
-            self._by_looks = LookByLook(manifest, prefetcher, cells_of=self._cells)
+            from harness import evals
+
+            self._by_looks = evals.LookByLook(manifest, prefetcher, cells_of=self._cells)
 
     def _cells(self, suite: Suite, cases: Sequence[Case]) -> list[Cell]:
         return self._questions.cells(suite, cases)
@@ -73,6 +78,9 @@ class Asking:
         return decision, reason, partial or bool(self.looks and self.looks.why)
 
     def _judged(self, suite: Suite, gate: Gate | None, *, cases: Sequence[Case]) -> tuple[Decision, str]:
+        # Not needed before the first answer is there.
+        from harness.verdict import judge_gate, judge_suite
+
         verdict = self._by_looks.end() if self._by_looks is not None else None
         if verdict is not None and suite.name in verdict.suites:
             return _found(verdict, suite, gate)

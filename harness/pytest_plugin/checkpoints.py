@@ -6,24 +6,25 @@ from typing import TYPE_CHECKING
 
 from harness.config import Settings
 from harness.errors import HarnessError
-from harness.experiments.checkpoint_table import study_lines
-from harness.experiments.checkpoints import Exam, Trained, counted_suites, study_checkpoints, trained_of
 from harness.lineup import Lineup, Seat, Teller
 from harness.models import AnswerCache
 from harness.pytest_plugin.questions import Questions
 from harness.records import CheckpointMarks, Run
 
 if TYPE_CHECKING:
+    from harness.experiments.checkpoints import Trained
     from harness.training import TrainingCurve
 
 # OpenAI keeps those of the last three epochs; an estimate that knows no job and no number of epochs takes as many.
 KEPT_CHECKPOINTS = 3
 
 
-def found_checkpoints(settings: Settings, lineup: Lineup, teller: Teller) -> Trained | None:
+def found_checkpoints(settings: Settings, lineup: Lineup, teller: Teller) -> "Trained | None":
     """The checkpoints of the candidate's job, if they are wanted; a line says why there are none."""
     if not settings.checkpoints:
         return None
+    from harness.experiments.checkpoints import trained_of
+
     candidate, job = lineup.seats["candidate"], lineup.job
     if job is None or job.fine_tuned_model is None:
         teller.say("no checkpoints: the job of the candidate is not known (give --job ID)")
@@ -35,10 +36,12 @@ def found_checkpoints(settings: Settings, lineup: Lineup, teller: Teller) -> Tra
     return replace(trained, in_run=candidate.model)
 
 
-def expected_checkpoints(settings: Settings, candidate: Seat) -> Trained | None:
+def expected_checkpoints(settings: Settings, candidate: Seat) -> "Trained | None":
     """As many checkpoints as there will probably be, for an estimate that asks nobody."""
     if not settings.checkpoints:
         return None
+    from harness.experiments.checkpoints import Trained
+
     epochs = settings.training.epochs or KEPT_CHECKPOINTS
     # The local server keeps every epoch's.
     count = epochs if candidate.embedded else min(epochs, KEPT_CHECKPOINTS)
@@ -57,6 +60,9 @@ def study_run(
     trained, folder = questions.trained, run.path
     if trained is None or folder is None:
         return
+    from harness.experiments.checkpoint_table import study_lines
+    from harness.experiments.checkpoints import Exam, counted_suites, study_checkpoints
+
     later = f"`harness experiment epochs --run {run.manifest.id}` goes on with it"
     if run.manifest.status != "complete":
         teller.say(f"the checkpoints were not asked, as the run did not come to its end; {later}")

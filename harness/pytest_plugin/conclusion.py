@@ -3,13 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.advice import note_training_data
 from harness.config import Settings, process_environment
 from harness.evals import VERDICT
 from harness.pytest_plugin.terminal import TerminalTeller
 from harness.records import Run, Verdict
 from harness.serial import to_json, write_atomic
-from harness.verdict import verdict_of
 
 if TYPE_CHECKING:
     from harness.report.languages import Language
@@ -36,6 +34,7 @@ def conclude(
     """
     from harness.report.languages import language_of
     from harness.report.outputs import write_outputs
+    from harness.verdict import verdict_of
 
     folder = run.path
     assert folder is not None, "a run that was closed has a folder"
@@ -43,6 +42,8 @@ def conclude(
     write_atomic(folder / VERDICT, to_json(verdict, indent=1))
     train = settings.train
     if train is not None:
+        from harness.advice import note_training_data
+
         note_training_data(folder, run.manifest, train=settings.path(train), name=train.as_posix())
     language = language_of(settings.lang)
     outputs = write_outputs(run, verdict, folder=folder, curve=curve, makes_index=True, language=language)

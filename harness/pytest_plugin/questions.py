@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -28,10 +29,7 @@ from harness.evals import (
     new_manifest,
     resumable,
     suites_asking,
-    with_looks,
 )
-from harness.experiments.asking import Terms
-from harness.experiments.checkpoints import Trained, estimate_checkpoints
 from harness.lineup import (
     Lineup,
     Seat,
@@ -47,6 +45,10 @@ from harness.models import AnswerCache, Purse, answer_key, vector_key
 from harness.records import Case, Completion, Manifest, Question, Role, Suite
 from harness.serial import file_digest
 from harness.verdict import role_under
+
+if TYPE_CHECKING:
+    from harness.experiments.asking import Terms
+    from harness.experiments.checkpoints import Trained
 
 ASKED: tuple[Role, ...] = ("candidate", "base", "promoted")
 
@@ -191,6 +193,8 @@ class Questions:
         """What the checkpoints beside the candidate will be asked."""
         if self.trained is None:
             return ()
+        from harness.experiments.checkpoints import estimate_checkpoints
+
         chosen = {name: self.cases(self.suites[name]) for name in self.selected}
         suites = [replace(self.suites[name], cases=cases) for name, cases in chosen.items() if cases]
         terms = self.terms(cache)
@@ -198,8 +202,10 @@ class Questions:
             self.trained, suites, self.seats, terms=terms, count=count, precedents=precedents
         )
 
-    def terms(self, cache: AnswerCache | None) -> Terms:
+    def terms(self, cache: AnswerCache | None) -> "Terms":
         """How this session asks models, for others that are asked beside the run."""
+        from harness.experiments.asking import Terms
+
         read = self.settings.cache and cache is not None
         at_once = self.settings.concurrency
         return Terms(cache=cache, read=read, concurrency=at_once, known=self.known, purse=self.purse)
@@ -289,7 +295,10 @@ class Questions:
         )
         earlier = resumable(reports, manifest.plan) if self.settings.cache else None
         manifest = continued(manifest, earlier) if earlier else manifest
-        manifest = with_looks(manifest) if plan.may_stop else manifest
+        if plan.may_stop:
+            from harness.evals import with_looks
+
+            manifest = with_looks(manifest)
         kin = kinship(self.seats, lineup.job) if manifest.judging else ()
         margins = self.margin_warnings(self.selected)
         warnings = (*margins, *kin, *changes_since_last(reports, manifest))

@@ -7,11 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.advice import advise, sightings_of
 from harness.records import Run, Verdict
-from harness.report import text_summary
 from harness.report.lines import printable
-from harness.report.next_steps import advice_lines
 
 # Where the terminal cannot rewrite a line (a CI log), progress is told this often.
 QUIET_SECONDS = 10.0
@@ -71,6 +68,10 @@ class TerminalTeller:
 
 def summary(terminal: pytest.TerminalReporter, run: Run, verdict: Verdict, *, page: Path | None) -> None:
     """The run's summary, what to do next, and the path of its page."""
+    from harness.advice import advise, sightings_of
+    from harness.report import text_summary
+    from harness.report.next_steps import advice_lines
+
     terminal.write_sep("=", "harness")
     given = advise(sightings_of(run, verdict))
     for line in (*text_summary(run, verdict), *advice_lines(given, run=run.manifest.id)):

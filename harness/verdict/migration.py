@@ -6,9 +6,12 @@ suites proved one by one. Only what follows from them is another question's answ
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from harness.records import Goal, SuiteRole, Verdict
-from harness.verdict.scores import SuiteScores
+
+if TYPE_CHECKING:
+    from harness.verdict.scores import SuiteScores
 
 NO_GUARD = "every suite is for information, so nothing could show that the candidate is as good"
 
@@ -18,7 +21,7 @@ def role_under(role: SuiteRole, goal: Goal) -> SuiteRole:
     return "guard" if role == "target" and goal == "migration" else role
 
 
-def as_guards(scores: Sequence[SuiteScores]) -> list[SuiteScores]:
+def as_guards(scores: "Sequence[SuiteScores]") -> "list[SuiteScores]":
     """The suites as a migration judges them; margins stay, as do critical suites."""
     return [replace(suite, role=role_under(suite.role, "migration")) for suite in scores]
 

@@ -7,7 +7,8 @@ import pytest
 from run_samples import cases_of, scored, store, suite
 
 from harness.advice import advise, note_training_data, sightings_of
-from harness.advice.light_check import DATA_SIGHT, MOST_BYTES, read_data_sight
+from harness.advice.light_check import DATA_SIGHT, MOST_BYTES
+from harness.advice.related import read_data_sight
 from harness.advice.sightings import DataSight
 from harness.dataset import Finding
 from harness.records import Case, Run
