@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import Callable, Iterator
 
+import numpy  # noqa: F401
 import pytest
 
 # Loaded before pytester takes its snapshot of the modules: numpy cannot be loaded twice in a process.
 import harness.pytest_plugin.items
-import harness.pytest_plugin.session  # noqa: F401
+import harness.pytest_plugin.session
+import harness.report.outputs
+import harness.verdict.promotion  # noqa: F401
 from harness.evals import list_runs, open_run
 from harness.models import ChatClient, OpenAIChat
 from harness.records import Endpoint, Run, Sampling
