@@ -6,11 +6,14 @@ from hypothesis import strategies as st
 
 from harness.dataset.tokens import (
     _UNPROVEN,
+    CHARACTERS_AT_ONCE,
     ENCODINGS,
     count_many,
     count_message_tokens,
     count_tokens,
     encoding_for,
+    knows_encoding,
+    pieces_of,
 )
 from harness.errors import UsageError
 
@@ -70,10 +73,19 @@ def test_ranks_need_neither_network_nor_cache_folder(monkeypatch: pytest.MonkeyP
         ("gpt-4-0613", "cl100k_base"),
         ("gpt-4o-mini-2024-07-18.ft-0123456789abcdef", "o200k_base"),
         ("smollm2-135m-instruct", "o200k_base"),
+        ("text-davinci-003", "o200k_base"),  # its own encoding is none of those here
     ],
 )
 def test_encoding_follows_the_base_model(model: str, encoding: str) -> None:
     assert encoding_for(model) == encoding
+
+
+@pytest.mark.parametrize(
+    ("model", "is_known"),
+    [("gpt-4o", True), ("ft:gpt-3.5-turbo-0613:acme::x", True), ("text-davinci-003", False), ("acme", False)],
+)
+def test_an_encoding_is_known_by_the_bases_name(model: str, *, is_known: bool) -> None:
+    assert knows_encoding(model) is is_known
 
 
 def test_prompt_count_is_frame_role_and_content_of_each_message_and_the_reply_start() -> None:
@@ -88,11 +100,28 @@ def test_parts_and_tool_calls_are_counted() -> None:
     plain = [{"role": "user", "content": "hello world"}]
     parts = [{"role": "user", "content": [{"type": "text", "text": "hello world"}, {"type": "image_url"}]}]
     assert count_message_tokens(parts, model="gpt-4o") == count_message_tokens(plain, model="gpt-4o")
-    call = {"function": {"name": "fly", "arguments": '{"to": "Oslo"}'}}
-    calls = [{"role": "assistant", "content": None, "tool_calls": [call]}]
-    assert count_message_tokens(calls, model="gpt-4o") > count_message_tokens(
-        [{"role": "assistant", "content": None}], model="gpt-4o"
+
+
+def test_a_call_is_its_name_its_arguments_and_three_tokens_more() -> None:
+    function = {"name": "fly", "arguments": '{"to": "Oslo"}'}
+    without = count_message_tokens([{"role": "assistant", "content": None}], model="gpt-4o")
+    more = 3 + count_tokens("fly") + count_tokens('{"to": "Oslo"}')
+    for calls in ({"tool_calls": [{"function": function}, "x", {}]}, {"function_call": function}):
+        message = {"role": "assistant", "content": None, **calls}
+        assert count_message_tokens([message], model="gpt-4o") == without + more
+
+
+def test_what_an_assistant_says_and_calls_is_learned_unless_its_weight_is_zero() -> None:
+    answer = {"role": "assistant", "name": "bob", "content": "hello"}
+    pieces = pieces_of(
+        [
+            {"role": "user", "content": "question"},
+            {**answer, "weight": 0},
+            {**answer, "weight": 1, "function_call": {"name": "fly", "arguments": "{}"}},
+        ]
     )
+    assert [pieces.texts[place] for place in pieces.answers] == ["hello", "fly", "{}"]
+    assert pieces.fixed == 3 * 3 + 2 * 1 + 3
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
@@ -124,6 +153,29 @@ def test_counting_many_is_counting_each(texts: list[str]) -> None:
         assert count_many(texts, encoding=encoding) == [
             count_tokens(text, encoding=encoding) for text in texts
         ]
+
+
+def test_what_is_safe_is_counted_by_the_fast_tokenizer_and_the_rest_by_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from harness.dataset import tokens
+
+    class Fast:
+        def batch_count(self, texts: list[str], encoding: str) -> list[int]:
+            assert encoding == "cl100k_base"
+            return [1_000 + len(text) for text in texts]
+
+    monkeypatch.setattr(tokens, "toktok", Fast())
+    longest = "a" * CHARACTERS_AT_ONCE
+    texts = ["hello", "\u0378", "", longest, longest + "a"]
+    exact = [count_tokens(text, encoding="cl100k_base") for text in texts]
+    assert count_many(texts, encoding="cl100k_base") == [
+        1_005,
+        exact[1],
+        1_000,
+        1_000 + len(longest),
+        exact[4],
+    ]
 
 
 def test_counting_many_does_without_the_fast_tokenizer(monkeypatch: pytest.MonkeyPatch) -> None:
