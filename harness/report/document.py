@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2.ext import Extension, InternationalizationExtension
 from markupsafe import Markup, escape
 
+from harness.report.compiled_templates import CompiledTemplates
 from harness.report.languages import ENGLISH, Language
 
 HERE = Path(__file__).parent
@@ -46,6 +47,7 @@ def templates(language: Language = ENGLISH) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=_printable,
+        bytecode_cache=CompiledTemplates(HERE, settings=Path(__file__)),
         extensions=[_Flush, InternationalizationExtension],
     )
     environment.policies["ext.i18n.trimmed"] = True
