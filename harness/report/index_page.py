@@ -93,7 +93,7 @@ def is_index(file: Path) -> bool:
 
 def index_html(shelf: Shelf, language: Language = ENGLISH) -> str:
     """The page as text."""
-    style = asset("style.css") + asset("runs.css")
+    style = asset("style.css") + asset("trend.css") + asset("runs.css")
     drawn = trends.trends_of(shelf.runs)
     return (
         templates(

@@ -33,7 +33,8 @@ _ICONS: Mapping[Outcome, tuple[str, str]] = {
 }
 
 STYLES = ("style.css", "figures.css", "cases.css")
-GROWTH, GROWTH_STYLE = "growth", "scaling.css"
+STYLES_OF_SECTIONS = {"growth": "scaling.css", "trend": "trend.css"}
+"""Of sections that most pages are without, by their keys."""
 # Each file is an idea of its own; they share one scope, in this order.
 SCRIPTS = ("text", "differences", "case_yaml", "data", "choosing", "list", "view", "reading", "page")
 
@@ -61,7 +62,7 @@ def render(
     spoken = language.keeping(suite.name for suite in run.manifest.suites)
     material = replace(material_of(run, verdict, curve=curve), language=spoken)
     shown = [(section, view) for section in SECTIONS if (view := section.view(material)) is not None]
-    names = [*STYLES, *(GROWTH_STYLE for section, _ in shown if section.key == GROWTH)]
+    names = [*STYLES, *(STYLES_OF_SECTIONS[part.key] for part, _ in shown if part.key in STYLES_OF_SECTIONS)]
     style, script = page_style(names), page_script(language)
     html = (
         templates(spoken)

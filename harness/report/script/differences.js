@@ -1,6 +1,7 @@
 // The words in which two answers differ: the shortest way from one to the other (Myers 1986).
 
 const MOST_WORDS = 6000; // of a text in which differences are sought: more take longer than a keystroke may
+const MOST_CHARACTERS = 120_000; // telling the words of more takes longer than that too
 const MOST_EDITS = 1500;
 const LEAST_IN_COMMON = 0.2; // below it nearly every word would be marked, which tells nothing
 
@@ -16,6 +17,7 @@ function wordsOf(text) {
 // Which words of two texts the other does not have: { before: [words, flags], after: [words, flags] }; null where
 // there is too little in common, or too much to compare.
 function differences(before, after) {
+  if (Math.max(before.length, after.length) > MOST_CHARACTERS) return null;
   const [old, now] = [wordsOf(before), wordsOf(after)];
   if (old.length > MOST_WORDS || now.length > MOST_WORDS) return null;
   let start = 0;

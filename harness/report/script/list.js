@@ -23,7 +23,7 @@ function caseRow(item, { roles, scores }) {
   return [
     make("span", { class: "chip" }, make("span", { class: `swatch ${item.change}`, "aria-hidden": "true" }), say(CHANGES[item.change])),
     make("span", { class: "row-id" }, make("span", { class: "row-suite" }, make("bdi", {}, item.suite.name), " / "), make("bdi", {}, item.id)),
-    make("bdi", { class: "row-start" }, item.start || "–"),
+    make("bdi", { class: "row-start", lang: "" }, item.start || "–"),
     make("span", { class: "row-marks" }, ...marks),
     make("span", { class: "row-scores" }, ...moves(roles, scores)),
   ];

@@ -75,7 +75,7 @@ function caseBrowser(data, store) {
     };
     const option = (value, word) => Object.assign(make("option", {}, word), { value });
     for (const [key, words] of Object.entries(counts)) {
-      boxes[key].append(...[...words].map(([word, cases]) => option(word, `${word} (${whole(cases)})`)));
+      boxes[key].append(...[...words].map(([word, cases]) => option(word, `\u2068${word}\u2069 (${whole(cases)})`)));
       boxes[key].parentElement.hidden = !words.size;
     }
     boxes.sort.append(...Object.entries(SORTS).map(([key, [word]]) => option(key, say(word))));

@@ -39,24 +39,65 @@ function say(text, values = {}) {
 }
 const counted = (value, noun) => say(value === 1 ? `{n} ${noun}` : `{n} ${noun}s`, { n: whole(value) });
 
-// A text block; a long one shows its beginning, and all of it when asked. `marked` gives the nodes of a text in which
-// words are marked, or null.
-function prose(text, nothing, marked = () => null) {
+// The beginning of a text, not in the middle of a character: many emoji are two of JavaScript's.
+const beginning = (text, length) => text.slice(0, /[\ud800-\udbff]/.test(text.charAt(length - 1)) ? length - 1 : length);
+
+// A text block; a long one shows its beginning, and all of it when asked. `marked` gives the runs of a text in which
+// words are marked, each [text, tag or null], or nothing.
+function prose(text, nothing, marked = () => undefined) {
   if (!text) return make("p", { class: "text void" }, nothing);
-  const block = make("div", { class: "text", dir: "auto" });
+  const block = make("div", { class: "text", dir: "auto", lang: "" });
   const isLong = text.length > 900 || text.split("\n", MANY_LINES).length === MANY_LINES;
-  const fill = (shown) => block.replaceChildren(...(shown.length > 5 * PIECE ? pieces(shown) : marked(shown) ?? [visible(shown)]));
-  fill(text.slice(0, LONG_TEXT));
+  const fill = (shown) => block.replaceChildren(...(shown.length > 5 * PIECE ? pieces(shown) : withCode(shown, marked(shown) ?? [[shown, null]])));
+  fill(beginning(text, LONG_TEXT));
   if (!isLong) return block;
   block.classList.add("cut");
   const all = say("Show all {n} characters", { n: whole(text.length) });
   const button = make("button", { type: "button", class: "more", "aria-expanded": "false", click: () => {
     const isCut = block.classList.toggle("cut");
-    fill(isCut ? text.slice(0, LONG_TEXT) : text);
+    fill(isCut ? beginning(text, LONG_TEXT) : text);
     button.textContent = isCut ? all : say("Show less");
     button.setAttribute("aria-expanded", String(!isCut));
   } }, all);
   return make("div", {}, block, button);
+}
+
+// Where code stands between fences of ``` or ~~~, as [start, end] with the fences; one that is not closed lasts.
+function fenced(text) {
+  const found = [];
+  let open = null;
+  for (const { 0: line, 1: fence, index } of text.matchAll(/^ {0,3}(\x60{3,}|~{3,})[^\n]*\n?/gm)) {
+    if (!open) open = { fence, index };
+    else if (fence.startsWith(open.fence) && line.trim() === fence) {
+      found.push([open.index, index + line.length]);
+      open = null;
+    }
+  }
+  return open ? [...found, [open.index, text.length]] : found;
+}
+
+// Runs of a text as nodes, what is fenced in elements of its own.
+function withCode(text, runs) {
+  const node = ([part, tag]) => (tag ? make(tag, {}, part) : visible(part));
+  const ends = fenced(text).flat();
+  if (!ends.length) return runs.map(node);
+  const nodes = [];
+  for (const [number, end] of [...ends, text.length].entries()) {
+    const start = ends[number - 1] ?? 0;
+    const parts = between(runs, start, end).map(node);
+    nodes.push(...(number % 2 ? [make("code", {}, ...parts)] : parts));
+  }
+  return nodes;
+}
+
+// The parts of runs from one place of their text to another.
+function between(runs, start, end) {
+  let at = 0;
+  return runs.map(([text, tag]) => {
+    const part = text.slice(Math.max(0, start - at), Math.max(0, end - at));
+    at += text.length;
+    return [part, tag];
+  }).filter(([part]) => part);
 }
 
 // A text in pieces that end with a line, where it has lines.
@@ -64,9 +105,9 @@ function pieces(text) {
   const made = [];
   for (let start = 0; start < text.length;) {
     const line = text.lastIndexOf("\n", start + PIECE) + 1;
-    const end = line > start ? line : start + PIECE;
-    made.push(make("span", { class: "piece" }, text.slice(start, end)));
-    start = end;
+    const piece = line > start ? text.slice(start, line) : beginning(text.slice(start, start + PIECE), PIECE);
+    made.push(make("span", { class: "piece" }, piece));
+    start += piece.length;
   }
   return made;
 }

@@ -77,7 +77,7 @@ function pastRuns(history, earlier) {
   const rows = history.map(([number, change, candidate, reference]) => {
     const run = earlier[number];
     return make("tr", {},
-      make("th", { scope: "row" }, make("bdi", {}, run.created.replace("T", " ").replace(/:\d\dZ$/, "")), make("bdi", { class: "quiet" }, run.run)),
+      make("th", { scope: "row" }, make("bdi", {}, run.created.slice(0, 16).replace("T", " ")), make("bdi", { class: "quiet" }, run.run)),
       make("td", {}, say(run.outcome || "–")),
       make("td", {}, make("bdi", {}, run.candidate || "–")),
       make("td", {}, change ? make("span", { class: "chip" }, make("span", { class: `swatch ${change}`, "aria-hidden": "true" }), say(CHANGES[change])) : "–"),
@@ -98,23 +98,13 @@ function marking(texts, reference) {
   if (!isPair || before.text === after.text) return { word: isPair ? say("The answers are the same.") : "", of: () => undefined };
   const found = differences(before.text, after.text);
   if (!found) return { word: say("The answers have next to nothing in common, or are too long to compare."), of: () => undefined };
-  const nodes = (tag, parts) => parts.map(([text, isMarked]) => (isMarked ? make(tag, {}, text) : visible(text)));
   const of = (role, answer, index) => {
     if (index || (role.key !== reference && role.key !== "candidate")) return undefined;
     const [tag, parts] = role.key === "candidate" ? ["ins", found.after] : ["del", found.before];
-    return (shown) => nodes(tag, cutRuns(parts, shown.length));
+    const runs = parts.map(([text, isMarked]) => [text, isMarked ? tag : null]);
+    return (shown) => between(runs, 0, shown.length);
   };
   return { word: "", canMark: true, of };
-}
-
-function cutRuns(parts, length) {
-  const kept = [];
-  for (const [text, isMarked] of parts) {
-    if (length <= 0) break;
-    kept.push([text.slice(0, length), isMarked]);
-    length -= text.length;
-  }
-  return kept;
 }
 
 // The parts of an opened case. `actions` are buttons; `isMarking` says whether words that differ are marked.

@@ -9,6 +9,7 @@ from harness.report.spending import Spending, spent_by, total_cost
 
 OTHERS: tuple[Role, ...] = ("judge", "embedding")
 THOUSAND = 1000
+KINDS = ("input", "cached", "output")
 
 
 @record
@@ -43,13 +44,18 @@ class SavingRow:
 
 @record
 class CostsView:
-    """The tables and what stands beneath them; `has_few` says that a percentile is left out for want of answers."""
+    """The tables and what stands beneath them.
+
+    `has_few` says that a percentile is left out for want of answers; `by_batch` is how many answers came with batches, empty
+    where none did.
+    """
 
     rows: tuple[CostRow, ...]
     total: str
     training: str
     savings: tuple[SavingRow, ...]
     has_few: bool
+    by_batch: str
 
 
 def show_costs(material: Material) -> CostsView:
@@ -63,6 +69,7 @@ def show_costs(material: Material) -> CostsView:
         training=_training(manifest.job),
         savings=tuple(_saving(one) for one in material.verdict.savings),
         has_few=any(part.median_latency_s is not None and part.p99_latency_s is None for part in spent),
+        by_batch=count(batched) if (batched := sum(part.by_batch for part in spent)) else "",
     )
 
 
@@ -97,7 +104,7 @@ def _bounded(number: int | None, at_least: str) -> str:
 
 def _prices(facts: ModelFacts | None) -> Iterator[str]:
     """What each kind of token costs; once where all cost the same, as on one's own machine."""
-    prices = facts.price if facts else {}
+    prices = {kind: facts.price[kind] for kind in KINDS if kind in facts.price} if facts else {}
     if len(set(prices.values())) == 1:
         yield dollars(next(iter(prices.values())))
     else:
