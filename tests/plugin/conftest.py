@@ -1,20 +1,36 @@
 """A small project with two scripted endpoints, for plugin tests through pytester."""
 
 import asyncio
+import importlib
+import pkgutil
 from collections.abc import Callable, Iterator
 
-import numpy  # noqa: F401
 import pytest
 
-# Loaded before pytester takes its snapshot of the modules: numpy cannot be loaded twice in a process.
-import harness.pytest_plugin.items
-import harness.pytest_plugin.session
-import harness.report.outputs
-import harness.verdict.promotion  # noqa: F401
 from harness.evals import list_runs, open_run
 from harness.models import ChatClient, OpenAIChat
 from harness.records import Endpoint, Run, Sampling
 from harness.testing.endpoints import FaultyEndpoint
+
+# All that a session may load is loaded before pytester takes its snapshot of the modules, since it forgets what a run
+# inside it loads first: numpy and pandas cannot be loaded twice in a process, and the rest would be loaded for each test.
+ROOMS = (
+    "advice",
+    "dataset",
+    "evals",
+    "experiments",
+    "lineup",
+    "models",
+    "pytest_plugin",
+    "report",
+    "scorers",
+    "training",
+    "verdict",
+)
+for room in ROOMS:
+    home = importlib.import_module(f"harness.{room}")
+    for module in pkgutil.walk_packages(home.__path__, f"harness.{room}."):
+        importlib.import_module(module.name)
 
 CAPITALS = {
     "Capital of France?": "Paris",
