@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from harness.dataset import Price
 from harness.errors import FileError, Mistake, UsageError
 from harness.records import Endpoint, Goal, Json, record
-from harness.redaction import redact
+from harness.redaction import public_url, redact
 from harness.report.languages import CODES
 from harness.serial import ParseError, Problem, nearest, parse, with_values
 
@@ -39,7 +39,7 @@ class ModelSettings:
     """One `[tool.harness.models.x]` table: any endpoint that speaks OpenAI's chat completions."""
 
     model: str
-    base_url: str | None = None
+    base_url: str | None = field(default=None, repr=False)
     api_key_env: str | None = None
     price: Price = field(default_factory=Price)
     timeout_s: float = 600.0
@@ -81,7 +81,7 @@ class Settings:
     budget_usd: float | None = 5.0
     reports: Path = Path("reports")
     lang: str = "en"
-    base_url: str | None = None
+    base_url: str | None = field(default=None, repr=False)
     cache: bool = True
     training: TrainingSettings = field(default_factory=TrainingSettings)
     models: Mapping[str, ModelSettings] = field(default_factory=dict)
@@ -329,11 +329,22 @@ def endpoint_label(model: ModelSettings, environment: Mapping[str, str]) -> str:
     return public_url(model.base_url or environment.get("OPENAI_BASE_URL") or OPENAI)
 
 
-def public_url(url: str) -> str:
-    """A base URL as it may be shown and stored: without user, password, query."""
-    return re.sub(r"[?#].*$", "", re.sub(r"//[^/]*@", "//", url)).rstrip("/")
+class _Environment(Mapping[str, str]):
+    """The process's environment, which no traceback shows: keys and passwords are in it."""
+
+    def __getitem__(self, name: str) -> str:
+        return os.environ[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(os.environ)
+
+    def __len__(self) -> int:
+        return len(os.environ)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} variables>"
 
 
 def process_environment() -> Mapping[str, str]:
     """The environment, read here and nowhere else in the harness."""
-    return os.environ
+    return _Environment()

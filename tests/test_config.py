@@ -9,12 +9,12 @@ from harness.config import (
     TrainingSettings,
     endpoint_of,
     project_root,
-    public_url,
     read_settings,
     with_flags,
 )
 from harness.dataset import Price
 from harness.errors import FileError, UsageError
+from harness.redaction import public_url
 
 EVERY_KEY = """\
 backend = "acme"

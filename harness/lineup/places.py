@@ -12,7 +12,6 @@ from harness.config import (
     ModelSettings,
     Settings,
     endpoint_of,
-    public_url,
 )
 from harness.dataset import Price
 from harness.errors import UsageError
@@ -22,6 +21,7 @@ from harness.lineup.preparation import LEDGER, STATE
 from harness.lineup.seats import place_name, plan_seat
 from harness.lineup.telling import Teller
 from harness.records import Endpoint, record
+from harness.redaction import public_url
 from harness.serial import nearest
 
 

@@ -14,7 +14,6 @@ from harness.config import (
     ModelSettings,
     Settings,
     endpoint_label,
-    public_url,
 )
 from harness.dataset import base_of, price_of
 from harness.errors import UsageError
@@ -34,6 +33,7 @@ from harness.models import (
 )
 from harness.protocols import Embedder, Model
 from harness.records import Completion, Endpoint, ModelFacts, Role, record
+from harness.redaction import public_url
 from harness.serial import to_plain
 
 # What the embedded model is too small for; suites name it under `needs:`.

@@ -27,6 +27,7 @@ from harness.models.pace import Pace
 from harness.models.retries import LONGEST_RETRY_AFTER_S, delay_s, is_worth_retrying, retry_after_s
 from harness.models.surroundings import CONNECT_TIMEOUT_S, Address, unconnectable
 from harness.records import Endpoint, Json
+from harness.redaction import MIN_KEY_LENGTH, MIN_SECRET_LENGTH, cut, public_url
 
 LONGEST_ANSWER = 64 * 2**20
 """Bytes, after unpacking. A chat completion of the longest context there is has a few million."""
@@ -53,7 +54,7 @@ class DirectTransport:
 
     def __init__(self, endpoint: Endpoint, address: Address) -> None:
         self.key = address.key
-        self._base_url = address.base_url
+        self._address = address
         self._max_retries = endpoint.max_retries
         self._pace = Pace()
         self._has_answered = False
@@ -78,7 +79,7 @@ class DirectTransport:
         attempt = 0
         while True:
             try:
-                return await self._attempt(self._base_url + path, data)
+                return await self._attempt(self._address.url(path), data)
             except _AttemptError as failed:
                 if attempt >= self._max_retries or not self._may_help(failed, attempt):
                     raise failed.error from failed.error.__cause__
@@ -140,11 +141,17 @@ class DirectTransport:
                         raise _AttemptError(UnreadableError(what))
                     parts.append(part)
                 headers = {name.lower(): value for name, value in response.headers.items()}
-                return response.status, headers, b"".join(parts).decode("utf-8", "replace")
+                # An endpoint that repeats what it was sent must not bring the key into results and messages.
+                shortest = MIN_KEY_LENGTH if response.ok else MIN_SECRET_LENGTH
+                text = b"".join(parts).decode("utf-8", "replace")
+                text = cut(text, self._address.secrets, shortest=shortest)
+                return response.status, headers, text
         except asyncio.TimeoutError as error:
             raise _AttemptError(TimedOutError(str(error))) from error
         except aiohttp.InvalidURL as error:
-            raise _AttemptError(BrokenConnectionError(f"{error} is no URL", is_unreachable=True)) from error
+            raise _AttemptError(
+                BrokenConnectionError(f"{public_url(url)} is no URL", is_unreachable=True)
+            ) from error
         except (ClientError, OSError) as error:
             broken = BrokenConnectionError(_words(error), is_unreachable=_nobody_is_there(error))
             raise _AttemptError(broken) from error

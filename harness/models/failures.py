@@ -12,7 +12,7 @@ from harness.models.exchange import (
     UnreadableError,
 )
 from harness.records import Endpoint, Failure, FailureKind, record
-from harness.redaction import redact
+from harness.redaction import public_url, redact
 
 MAX_WORDS = 300
 """Characters of the provider's own words that a message carries."""
@@ -97,7 +97,7 @@ def short(words: str, key: str | None = None) -> str:
     """Words from outside as a message may carry them: redacted, on one line, cut, unable to steer a terminal."""
     if len(words) > MOST_READ:
         # Whoever sends megabytes of words must not hold the run up; the last word may be half of a key.
-        words = words[:MOST_READ].rsplit(maxsplit=1)[0]
+        words = " ".join(words[:MOST_READ].rsplit(maxsplit=1)[:1])
     shown = "".join(letter if letter.isprintable() else " " for letter in redact(words, key))
     line = " ".join(shown.split())
     return line if len(line) <= MAX_WORDS else line[: MAX_WORDS - 1] + "…"
@@ -112,10 +112,10 @@ def _connection(error: BrokenConnectionError, endpoint: Endpoint) -> _Reading:
     """A broken connection may heal; a host that does not exist or refuses meets every request."""
     if not error.is_unreachable:
         return _Reading(kind="connection", problem="the connection broke", remedy="run again to resume")
-    where = endpoint.base_url or "the provider's default address"
+    where = public_url(endpoint.base_url) if endpoint.base_url else "the provider's default address"
     return _Reading(
         kind="connection",
-        problem=f"nothing answers at {redact(where)}",
+        problem=f"nothing answers at {where}",
         remedy="is the server running, and base_url and the proxy settings right?",
         fatal=True,
     )

@@ -1,8 +1,8 @@
 """Asking an endpoint through the official client, which knows proxies and certificates of every kind and retries by itself."""
 
+import contextlib
 import socket
 from collections.abc import Iterator, Mapping
-from functools import partial
 
 from openai import (
     APIConnectionError,
@@ -23,8 +23,9 @@ from harness.models.exchange import (
     TimedOutError,
     UnreadableError,
 )
-from harness.models.surroundings import CONNECT_TIMEOUT_S, KEYLESS, unconnectable
+from harness.models.surroundings import CONNECT_TIMEOUT_S, address_of, unconnectable
 from harness.records import Endpoint, Json
+from harness.redaction import MIN_KEY_LENGTH, cut, discreet_logs, public_url, secrets_of
 
 
 class OfficialTransport:
@@ -37,6 +38,9 @@ class OfficialTransport:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._client = connect(endpoint)
+        self._secrets = address_of(endpoint).secrets
+        self._stack = contextlib.ExitStack()
+        self._stack.enter_context(discreet_logs(self._secrets))
 
     @property
     def key(self) -> str:
@@ -51,13 +55,15 @@ class OfficialTransport:
             UnicodeEncodeError: The body holds half a surrogate pair.
         """
         try:
-            return await self._client.post(path, cast_to=str, body=body)
+            text = await self._client.post(path, cast_to=str, body=body)
         except OpenAIError as error:
             raise exchange_error(error) from error
+        return cut(text, self._secrets, shortest=MIN_KEY_LENGTH)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.close()
+        with self._stack:
+            await self._client.close()
 
 
 def connect(endpoint: Endpoint) -> AsyncOpenAI:
@@ -68,24 +74,21 @@ def connect(endpoint: Endpoint) -> AsyncOpenAI:
         KeylessError: No key is given, and none in the environment.
     """
     timeout = Timeout(endpoint.timeout_s, connect=min(CONNECT_TIMEOUT_S, endpoint.timeout_s))
+    address = address_of(endpoint)
     try:
         http_client = DefaultAsyncHttpxClient(timeout=timeout)
     except Exception as error:
         raise unconnectable(error) from error
-    client = partial(
-        AsyncOpenAI,
-        base_url=endpoint.base_url,
+    return AsyncOpenAI(
+        api_key=address.key,
+        # Apart: the client puts a path behind the query, and writes the user of a URL into its log.
+        base_url=public_url(address.base_url),
+        default_query=address.query,
+        default_headers={"Authorization": address.headers["Authorization"]},
         timeout=timeout,
         max_retries=endpoint.max_retries,
         http_client=http_client,
     )
-    try:
-        return client(api_key=endpoint.api_key)
-    except OpenAIError as error:
-        # No key given and none in OPENAI_API_KEY: fine for a server of one's own.
-        if endpoint.base_url is None:
-            raise KeylessError(str(error)) from error
-        return client(api_key=KEYLESS)
 
 
 def exchange_error(error: OpenAIError) -> ExchangeError:
@@ -95,12 +98,17 @@ def exchange_error(error: OpenAIError) -> ExchangeError:
     if isinstance(error, APIConnectionError):
         causes = list(_causes(error))
         words = str(causes[-1]) if len(causes) > 1 else str(error)
-        return BrokenConnectionError(words, is_unreachable=any(map(_is_nobody, causes)))
+        return BrokenConnectionError(_discreet(words, error), is_unreachable=any(map(_is_nobody, causes)))
     if isinstance(error, APIStatusError):
-        return RefusedError(error.status_code, error.response.text)
+        return RefusedError(error.status_code, _discreet(error.response.text, error))
     if isinstance(error, APIError):
-        return UnreadableError(str(error))
+        return UnreadableError(_discreet(str(error), error))
     return KeylessError(str(error))
+
+
+def _discreet(words: str, error: APIError) -> str:
+    """Words without what the request they answer carried."""
+    return cut(words, secrets_of(str(error.request.url), error.request.headers))
 
 
 def _is_nobody(cause: BaseException) -> bool:

@@ -8,6 +8,7 @@ from httpx2 import Client, HTTPError, InvalidURL
 from harness.models.exchange import ExchangeError
 from harness.models.surroundings import address_of
 from harness.records import Endpoint, Json
+from harness.redaction import discreet_logs
 from harness.serial import read_json
 
 # A courtesy to the user, which must not hold up a run.
@@ -21,8 +22,11 @@ def shutdown_dates(endpoint: Endpoint, *, limit_s: float = LIMIT_S) -> Mapping[s
     """
     try:
         address = address_of(endpoint)
-        with Client(timeout=limit_s, headers=address.headers, follow_redirects=True) as client:
-            reply = client.get(f"{address.base_url}/models")
+        with (
+            discreet_logs(address.secrets),
+            Client(timeout=limit_s, headers=address.headers, follow_redirects=True) as client,
+        ):
+            reply = client.get(address.url("/models"))
             return read_shutdown_dates(reply.text) if reply.is_success else {}
     except (HTTPError, InvalidURL, ExchangeError, ValueError, OSError, ImportError):
         # A proxy's URL that is none, a missing bundle, no key: who asks for answers tells them.

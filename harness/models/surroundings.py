@@ -1,13 +1,14 @@
 """What the machine's environment says about asking an endpoint: keys, proxies, headers. Read when the first request is made."""
 
 import os
-from urllib.parse import urlsplit
+from dataclasses import field
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
 
 from harness.errors import EndpointError
 from harness.models.exchange import KeylessError
 from harness.records import Endpoint, record
-from harness.redaction import redact
+from harness.redaction import redact, secrets_of, without_user
 
 CONNECT_TIMEOUT_S = 10.0
 """A host that does not answer the handshake will not answer the question; the official client's default is 5."""
@@ -25,11 +26,25 @@ _PROXIED = ("http", "https", "all")
 
 @record
 class Address:
-    """Where and how to ask: a base URL without a slash at its end, the headers of every request, the key in one of them."""
+    """Where and how to ask: a base URL without a user, the headers of every request, the key in one of them.
 
-    base_url: str
-    key: str
-    headers: dict[str, str]
+    `secrets` are what of it nobody may repeat.
+    """
+
+    base_url: str = field(repr=False)
+    key: str = field(repr=False)
+    headers: dict[str, str] = field(repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def query(self) -> dict[str, str]:
+        """What stands behind the base URL's question mark."""
+        return dict(parse_qsl(urlsplit(self.base_url).query))
+
+    def url(self, path: str) -> str:
+        """A URL below the base URL, whose query it keeps."""
+        parts = urlsplit(self.base_url)
+        return urlunsplit(parts._replace(path=parts.path.rstrip("/") + path, fragment=""))
 
 
 def address_of(endpoint: Endpoint) -> Address:
@@ -38,7 +53,7 @@ def address_of(endpoint: Endpoint) -> Address:
     Raises:
         KeylessError: No key is given, and none in the environment.
     """
-    base_url = (endpoint.base_url or os.environ.get(_BASE_URL) or _DEFAULT_BASE_URL).rstrip("/")
+    base_url = endpoint.base_url or os.environ.get(_BASE_URL) or _DEFAULT_BASE_URL
     key = endpoint.api_key or os.environ.get(_KEY) or (KEYLESS if endpoint.base_url else None)
     if key is None:
         raise KeylessError("no key is given, and none in the environment")
@@ -48,7 +63,15 @@ def address_of(endpoint: Endpoint) -> Address:
         "Content-Type": "application/json",
     }
     headers |= {header: value for name, header in _HEADERS.items() if (value := os.environ.get(name))}
-    return Address(base_url=base_url, key=key, headers=headers)
+    own = os.environ.get(_CUSTOM_HEADERS, "")
+    told = dict(line.split(":", 1) for line in own.splitlines() if ":" in line)
+    secrets = secrets_of(base_url, {**headers, **told})
+    # As the client does it: a user in the URL is who asks, not the key.
+    base_url, user = without_user(base_url)
+    if user is not None:
+        headers["Authorization"] = user
+        secrets += (user, user.split()[1])
+    return Address(base_url=base_url, key=key, headers=headers, secrets=secrets)
 
 
 def is_plain(address: Address) -> bool:

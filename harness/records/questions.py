@@ -107,7 +107,7 @@ class Endpoint:
     """
 
     label: str
-    base_url: str | None = None
+    base_url: str | None = field(default=None, repr=False)
     api_key: str | None = field(default=None, repr=False)
     timeout_s: float = 600.0
     max_retries: int = 10

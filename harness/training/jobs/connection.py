@@ -1,15 +1,15 @@
 """The official client of a provider's fine-tuning routes: its trouble as errors with a remedy, its replies as plain data."""
 
 import contextlib
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
 from typing import Protocol
-from urllib.parse import parse_qs, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from openai import (
     APIConnectionError,
+    APIError,
     APIStatusError,
     AzureOpenAI,
     BaseModel,
@@ -21,7 +21,7 @@ from openai import (
 
 from harness.errors import EndpointError, UsageError
 from harness.records import Endpoint, Json
-from harness.redaction import redact
+from harness.redaction import discreet_logs, public_url, redact, secrets_of, without_user
 from harness.training.remedies import ENVIRONMENT, NO_KEY, NOT_AN_API, UNREACHABLE, remedy_of_status
 
 CONNECT_TIMEOUT_S = 10.0
@@ -37,12 +37,15 @@ AZURE_VERSION = "api-version"
 def connected(endpoint: Endpoint) -> Iterator[OpenAI]:
     """The official client, whose trouble leaves the block as an EndpointError."""
     try:
-        with _client(endpoint) as client:
+        with discreet_logs(secrets_of(endpoint.base_url or "", {})), _client(endpoint) as client:
             try:
                 yield client
             except OpenAIError as error:
                 raise trouble(error, endpoint, key=client.api_key) from error
-            except json.JSONDecodeError as error:
+            except (
+                ValueError,
+                RecursionError,
+            ) as error:  # how the client stumbles over what it cannot decode
                 raise EndpointError(f"{endpoint.label}: the answer is not JSON", remedy=NOT_AN_API) from error
     except OpenAIError as error:
         raise trouble(error, endpoint) from error
@@ -54,18 +57,18 @@ def _client(endpoint: Endpoint) -> OpenAI:
         http = DefaultHttpxClient(timeout=timeout)
     except Exception as error:  # of many kinds, all about the environment
         raise trouble(error, endpoint) from error
-    url, version = _without_version(endpoint.base_url)
-    if url is not None and version is not None:
-        return AzureOpenAI(
-            base_url=url,
-            api_version=version,
-            api_key=endpoint.api_key,
-            timeout=timeout,
-            max_retries=endpoint.max_retries,
-            http_client=http,
-        )
+    url, user = without_user(endpoint.base_url or "")
+    query = dict(parse_qsl(urlsplit(url).query))
+    version = query.pop(AZURE_VERSION, None)
     connect = partial(
-        OpenAI, base_url=url, timeout=timeout, max_retries=endpoint.max_retries, http_client=http
+        OpenAI if version is None else partial(AzureOpenAI, api_version=version),
+        # Apart: the client puts a path behind the query, and writes the user of a URL into its log.
+        base_url=public_url(url) or None,
+        default_query=query,
+        default_headers={"Authorization": user} if user else None,
+        timeout=timeout,
+        max_retries=endpoint.max_retries,
+        http_client=http,
     )
     try:
         return connect(api_key=endpoint.api_key)
@@ -76,23 +79,15 @@ def _client(endpoint: Endpoint) -> OpenAI:
         return connect(api_key=KEYLESS)
 
 
-def _without_version(url: str | None) -> tuple[str | None, str | None]:
-    """A base URL without its query, and the `api-version` in it."""
-    if url is None or AZURE_VERSION not in url:
-        return url, None
-    parts = urlsplit(url)
-    version = parse_qs(parts.query).get(AZURE_VERSION, [None])[0]
-    return urlunsplit(parts._replace(query="", fragment="")), version
-
-
 def trouble(error: Exception, endpoint: Endpoint, *, key: str | None = None) -> EndpointError:
     """The client's exception as an error of ours, without any key in it."""
     return EndpointError(f"{endpoint.label}: {words_of(error, key)}", remedy=_remedy(error))
 
 
 def words_of(error: Exception, key: str | None = None) -> str:
-    """What an exception says, on one line and without any key."""
-    return " ".join(redact(str(error), key).split())
+    """What an exception says, on one line and without anything that the request carried for the provider alone."""
+    sent = secrets_of(str(error.request.url), error.request.headers) if isinstance(error, APIError) else ()
+    return " ".join(redact(str(error), key, *sent).split())
 
 
 def _remedy(error: Exception) -> str:
