@@ -49,17 +49,18 @@ def test_the_learning_rate_multiplier_is_known_where_a_real_job_told_it(
 def test_of_a_preference_pair_both_answers_are_billed_and_one_is_learned(tmp_path: Path) -> None:
     pair = {
         "input": {"messages": [{"role": "user", "content": "hello"}]},
-        "preferred_output": [{"role": "assistant", "content": "hello world"}],
+        "preferred_output": [{"role": "assistant", "content": "お誕生日おめでとう"}],
         "non_preferred_output": [{"role": "assistant", "content": "hello"}],
     }
     path = tmp_path / "pairs.jsonl"
     path.write_text(json.dumps(pair), encoding="utf-8")
     (row,) = count_rows(read_dataset(path).examples, model="gpt-4-0613")
-    prompt, preferred, rejected = 3 + 1 + 1, 3 + 1 + 2, 3 + 1 + 1
+    # Nine tokens in the encoding of gpt-4, eight in that of later models.
+    prompt, preferred, rejected = 3 + 1 + 1, 3 + 1 + 9, 3 + 1 + 1
     assert (row.script, row.billed, row.answers) == (
         3 + prompt + preferred + rejected,
         1 + prompt + preferred + rejected,
-        2,
+        9,
     )
 
 
