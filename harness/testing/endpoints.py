@@ -1,13 +1,17 @@
 """A chat endpoint that does as it is told: scripted answers and scripted trouble, on a loopback port.
 
-It speaks real HTTP, so the official client's parsing, retries and time-outs are in the test too.
+It speaks real HTTP, so the client's parsing, retries and time-outs are in the test too.
 """
 
 import contextlib
 import json
+import math
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import TypeAlias
@@ -22,14 +26,15 @@ PIECES = 8
 
 @record
 class Fault:
-    """Trouble for one request, in place of an answer.
+    """Trouble for one request, in place of an answer; of status 200 and without a `body`, it is the answer in an odd manner.
 
     Args:
         status: The HTTP status.
         message: The `message` of OpenAI's error envelope.
         code: Its `code`, such as `insufficient_quota`; the client knows errors by it.
         param: Its `param`, the setting that is wrong.
-        headers: Further headers, such as `retry-after-ms` or `x-should-retry`.
+        headers: Further headers, such as `retry-after`, `retry-after-ms` or `x-should-retry`.
+        back_in_s: Name the moment so many seconds after the sending in `Retry-After`, as an HTTP date, which has whole seconds.
         body: Sent as it is in place of the envelope; with status 200 it is a malformed answer.
         drop: Close the connection without a word.
         cut: Promise the whole answer, send half of it, close the connection.
@@ -43,6 +48,7 @@ class Fault:
     code: str | None = None
     param: str | None = None
     headers: Mapping[str, str] | None = None
+    back_in_s: float | None = None
     body: str | None = None
     drop: bool = False
     cut: bool = False
@@ -53,30 +59,47 @@ class Fault:
 
 @record
 class Answer:
-    """An answer that is more than its text: why it ended, what the provider says beside it."""
+    """An answer that is more than its text: why it ended, what the provider says beside it.
+
+    Without a `system_fingerprint` it has the endpoint's.
+    """
 
     text: str | None = None
     finish_reason: str = "stop"
     refusal: str | None = None
-    system_fingerprint: str = "fp_scripted"
+    system_fingerprint: str | None = None
 
 
+# What an endpoint may do that gets over it: a client that asks again is answered.
+BUSY = Fault(status=429, code="rate_limit_exceeded", message="Rate limit reached")
+BUSY_FOR_1_S = replace(BUSY, headers={"retry-after": "1"})
+BUSY_FOR_20_MS = replace(BUSY, headers={"retry-after-ms": "20"})
+BUSY_UNTIL_A_DATE = replace(BUSY, back_in_s=1.0)
+BROKEN = Fault(status=500, message="The server had an error while processing your request")
+LOADING = Fault(status=503, message="the model is being loaded", headers={"retry-after": "0.01"})
 DROPPED = Fault(drop=True)
 HALF_SENT = Fault(status=200, cut=True)
-NOT_JSON = Fault(status=200, body='{"choices": [')
-WEB_PAGE = Fault(status=200, body="<html><title>Welcome</title></html>")
-LOADING = Fault(status=503, message="the model is being loaded", headers={"retry-after": "0.01"})
+SLOW_TAIL = Fault(status=200, trickle_s=0.2)
+MISLABELLED = Fault(status=200, content_type="text/plain")
+# What asking again does not help against: the next requests would fare the same.
 NO_MONEY = Fault(status=429, code="insufficient_quota", message="You exceeded your current quota")
+WRONG_KEY = Fault(status=401, code="invalid_api_key", message="Incorrect API key provided")
+# What comes in place of an answer, as if it were one.
+NOT_JSON = Fault(status=200, body='{"choices": [')
+WEB_PAGE = Fault(status=200, body="<html><title>Welcome</title></html>", content_type="text/html")
 NO_CHOICES = Fault(status=200, body='{"object": "chat.completion", "choices": []}')
+# An answer, though not what was hoped for.
+FILTERED = Answer(finish_reason="content_filter")
 
 Reply: TypeAlias = str | Answer
 Answers: TypeAlias = Mapping[str, Reply] | Callable[[str], Reply] | Reply
 """By the text of the last user message; one answer answers everything."""
-Script: TypeAlias = Iterable[Fault | int | None] | Callable[[Mapping[str, Json]], Fault | int | None]
+Event: TypeAlias = Fault | Answer | int | None
+"""What happens to a request: trouble, an answer of its own, a plain HTTP error; None is the answer it would have anyway."""
+Script: TypeAlias = Iterable[Event] | Callable[[Mapping[str, Json]], Event]
 """One entry a request, in the order of arrival, or a function of the request's body.
 
-An int is a plain HTTP error, None an answer; after the last entry all requests are answered.
-`itertools.repeat(429)` never ends.
+After the last entry all requests are answered. `itertools.repeat(429)` never ends.
 """
 
 
@@ -99,13 +122,20 @@ class FaultyEndpoint:
     """An OpenAI-like chat endpoint for tests, alive inside a `with` block.
 
     Example:
-        >>> with FaultyEndpoint({"2+2?": "4"}, faults=[500]) as endpoint:
+        >>> with FaultyEndpoint({"2+2?": "4"}, faults=[BUSY, 500, DROPPED]) as endpoint:
         ...     client = ChatClient(Endpoint(label="test", base_url=endpoint.base_url))
+
+    Args:
+        answers: What it answers.
+        faults: The trouble it has with requests before that.
+        latency_s: How long every request takes at least.
+        models: The objects of its list of models.
+        fingerprint: The `system_fingerprint` of its answers, or a function of how many it gave before.
 
     Attributes:
         bodies: The parsed requests, in the order of arrival.
         keys: The API key each of them came with.
-        answered: How many of them got a completion.
+        answered: How many completions it gave, those too that broke off on their way.
         listings: How often its list of models was asked for; it has the objects of `models`.
     """
 
@@ -116,6 +146,7 @@ class FaultyEndpoint:
         faults: Script = (),
         latency_s: float = 0.0,
         models: Sequence[Mapping[str, Json]] = (),
+        fingerprint: str | Callable[[int], str] = "fp_scripted",
     ) -> None:
         self.bodies: list[Mapping[str, Json]] = []
         self.keys: list[str] = []
@@ -125,6 +156,7 @@ class FaultyEndpoint:
         self._answers = answers
         self._faults = faults if callable(faults) else iter(faults)
         self._latency_s = latency_s
+        self._fingerprint = fingerprint
         self._lock = threading.Lock()
         self._leaving = threading.Event()
         self._server = _Server(self)
@@ -179,12 +211,23 @@ class FaultyEndpoint:
         with self._lock:
             self.bodies.append(body)
             self.keys.append(key)
-            fault = self._faults(body) if callable(self._faults) else _next(self._faults)
+            event = self._faults(body) if callable(self._faults) else _next(self._faults)
         self.rest(self._latency_s)
-        if fault is not None:
-            fault = Fault(status=fault) if isinstance(fault, int) else fault
+        fault = Fault(status=event) if isinstance(event, int) else event
+        if isinstance(fault, Fault):
             self.rest(fault.wait_s)
-            return fault
+            if fault.status != 200 or fault.body is not None:
+                return fault
+        answer = fault if isinstance(fault, Answer) else self._answer(body)
+        if not isinstance(answer, Answer):
+            return answer
+        answer = self._given(answer)
+        if isinstance(fault, Fault):  # the answer, in an odd manner
+            return replace(fault, body=json.dumps(_completion(body, answer)))
+        return answer
+
+    def _answer(self, body: Mapping[str, Json]) -> Answer | Fault:
+        """The scripted answer, whatever may happen to it on its way."""
         prompt = _prompt(body)
         if callable(self._answers):
             reply: Reply | None = self._answers(prompt)
@@ -192,12 +235,20 @@ class FaultyEndpoint:
             reply = self._answers.get(prompt) if isinstance(self._answers, Mapping) else self._answers
         if reply is None:
             return Fault(status=400, message=f"no answer is scripted for {prompt!r}")
-        with self._lock:
-            self.answered += 1
         return Answer(text=reply) if isinstance(reply, str) else reply
 
+    def _given(self, answer: Answer) -> Answer:
+        """The answer as one that is given now."""
+        with self._lock:
+            number = self.answered
+            self.answered += 1
+        if answer.system_fingerprint is not None:
+            return answer
+        named = self._fingerprint
+        return replace(answer, system_fingerprint=named if isinstance(named, str) else named(number))
 
-def _next(faults: Iterator[Fault | int | None]) -> Fault | int | None:
+
+def _next(faults: Iterator[Event]) -> Event:
     return next(faults, None)
 
 
@@ -270,7 +321,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif reaction.drop:
             self.close_connection = True
         else:
-            self._send(reaction.status, _text(body, reaction), reaction)
+            self._send(reaction.status, _envelope(reaction), reaction)
 
     def _send(self, status: int, text: str, manner: Fault) -> None:
         data = text.encode("utf-8")
@@ -279,6 +330,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("content-length", str(len(data)))
         for name, value in (manner.headers or {}).items():
             self.send_header(name, value)
+        if manner.back_in_s is not None:
+            moment = math.ceil(time.time() + manner.back_in_s)
+            self.send_header("retry-after", formatdate(moment, usegmt=True))
         with contextlib.suppress(ConnectionError):  # the client gave up waiting
             self.end_headers()
             if manner.cut:
@@ -296,13 +350,6 @@ class _Handler(BaseHTTPRequestHandler):
 def _pieces(data: bytes, count: int) -> list[bytes]:
     size = max(1, -(-len(data) // count))
     return [data[start : start + size] for start in range(0, len(data), size)]
-
-
-def _text(body: Mapping[str, Json], fault: Fault) -> str:
-    """What is sent in place of an answer; a success that trickles or is cut off is an answer but for that."""
-    if fault.status == 200 and fault.body is None:
-        return json.dumps(_completion(body, Answer(text="late")))
-    return _envelope(fault)
 
 
 def _envelope(fault: Fault) -> str:
