@@ -4,8 +4,10 @@ What a gap takes is said behind its name:
     {x}          any text, kept as it is: answers, paths, words of others
     {x:name}     the same without anything that divides sentences: names of suites, models, scorers
     {x:number}   a number: `12`, `-0.5`, `1,200`
+    {x:numbers}  numbers with commas between them: `3, 8, 21`
     {x:amount}   a number with its unit, `12 %`, `1.2 points`, `$0.42`; the unit is translated
     {x:date}     `11 Feb 2026, 14:03 UTC`, written year first
+    {x:shown}    a value as Python shows it, `'a text'`, `'a long te…`, `12`: what stands in quotation marks divides nothing
     {x:list}     names with commas and `and` or `or` between them, kept but for what stands between
     {x:pairs}    the same of names with a colon in them, `suite: case`
     {x:quoted}   the same of texts in quotation marks
@@ -24,13 +26,18 @@ _GAP = re.compile(r"\{\{|\}\}|\{(\w+)(?::(\w+))?\}")
 _NUMBER = r"[+\-−~]?\d(?:[\d,.]{0,30}\d)?(?:e[+\-]?\d{1,3})?"
 _UNITS = ("s", "ms", "min", "h", "kB", "MB", "MiB", "GB", "GiB")  # the same in every language
 _UNIT = re.compile(r"^\{\w+\} ")
+_NUMBERS = r"\d[\d,]{0,30}(?<!,)(?:, \d[\d,]{0,30}(?<!,)){0,60}"
 _MONEY = r"(?:−|-)?\$\d(?:[\d,.]{0,30}\d)?"
 _DATE = r"\d{1,2} [A-Z][a-z]{2} \d{4}(?:, \d\d:\d\d(?: UTC)?)?"
-_BOUNDED = frozenset({"number", "amount", "date"})
-_OPEN = frozenset({"", "name", "list", "pairs", "quoted", "said", "open"})
+_BOUNDED = frozenset({"number", "numbers", "amount", "date"})
+_OPEN = frozenset({"", "name", "shown", "list", "pairs", "quoted", "said", "open"})
 _WORD = re.compile(r"[^\W\d_]+")
 DIVIDES = re.compile(r"[:;,.](?:\s|$)| (?:and|or)(?: |$)")
 """What a sentence is divided at; a name with any of these is only safe where it is known to be one."""
+_HAN = re.compile("[\u3001-\u303f\u4e00-\u9fff\uff01-\uff5e]")
+_QUOTE = r"""(?:'(?:[^'\\]|\\.)*['…]|"(?:[^"\\]|\\.)*["…])"""
+_SHOWN = re.compile(rf"""{_QUOTE}|(?!['"])(?:(?!;\s).)+""", re.DOTALL)
+_QUOTED = re.compile(rf"{_QUOTE}(?:(?:, | and | or ){_QUOTE})*(?: …)?", re.DOTALL)
 LONGEST_JOINT = 5
 """Letters, as of ` and `."""
 _ENDS = {"list": re.compile(r"[:;.](?:\s|$)"), "pairs": re.compile(r"[;.](?:\s|$)")}
@@ -90,12 +97,24 @@ class Grammar:
 
 
 def filled(said: str, values: Mapping[str, str]) -> str:
-    """A translation with its gaps filled, each once: what is filled in is never read again."""
+    """A translation with its gaps filled, each once: what is filled in is never read again.
 
-    def value(gap: re.Match[str]) -> str:
-        return values[gap[1]] if gap[1] else gap[0][0]
+    Around a gap stands a space where Latin letters or digits may meet Han characters; it goes where Han meets Han.
+    """
+    text, last = "", 0
+    for gap in _GAP.finditer(said):
+        value = values[gap[1]] if gap[1] else gap[0][0]
+        text = _met(text + said[last : gap.start()], value)
+        last = gap.end()
+        rest = said[last:]
+        if _HAN.match(value[-1:]) and rest[:1] == " " and _HAN.match(rest[1:]):
+            last += 1
+    return text + said[last:]
 
-    return _GAP.sub(value, said)
+
+def _met(before: str, value: str) -> str:
+    is_han = before[-1:] == " " and _HAN.match(before[-2:-1]) and _HAN.match(value)
+    return (before[:-1] if is_han else before) + value
 
 
 def _amount_form(text: str, *, is_named: bool = False) -> str:
@@ -170,7 +189,9 @@ class Pattern:
         """How telling it is: its own letters. What only joins sentences comes last, in the order of the catalogue."""
         own = sum(len(words) for run in self._runs for kind, words in run if kind == "words")
         only_joins = (
-            own <= LONGEST_JOINT and bool(self._gaps) and all(kind == "said" for kind, _ in self._gaps)
+            own <= LONGEST_JOINT
+            and bool(self._gaps)
+            and all(kind in {"said", "name"} for kind, _ in self._gaps)
         )
         return 0 if only_joins else own
 
@@ -228,10 +249,12 @@ class Pattern:
     def _value(self, kind: str, text: str, said: Said) -> str | None:
         if kind == "name":
             return None if DIVIDES.search(text) else text
+        if kind == "shown":
+            return text if _SHOWN.fullmatch(text) else None
         if kind in _ENDS:
             return None if _ENDS[kind].search(text) else self._grammar.say_list(text)
         if kind == "quoted":
-            return self._grammar.say_quoted(text)
+            return self._grammar.say_quoted(text) if _QUOTED.fullmatch(text) else None
         if kind == "said":
             return said(text)
         return (said(text) or text) if kind == "open" else text
@@ -244,6 +267,8 @@ class Pattern:
     def _bounded(self, kind: str, value: str) -> str:
         if kind == "amount":
             return self._grammar.say_amount(value)
+        if kind == "numbers":
+            return self._grammar.say_list(value)
         return _year_first(value) if kind == "date" else value
 
     @cached_property
@@ -264,7 +289,7 @@ class Pattern:
         return form
 
     def _bounded_form(self, kind: str) -> str:
-        return {"number": _NUMBER, "date": _DATE}.get(kind) or self._grammar.amount
+        return {"number": _NUMBER, "numbers": _NUMBERS, "date": _DATE}.get(kind) or self._grammar.amount
 
 
 def _year_first(text: str) -> str:

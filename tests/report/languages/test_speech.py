@@ -37,7 +37,7 @@ def test_the_first_letter_and_the_full_stop_of_a_sentence_do_not_matter(text: st
 def test_numbers_and_names_are_kept_and_units_said() -> None:
     entries = {"{suite} fell by {n:amount} on {m:amount}": "{suite} 在 {m} 上下降 {n}"}
     assert (
-        said("routing fell by 1.2 points on 1,200 cases", entries) == "routing 在 1,200 个用例 上下降 1.2 分"
+        said("routing fell by 1.2 points on 1,200 cases", entries) == "routing 在 1,200 个用例上下降 1.2 分"
     )
 
 
