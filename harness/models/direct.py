@@ -4,10 +4,8 @@ Why there are two ways: docs/decisions/2026-11-23-two-ways-to-ask.md.
 """
 
 import asyncio
-import importlib
 import json
 import random
-import ssl
 import time
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -25,7 +23,7 @@ from harness.models.exchange import (
 from harness.models.failures import stops_all
 from harness.models.pace import Pace
 from harness.models.retries import LONGEST_RETRY_AFTER_S, delay_s, is_worth_retrying, retry_after_s
-from harness.models.surroundings import CONNECT_TIMEOUT_S, Address, unconnectable
+from harness.models.surroundings import CONNECT_TIMEOUT_S, Address, trusted_certificates
 from harness.records import Endpoint, Json
 from harness.redaction import MIN_KEY_LENGTH, MIN_SECRET_LENGTH, cut, public_url
 
@@ -60,7 +58,7 @@ class DirectTransport:
         self._has_answered = False
         self._stopped_by: RefusedError | None = None
         # So many connections as there are requests under way: how many those are is decided above.
-        trust = _trust() if address.base_url.startswith("https:") else False
+        trust = trusted_certificates() if address.base_url.startswith("https:") else False
         timeout_s = endpoint.timeout_s
         self._session = ClientSession(
             connector=TCPConnector(limit=0, ssl=trust),
@@ -155,16 +153,6 @@ class DirectTransport:
         except (ClientError, OSError) as error:
             broken = BrokenConnectionError(_words(error), is_unreachable=_nobody_is_there(error))
             raise _AttemptError(broken) from error
-
-
-def _trust() -> ssl.SSLContext:
-    """The certificates that the official client trusts: the operating system's, or those the environment names."""
-    try:
-        # Not imported above: a server of one's own is asked without certificates.
-        trusted: ssl.SSLContext = importlib.import_module("httpx2").create_ssl_context()
-    except OSError as error:
-        raise unconnectable(error) from error
-    return trusted
 
 
 def _nobody_is_there(error: BaseException) -> bool:

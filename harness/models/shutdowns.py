@@ -2,17 +2,27 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime, timezone
+from http.client import HTTPException
+from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, HTTPSHandler, ProxyHandler, Request, build_opener, getproxies
 
-from httpx2 import Client, HTTPError, InvalidURL
-
+from harness.errors import EndpointError
 from harness.models.exchange import ExchangeError
-from harness.models.surroundings import address_of
+from harness.models.surroundings import address_of, trusted_certificates
 from harness.records import Endpoint, Json
-from harness.redaction import discreet_logs
 from harness.serial import read_json
 
 # A courtesy to the user, which must not hold up a run.
 LIMIT_S = 5.0
+LONGEST_LIST = 16 * 2**20
+"""Bytes; a list of ten thousand models has two million."""
+
+
+class _NoRedirects(HTTPRedirectHandler):
+    """A redirect is not followed: urllib would send the key along, wherever it leads."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Follow nothing."""
 
 
 def shutdown_dates(endpoint: Endpoint, *, limit_s: float = LIMIT_S) -> Mapping[str, str]:
@@ -22,15 +32,25 @@ def shutdown_dates(endpoint: Endpoint, *, limit_s: float = LIMIT_S) -> Mapping[s
     """
     try:
         address = address_of(endpoint)
-        with (
-            discreet_logs(address.secrets),
-            Client(timeout=limit_s, headers=address.headers, follow_redirects=True) as client,
-        ):
-            reply = client.get(address.url("/models"))
-            return read_shutdown_dates(reply.text) if reply.is_success else {}
-    except (HTTPError, InvalidURL, ExchangeError, ValueError, OSError, ImportError):
+        scheme = urlsplit(address.base_url).scheme
+        if scheme not in {"http", "https"}:
+            return {}
+        # The standard library's client, since others take longer to load than the call does.
+        handlers = [_NoRedirects(), ProxyHandler(_proxies())]
+        if scheme == "https":
+            handlers.append(HTTPSHandler(context=trusted_certificates()))
+        request = Request(address.url("/models"), headers=address.headers)  # noqa: S310 - the scheme was looked at
+        with build_opener(*handlers).open(request, timeout=limit_s) as reply:
+            return read_shutdown_dates(reply.read(LONGEST_LIST).decode("utf-8", "replace"))
+    except (HTTPException, EndpointError, ExchangeError, ValueError, OSError):
         # A proxy's URL that is none, a missing bundle, no key: who asks for answers tells them.
         return {}
+
+
+def _proxies() -> dict[str, str]:
+    """The environment's proxies, with the one for everything where a scheme has none of its own."""
+    found = getproxies()
+    return {scheme: proxy for scheme in ("http", "https") if (proxy := found.get(scheme) or found.get("all"))}
 
 
 def read_shutdown_dates(text: str) -> dict[str, str]:

@@ -1,6 +1,8 @@
 """What the machine's environment says about asking an endpoint: keys, proxies, headers. Read when the first request is made."""
 
+import importlib
 import os
+import ssl
 from dataclasses import field
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
@@ -84,6 +86,20 @@ def _is_proxied(base_url: str) -> bool:
     proxies = getproxies()
     host = urlsplit(base_url).hostname or ""
     return any(scheme in proxies for scheme in _PROXIED) and not proxy_bypass(host)
+
+
+def trusted_certificates() -> ssl.SSLContext:
+    """The certificates that the official client trusts: the operating system's, or those the environment names.
+
+    Raises:
+        EndpointError: They cannot be read.
+    """
+    try:
+        # Not imported above: a server of one's own is asked without certificates.
+        trusted: ssl.SSLContext = importlib.import_module("httpx2").create_ssl_context()
+    except OSError as error:
+        raise unconnectable(error) from error
+    return trusted
 
 
 def unconnectable(error: Exception) -> EndpointError:

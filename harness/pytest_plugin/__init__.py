@@ -5,6 +5,8 @@ The plugin is loaded in every pytest session of the environment, so this module 
 
 from __future__ import annotations
 
+import contextlib
+import gc
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -127,18 +129,32 @@ def _collected(folder: Path, config: pytest.Config, *, above: frozenset[Path]) -
 
 def harness_session(config: pytest.Config) -> HarnessSession:
     """The session's one state, made when it is first needed."""
-    from harness.pytest_plugin.session import HarnessSession
-
     if SESSION not in config.stash:
+        with uncollected():
+            from harness.pytest_plugin.session import HarnessSession
         config.stash[SESSION] = HarnessSession(config)
     return config.stash[SESSION]
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Load modules without looking for garbage among what stays to the end: then, and whenever it is looked for later."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if was_enabled:
+            gc.enable()
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """A suite file is a node of its own kind."""
     if not file_path.name.endswith(ENDINGS):
         return None
-    from harness.pytest_plugin.items import SuiteFile
+    with uncollected():
+        from harness.pytest_plugin.items import SuiteFile
 
     return SuiteFile.from_parent(parent, path=file_path)
 
@@ -166,10 +182,12 @@ def pytest_runtest_protocol(
     """Ask for this item's suite and the next one's before waiting."""
     if SESSION in item.config.stash:
         from harness.pytest_plugin.items import SuiteItem
+        from harness.pytest_plugin.readiness import load_conclusion
 
         for one in (item, nextitem):
             if isinstance(one, SuiteItem):
                 harness_session(item.config).prefetch(one.suite)
+        load_conclusion()
     outcome = yield
     if SESSION in item.config.stash and (reason := harness_session(item.config).stop_reason):
         item.session.shouldfail = reason
@@ -235,7 +253,10 @@ def pytest_testnodedown(node: object) -> None:
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Close the run, compute the verdict, write the page, stop the server."""
     if SESSION in session.config.stash:
+        from harness.pytest_plugin.readiness import leave_no_garbage
+
         harness_session(session.config).finish(session, exitstatus)
+        leave_no_garbage(session.items)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import socket
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -92,3 +94,22 @@ def test_proxy_settings_that_let_no_client_be_made_are_no_trouble_here(
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "::bad")
     assert shutdown_dates(Endpoint(label="test", base_url="http://127.0.0.1:9/v1", api_key="k")) == {}
+
+
+def test_a_redirect_is_not_followed_with_the_key() -> None:
+    with FaultyEndpoint(models=[{"id": "m", "shutdown_date": "2027-01-14"}]) as elsewhere:
+
+        class Redirect(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(302)
+                self.send_header("Location", f"{elsewhere.base_url}/models")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        with HTTPServer(("127.0.0.1", 0), Redirect) as server:
+            threading.Thread(target=server.handle_request, daemon=True).start()
+            url = f"http://127.0.0.1:{server.server_port}/v1"
+            assert shutdown_dates(Endpoint(label="test", base_url=url, api_key="k")) == {}
+        assert elsewhere.listings == 0
