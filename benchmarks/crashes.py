@@ -410,8 +410,9 @@ def killed(
 def _rows(folder: Path) -> tuple[int, int]:
     """How many cells have a row in every run, and how many rows there are beside."""
     kept, doubled = 2 * CASES, 0
-    for file in (folder / "reports").glob("*/results.jsonl"):
-        rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    for manifest in (folder / "reports").glob("*/manifest.json"):
+        text = manifest.with_name("results.jsonl").read_text(encoding="utf-8")
+        rows = [json.loads(line) for line in text.splitlines()]
         cells = {(row["case"], row["role"]) for row in rows}
         kept, doubled = min(kept, len(cells)), doubled + len(rows) - len(cells)
     return kept, doubled
@@ -432,14 +433,18 @@ def _faults(folder: Path) -> Iterator[str]:
         ]
         if left:
             yield f"{left} are left in {run.parent.name}"
+    for path in (folder / "reports").iterdir():
+        # Killed before it had a manifest, a run had asked nobody: its folder is swept away later.
+        if path.is_dir() and not (path / "manifest.json").exists():
+            yield from (f"{file} has no manifest beside it" for file in path.iterdir() if file.name[0] != ".")
     promotions = json.loads((folder / "reports" / "promoted.json").read_text(encoding="utf-8"))["promotions"]
     if len(promotions) != 1:
         yield f"{len(promotions)} promotions are recorded"
-    if "Traceback" in (output := _output(folder)):
+    if "Traceback" in (output := output_of(folder)):
         yield output[output.index("Traceback") :]
 
 
-def _output(folder: Path) -> str:
+def output_of(folder: Path) -> str:
     """What the commands run in a folder printed."""
     return (folder / "output.txt").read_text(encoding="utf-8", errors="replace")
 
@@ -465,29 +470,38 @@ def _leaves(value: Json) -> Iterator[str]:
 # --- all points ----------------------------------------------------------------------------------------------
 
 
-def study(folder: Path, *, points: int, seed: int) -> Iterator[Point]:
+def study(runs: Runs, folder: Path, *, points: int, seed: int) -> Iterator[Point]:
     """Kill as many runs: of ten, six at a step of each phase in turn, and four at any moment."""
     drawn = random.Random(seed)
-    with Runs() as runs:
-        with Project(folder / "first"):
-            assert runs.run(folder / "first", RUN) == 0, _output(folder / "first")
-            steps = runs.learn(folder / "first")
-            assert runs.run(folder / "first", PROMOTE) == 0, _output(folder / "first")
-            steps |= runs.learn(folder / "first")
-        with Project(folder / "second"):
-            began = time.monotonic()
-            assert runs.run(folder / "second", RUN) == 0, _output(folder / "second")
-            lasted_s = time.monotonic() - began
-        missing = [phase for phase in PHASES if not steps.get(phase)]
-        assert not missing, f"no step of {missing} was seen: what they count is no more"
-        for number in range(points):
-            place, turn = folder / str(number), number % 10
-            if turn < len(PHASES):
-                phase = PHASES[turn]
-                yield killed(runs, place, at=(phase, drawn.randint(1, steps[phase])))
-            else:
-                yield killed(runs, place, after_s=drawn.uniform(0, lasted_s))
-            shutil.rmtree(place)
+    steps = _steps_of_a_whole_run(runs, folder / "whole")
+    missing = [phase for phase in PHASES if not steps.get(phase)]
+    assert not missing, f"no step of {missing} was seen: what they count is no more"
+    lasted_s = _seconds_of_a_run(runs, folder / "timed") if points > len(PHASES) else 0.0
+    for number in range(points):
+        place, turn = folder / str(number), number % 10
+        if turn < len(PHASES):
+            phase = PHASES[turn]
+            yield killed(runs, place, at=(phase, drawn.randint(1, steps[phase])))
+        else:
+            yield killed(runs, place, after_s=drawn.uniform(0, lasted_s))
+        shutil.rmtree(place)
+
+
+def _steps_of_a_whole_run(runs: Runs, folder: Path) -> dict[str, int]:
+    """How many steps each phase has; what a run loads is loaded from then on."""
+    steps = {}
+    with Project(folder):
+        for command in (RUN, PROMOTE):
+            assert runs.run(folder, command) == 0, output_of(folder)
+            steps |= runs.learn(folder)
+    return steps
+
+
+def _seconds_of_a_run(runs: Runs, folder: Path) -> float:
+    with Project(folder):
+        began = time.monotonic()
+        assert runs.run(folder, RUN) == 0, output_of(folder)
+        return time.monotonic() - began
 
 
 def main() -> None:
@@ -507,8 +521,8 @@ def main() -> None:
         print(
             f"{'killed at':28} {'asked':>6} {'in flight':>10} {'paid twice':>11} {'lost':>5} {'doubled':>8}"
         )
-    with tempfile.TemporaryDirectory() as folder:
-        for point in study(Path(folder), points=options.points, seed=options.seed):
+    with tempfile.TemporaryDirectory() as folder, Runs() as runs:
+        for point in study(runs, Path(folder), points=options.points, seed=options.seed):
             found.append(point)
             if not options.json:
                 figures = f"{point.asked_before:>6} {point.in_flight:>10} {point.paid_twice:>11}"

@@ -104,10 +104,11 @@ class RunWriter:
             self._lock.acquire()
             sweep(self.path)
             sweep(reports, older_than_s=ABANDONED_S)
+            _sweep_stillborn(reports)
             rows = kept_rows(self.path / RESULTS, tell=tell)
             self._answered = {_key(row): row for row in rows if _answered(row)}
-            self._file = (self.path / RESULTS).open("a", encoding="utf-8", newline="\n")
             write_atomic(self.path / MANIFEST, to_json(manifest, indent=1))
+            self._file = (self.path / RESULTS).open("a", encoding="utf-8", newline="\n")
         except Timeout:
             raise StorageError(
                 f"{self.path} is being written by another process", remedy="wait for it, or use --reports DIR"
@@ -188,6 +189,18 @@ class RunWriter:
             self._file.close()
         # The lock's file stays: were it taken away, two processes could hold locks on two files of one name.
         self._lock.release()
+
+
+def _sweep_stillborn(reports: Path) -> None:
+    """Take away folders whose run was killed before it had a manifest: it had asked nobody, and nothing else is in them."""
+    for path in reports.iterdir():
+        with contextlib.suppress(OSError):
+            if _RUN_ID.match(path.name) and time.time() - path.stat().st_mtime > ABANDONED_S:
+                left = list(path.iterdir())
+                if all(file.name.startswith(".") and file.is_file() for file in left):
+                    for file in left:
+                        file.unlink()
+                    path.rmdir()
 
 
 def open_run(path: Path | str) -> Run:

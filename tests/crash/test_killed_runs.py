@@ -1,21 +1,18 @@
 """SIGKILL at random points of a run: nothing is lost, doubled or paid twice but what was in flight."""
 
 import os
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+from crashes import PHASES, Runs, study
 
-from crashes import PHASES, study
-
-# The first six are a step of each phase: start, storing, scoring, rows, page, promotion. The longest known run had 50.
+# The first six are a step of each phase: start, storing, scoring, rows, page, promotion.
 POINTS = int(os.environ.get("HARNESS_CRASH_POINTS", len(PHASES)))
 
 
 def test_a_run_killed_at_any_point_loses_nothing_and_pays_at_most_for_what_was_in_flight(
-    tmp_path: Path,
+    runs: Runs, tmp_path: Path
 ) -> None:
-    found = list(study(tmp_path, points=POINTS, seed=0))
+    found = list(study(runs, tmp_path, points=POINTS, seed=0))
     assert len(found) == POINTS
     assert not [point for point in found if not point.is_good]
     if len(PHASES) <= POINTS:

@@ -18,9 +18,10 @@ from harness.evals import (
     new_manifest,
     new_promotion,
     read_promotions,
+    restore_answers,
     stored_answers,
 )
-from harness.models import answer_key
+from harness.models import AnswerCache, answer_key
 from harness.records import Completion, ModelFacts, Result, Role, Run, RunStatus, Sampling, Suite, Verdict
 
 VERDICT = Verdict(outcome="promote", reasons=("routing improved by 12 points", "no guard was harmed"))
@@ -337,3 +338,20 @@ def test_run_that_is_not_here_has_no_answers(tmp_path: Path, run: str) -> None:
     reports = tmp_path / "reports"
     store(reports)
     assert stored_answers(reports, promotion(run)) == {}
+
+
+def test_a_cache_that_lost_answers_gets_them_back_from_the_rows_of_a_run(tmp_path: Path) -> None:
+    run = store(tmp_path)
+    assert run.path is not None
+    with AnswerCache(tmp_path / "answers.sqlite") as cache:
+        known = stored_answers(tmp_path, promotion(run.manifest.id))
+        assert len(known) == 12
+        newer = Completion(text="newer than the run")
+        cache.store(next(iter(known)), newer, endpoint="openai", model="ft:m")
+        assert restore_answers(cache, run.path) == 11
+        assert restore_answers(cache, run.path) == 0
+        found = {key: cache.find(key, Completion) for key in known}
+    assert {key: answer.text for key, answer in found.items() if answer is not None} == {
+        **{key: answer.text for key, answer in known.items()},
+        next(iter(known)): newer.text,
+    }

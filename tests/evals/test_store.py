@@ -1,4 +1,5 @@
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from eval_samples import suite
 
 from harness.errors import StorageError
 from harness.evals import Plan, RunWriter, list_runs, new_manifest, open_run, resumable
+from harness.evals.store import new_run_id
 from harness.records import Bill, Completion, Failure, Manifest, ModelFacts, Result, Score, Usage
 
 
@@ -187,3 +189,87 @@ def test_runs_are_listed_newest_first(tmp_path: Path) -> None:
     for stamp in ("20260101T000000Z-a", "20260301T000000Z-b"):
         RunWriter(tmp_path, replace(manifest(tmp_path), id=stamp)).finish("complete")
     assert [path.name[:8] for path in list_runs(tmp_path)] == ["20260301", "20260101"]
+
+
+def test_runs_that_somebody_renamed_are_listed_last(tmp_path: Path) -> None:
+    for name in ("20260101T000000Z-a", "old-run", "20260301T000000Z-b"):
+        RunWriter(tmp_path, replace(manifest(tmp_path), id=name)).finish("complete")
+    assert [path.name for path in list_runs(tmp_path)] == [
+        "20260301T000000Z-b",
+        "20260101T000000Z-a",
+        "old-run",
+    ]
+
+
+# --- clocks ------------------------------------------------------------------------------------------
+
+
+def test_an_id_sorts_behind_every_run_there_is(tmp_path: Path) -> None:
+    created = "2026-11-23T10:00:00Z"
+    assert new_run_id("m", created, reports=tmp_path / "none").startswith("20261123T100000Z-m-")
+    (tmp_path / "20261123T100000Z-zzz-ffff").mkdir()
+    assert new_run_id("m", created, reports=tmp_path).startswith("20261123T100001Z-m-"), "of the same second"
+    (tmp_path / "20271231T235959Z-m-0000").mkdir()
+    assert new_run_id("m", created, reports=tmp_path).startswith("20280101T000000Z-m-"), (
+        "the clock was set back"
+    )
+    for other in ("20991399T999999Z-m-0000", "21-notes", "promoted.json"):
+        (tmp_path / other).mkdir()
+    assert new_run_id("m", created, reports=tmp_path).startswith("20280101T000000Z-m-"), "no times"
+
+
+def test_a_run_never_ends_before_it_began(tmp_path: Path) -> None:
+    """The clock was set back after it began, by seventy years."""
+    writer = RunWriter(tmp_path, replace(manifest(tmp_path), created="2096-01-01T00:00:00Z"))
+    assert writer.finish("complete").manifest.finished == "2096-01-01T00:00:00Z"
+
+
+# --- endings -----------------------------------------------------------------------------------------
+
+
+def test_a_run_is_unfinished_until_it_is_sealed(tmp_path: Path) -> None:
+    first = manifest(tmp_path)
+    writer = RunWriter(tmp_path, first)
+    assert writer.finish("complete", seal=False).manifest.status == "complete"
+    assert resumable(tmp_path, first.plan) is None, "it is being written"
+    writer.close()
+    found = resumable(tmp_path, first.plan)
+    assert found is not None
+    assert found.id == first.id
+    again = RunWriter(tmp_path, first)
+    again.finish("complete", seal=False)
+    again.seal()
+    again.close()
+    assert resumable(tmp_path, first.plan) is None
+
+
+def test_what_killed_processes_left_is_swept_away(tmp_path: Path) -> None:
+    first = manifest(tmp_path)
+    stillborn, older = tmp_path / "20260101T000000Z-m-0000", tmp_path / "20260101T000000Z-m-1111"
+    for folder in (tmp_path / first.id, stillborn, older):
+        folder.mkdir()
+    (tmp_path / first.id / ".index.html.0123456789ab").write_text("<html>", encoding="utf-8")
+    (stillborn / ".lock").touch()
+    (older / "results.jsonl").touch()
+    fresh, stale = tmp_path / ".promoted.json.0123456789ab", tmp_path / ".promoted.json.ba9876543210"
+    for path in (fresh, stale):
+        path.touch()
+    for path in (stillborn, older, stale):
+        os.utime(path, (0, 0))
+    RunWriter(tmp_path, first).close()
+    assert not (tmp_path / first.id / ".index.html.0123456789ab").exists()
+    assert fresh.exists(), "somebody may be writing it"
+    assert not stale.exists()
+    assert not stillborn.exists()
+    assert older.exists(), "there is something in it"
+
+
+def test_who_takes_a_run_over_is_not_alone_with_a_lock_of_another_file(tmp_path: Path) -> None:
+    """A lock file that is deleted and made again is two files: two processes could each hold one."""
+    first = manifest(tmp_path)
+    writer = RunWriter(tmp_path, first)
+    lock = (writer.path / ".lock").stat().st_ino
+    writer.close()
+    again = RunWriter(tmp_path, first)
+    assert (writer.path / ".lock").stat().st_ino == lock
+    again.close()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.serial import canonical, digest, file_digest, write_atomic
+from harness.serial import canonical, digest, file_digest, sweep, write_atomic
 
 
 def test_digest_does_not_depend_on_the_order_of_keys() -> None:
@@ -80,3 +80,21 @@ def test_permissions_are_those_of_the_users_umask(tmp_path: Path, umask: int) ->
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "file.txt").stat().st_mode) == 0o666 & ~umask
+
+
+def test_what_a_killed_write_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    left = [".file.txt.0123456789ab", ".index.html.ba9876543210"]
+    others = [
+        "file.txt",
+        ".lock",
+        ".promoted.json.lock",
+        ".file.0123",
+        ".file.txt.0123456789abc",
+        "a.0123456789ab",
+    ]
+    for name in (*left, *others):
+        (tmp_path / name).touch()
+    sweep(tmp_path, older_than_s=3600)
+    assert all((tmp_path / name).exists() for name in left), "somebody may be writing them"
+    sweep(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(others)
