@@ -88,11 +88,13 @@ def _requests(
     cells: Iterable[Cell], models: Mapping[Role, str], paid: Paid, precedents: Precedents | None
 ) -> Iterator[_Request]:
     seen: set[bytes] = set()  # what is asked twice is paid for once
+    asking: dict[str, list[tuple[ScorerSpec, AnyScorer]]] = {}
     for cell in cells:
-        for spec in cell.suite.scorers:
-            scorer = build(spec)
-            if role_needed(scorer) is None:
-                continue
+        suite = cell.suite
+        if suite.name not in asking:
+            built = [(spec, build(spec)) for spec in suite.scorers]
+            asking[suite.name] = [(spec, scorer) for spec, scorer in built if role_needed(scorer) is not None]
+        for spec, scorer in asking[suite.name]:
             matter = _Matter(cell=cell, spec=spec, models=models, paid=paid, precedents=precedents)
             for request, key, is_paid in _of_scorer(scorer, matter):
                 is_known = not request.more.high

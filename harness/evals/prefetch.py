@@ -64,8 +64,10 @@ class Prefetcher:
 
     def wait(self, cell: Cell) -> Result:
         """The Result of a cell, asked for now if it was not before. Blocks; interruptible by Ctrl-C."""
-        self.request([cell])
-        future = self._futures[cell.key]
+        key = cell.key
+        if key not in self._futures:
+            self.request([cell])
+        future = self._futures[key]
         while True:
             # A bounded wait, because an unbounded one cannot be interrupted on every platform.
             with contextlib.suppress(FutureTimeoutError):
