@@ -235,10 +235,10 @@ class _Dispatch:
     # --- waiting -----------------------------------------------------------------------------------------
 
     async def _wait(self) -> None:
-        pause_s = FIRST_LOOK_S
+        pause_s, started = FIRST_LOOK_S, list(self._flights)
         while self._flights:
             states = [(flight, await flight.client.state(flight.id)) for flight in self._flights]
-            self._tell(states)
+            self._tell(states, started)
             for flight, state in states:
                 if state is None or state.has_ended:
                     self._flights.remove(flight)
@@ -247,11 +247,18 @@ class _Dispatch:
                 await self._terms.sleep(pause_s)
                 pause_s = min(pause_s * 1.5, LONGEST_LOOK_S)
 
-    def _tell(self, states: Sequence[tuple[Flight, BatchState | None]]) -> None:
-        done = sum(state.done for _, state in states if state is not None)
-        total = sum(flight.entry.requests for flight, _ in states)
-        words = [f"{state.id} {state.status}" for _, state in states if state is not None]
-        self._terms.progress(f"{done:,} of {total:,} answered: {', '.join(words)}")
+    def _tell(self, states: Sequence[tuple[Flight, BatchState | None]], started: Sequence[Flight]) -> None:
+        """`1,204 of 20,000 requests answered by 2 batches: 1 ended, 1 in progress`."""
+        left = sum(flight.entry.requests for flight, _ in states)
+        total = sum(flight.entry.requests for flight in started)
+        done = total - left + sum(state.done for _, state in states if state is not None)
+        words = Counter(
+            state.status.replace("_", " ") for _, state in states if state is not None and not state.has_ended
+        )
+        words["ended"] = len(started) - words.total()
+        told = ", ".join(f"{number} {status}" for status, number in sorted(words.items()) if number)
+        batches = "1 batch" if len(started) == 1 else f"{len(started)} batches"
+        self._terms.progress(f"{done:,} of {total:,} requests answered by {batches}: {told}")
 
     async def _end(self, flight: Flight, state: BatchState | None) -> None:
         harvest: Harvest | None = None

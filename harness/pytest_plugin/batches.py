@@ -19,6 +19,7 @@ from harness.records import ModelFacts, Role, Usage
 from harness.verdict import usage_cost
 
 FOLDER = "batches"
+UNMEASURED = "latency_s"
 
 
 def send_in_batches(questions: Questions, cache: AnswerCache, *, run: str, teller: Teller) -> None:
@@ -33,6 +34,10 @@ def send_in_batches(questions: Questions, cache: AnswerCache, *, run: str, telle
     # Not imported above: it takes the official client half a second to load, and few runs need it.
     from harness.evals.batching import BatchTerms, Sent, send_batches
 
+    if any(gate.metric == UNMEASURED for name in questions.selected for gate in questions.suites[name].gates):
+        teller.say(
+            f"warning: gates on {UNMEASURED} stay undecided: nobody measures an answer's time in a batch"
+        )
     ledger = BatchLedger(questions.settings.path(Path(STATE)) / FOLDER)
     sent, till = Sent(batches=ledger.batches_of(run)), _Till(questions)
     terms = BatchTerms(

@@ -57,6 +57,19 @@ def test_second_run_pays_nothing_and_says_so(path: Path) -> None:
     assert model.asked == 1
 
 
+def test_the_first_who_takes_an_answer_of_the_runs_own_batches_has_paid_for_it(path: Path) -> None:
+    model = CountingModel()
+    with AnswerCache(path) as cache:
+        for trial, batch in enumerate(("mine", "another run's")):
+            key = answer_key(HELLO, Sampling(), endpoint="e", model="m", trial=trial)
+            cache.store(key, Completion(text="hi", batch=batch, latency_s=None), endpoint="e", model="m")
+        for read in (True, False):
+            run = CachedModel(model, cache, endpoint="e", read=read, batches={"mine"})
+            told = [ask(run, trial=trial) for trial in (0, 0, 1)]
+            assert [isinstance(one, Completion) and one.cached for one in told] == [False, True, read]
+    assert model.asked == 1
+
+
 def test_answers_known_from_elsewhere_come_first_and_do_not_enter_the_cache(path: Path) -> None:
     model = CountingModel()
     key = answer_key(HELLO, Sampling(), endpoint="e", model="m")

@@ -41,6 +41,41 @@ def test_tokens_that_the_endpoint_had_cached_are_billed_at_their_own_price() -> 
     assert spent.cost_usd == pytest.approx((20 * 1.0 + 80 * 0.5 + 10 * 10.0) / 1e6)
 
 
+def test_answers_of_batches_cost_what_batches_cost_and_have_no_time() -> None:
+    by_batch = replace(answer(100, 10, read=80), batch="batch_1", latency_s=None)
+    half, whole = spent_by(run_of(by_batch), "base"), spent_by(run_of(answer(100, 10)), "base")
+    assert (half.answered, half.by_batch, half.median_latency_s) == (1, 1, None)
+    assert half.cost_usd == pytest.approx((whole.cost_usd or 0.0) / 2)
+    assert half.mean_cost_usd == pytest.approx((20 * 1.0 + 80 * 0.5 + 10 * 10.0) / 1e6)
+    both = spent_by(run_of(by_batch, answer(100, 10)), "base")
+    assert (both.answered, both.by_batch, both.median_latency_s) == (2, 1, 2.0)
+    assert both.cost_usd == pytest.approx(1.5 * (whole.cost_usd or 0.0))
+
+
+def test_a_price_of_its_own_for_batches_counts() -> None:
+    priced = {**PRICE, "batch_input": 0.8, "batch_output": 9.0}
+    by_batch = replace(answer(100, 10), batch="batch_1", latency_s=None)
+    assert spent_by(run_of(by_batch, price=priced), "base").cost_usd == pytest.approx((80 + 90) / 1e6)
+
+
+def test_an_answer_that_an_earlier_run_had_of_a_batch_is_free() -> None:
+    by_batch = replace(answer(100, 10, cached=True), batch="batch_1", latency_s=None)
+    spent = spent_by(run_of(by_batch), "base")
+    assert (spent.answered, spent.by_batch, spent.from_cache, spent.cost_usd) == (0, 0, 1, 0.0)
+
+
+def test_a_judges_answers_of_batches_are_billed_apart() -> None:
+    usage = Usage(prompt_tokens=300, completion_tokens=30, cached_tokens=0)
+    bill = Bill(
+        answered=3, usage=usage, by_batch=2, batch_usage=Usage(prompt_tokens=200, completion_tokens=20)
+    )
+    run = run_of(answer(1, 1))
+    rows = tuple(replace(row, bills={"base": bill}, role="candidate") for row in run.results)
+    spent = spent_by(replace(run, results=rows), "base")
+    assert (spent.answered, spent.by_batch) == (3, 2)
+    assert spent.cost_usd == pytest.approx((100 + 100 + 0.5 * (200 + 200)) / 1e6)
+
+
 def test_unreported_usage_makes_the_tokens_a_lower_bound_and_the_cost_unknown() -> None:
     spent = spent_by(run_of(answer(100, 10), answer(None, None)), "base")
     assert spent.is_partial
