@@ -8,14 +8,14 @@ from harness.report.languages import language_of
 
 CHINESE = language_of("zh")
 _NUMBER = re.compile(r"\d(?:[\d,.]*\d)?")
-_WORD = re.compile(r"[A-Za-z][A-Za-z']+")
+_WORD = re.compile(r"[A-Za-z][A-Za-z_']+")
 # What is the same in both: quotations, code, flags, commands, links between a suite and a scorer.
 _SAME = re.compile(
-    r"'[^']*'|\"[^\"]*\"|`[^`]*`|<[^>]*>|--?[a-z-]+(?:[ =][A-Z]+)?|harness [a-z]+(?: [\w./$-]+)*|pytest suites/[ \w./:-]*|"
+    r"--goal migration|'[^']*'|\"[^\"]*\"|`[^`]*`|<[^>]*>|--?[a-z-]+(?:[ =][A-Z]+)?|harness [a-z]+(?: [\w./$-]+)*|pytest suites/[ \w./:-]*|"
     r"\bhttps?://\S+|[\w-]+(?:/[\w.-]+)+|[\w-]+\.(?:md|py|jsonl|yaml)\b"
 )
 TERMS = frozenset(
-    "label refusals token USD Holm Tango macro F1 OpenAI Kendall Theil Sen Krippendorff's alpha HTML JSON API URL Unicode base_url schema target "
+    "label refusals rouge_l field_f1 token USD Holm Tango macro F1 OpenAI Kendall Theil Sen Krippendorff's alpha HTML JSON API URL Unicode base_url schema target "
     "system_fingerprint max_tokens timeout_s ftjob ftfy fix_text Score sampling choices choice scorers api_key_env OPENAI_API_KEY MB "
     "content_filter refusal comply refuse max_tokens_field expected MODEL FILE SHARE".lower().split()
 )
@@ -45,7 +45,7 @@ def unsaid(sentences: Iterable[str], *, names: Iterable[str] = ()) -> list[str]:
 
 
 def _whole(name: str) -> str:
-    return rf"(?<![A-Za-z]){re.escape(name)}(?![A-Za-z])"
+    return rf"(?<![A-Za-z_]){re.escape(name)}(?![A-Za-z_])"
 
 
 def _holds(text: str, name: str) -> bool:

@@ -10,7 +10,7 @@ What a gap takes is said behind its name:
     {x:shown}    a value as Python shows it, `'a text'`, `'a long te…`, `12`: what stands in quotation marks divides nothing
     {x:list}     names with commas and `and` or `or` between them, kept but for what stands between
     {x:pairs}    the same of names with a colon in them, `suite: case`
-    {x:quoted}   the same of texts in quotation marks
+    {x:quoted}   the same of texts in quotation marks, which may have a count behind them
     {x:said}     a sentence or a part of one that is known itself
     {x:open}     the same if it is known; else kept as it is
 A text is hostile: it may hold names that look like patterns or are very long. So gaps are not regular
@@ -37,7 +37,8 @@ DIVIDES = re.compile(r"[:;,.](?:\s|$)| (?:and|or)(?: |$)")
 _HAN = re.compile("[\u3001-\u303f\u4e00-\u9fff\uff01-\uff5e]")
 _QUOTE = r"""(?:'(?:[^'\\]|\\.)*['…]|"(?:[^"\\]|\\.)*["…])"""
 _SHOWN = re.compile(rf"""{_QUOTE}|(?!['"])(?:(?!;\s).)+""", re.DOTALL)
-_QUOTED = re.compile(rf"{_QUOTE}(?:(?:, | and | or ){_QUOTE})*(?: …)?", re.DOTALL)
+_COUNTED = rf"{_QUOTE}(?: \(\d+\))?"
+_QUOTED = re.compile(rf"{_COUNTED}(?:(?:, | and | or ){_COUNTED})*(?: …)?", re.DOTALL)
 LONGEST_JOINT = 5
 """Letters, as of ` and `."""
 _ENDS = {"list": re.compile(r"[:;.](?:\s|$)"), "pairs": re.compile(r"[;.](?:\s|$)")}
@@ -92,7 +93,7 @@ class Grammar:
     def say_quoted(self, text: str) -> str:
         """Texts in quotation marks with what stands between them in this language."""
         for joint, said in self._joints.items():
-            text = re.sub(rf"(?<=[\"']){re.escape(joint)}(?=[\"'])", said, text)
+            text = re.sub(rf"(?<=[\"')]){re.escape(joint)}(?=[\"'])", said, text)
         return text
 
 
