@@ -5,7 +5,7 @@ other, and of two branches that each promoted a model both lines can be kept: th
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from harness.errors import StorageError
 from harness.evals.store import MANIFEST, now, open_run
 from harness.evals.suites import messages_for
 from harness.models import AnswerCache, answer_key
-from harness.records import Completion, ModelFacts, Outcome, Role, Run, RunStatus, Verdict, record
+from harness.records import Completion, ModelFacts, Outcome, Result, Role, Run, RunStatus, Verdict, record
 from harness.redaction import redact
 from harness.serial import ParseError, digest, from_json, to_json, to_plain, write_atomic
 
@@ -25,6 +25,8 @@ LOCK = ".promoted.json.lock"
 SCHEMA = 1
 # Another process holds the lock for the milliseconds of one write; longer means it hangs.
 BUSY_TIMEOUT_S = 30.0
+# So many of the newest answers of a run are in the cache: the older ones are too.
+HELD_IN_A_ROW = 200
 TIME = "%Y-%m-%dT%H:%M:%SZ"
 # Roles that answer as they did when the run was promoted; a candidate is always asked.
 REUSED: tuple[Role, ...] = ("promoted", "base")
@@ -195,18 +197,28 @@ def stored_answers(reports: Path, promotion: Promotion) -> dict[str, Completion]
     folder = reports / promotion.run
     if Path(promotion.run).name != promotion.run or not (folder / MANIFEST).is_file():
         return {}
-    return {asked.key: asked.answer for asked in _answers_of(open_run(folder))}
+    run = open_run(folder)
+    return {asked.key: asked.answer for asked in _answers_of(run, run.results)}
 
 
 def restore_answers(cache: AnswerCache, folder: Path) -> int:
     """Give a cache what the rows of a run hold and it has not: the two heal each other. How many answers that is.
 
+    A power cut takes the newest answers, and who deletes the cache takes all: the search begins with the newest row and
+    ends where the cache has many in a row, unless it was mended.
+
     Raises:
         StorageError: The run cannot be read, or the cache cannot be written.
     """
-    restored = 0
-    for asked in _answers_of(open_run(folder)):
-        if not cache.holds(asked.key):
+    run = open_run(folder)
+    restored = held = 0
+    for asked in _answers_of(run, reversed(run.results)):
+        if cache.holds(asked.key):
+            held += 1
+            if held >= HELD_IN_A_ROW and not cache.was_mended:
+                break
+        else:
+            held = 0
             cache.store(asked.key, asked.answer, endpoint=asked.of.endpoint, model=asked.of.model)
             restored += 1
     return restored
@@ -221,9 +233,9 @@ class _Asked:
     answer: Completion
 
 
-def _answers_of(run: Run) -> Iterator[_Asked]:
+def _answers_of(run: Run, rows: Iterable[Result]) -> Iterator[_Asked]:
     cases = {(suite.name, case.id): (suite, case) for suite in run.manifest.suites for case in suite.cases}
-    for row in run.results:
+    for row in rows:
         facts, asked = run.manifest.models.get(row.role), cases.get((row.suite, row.case))
         if facts is None or asked is None or not isinstance(row.outcome, Completion):
             continue

@@ -52,6 +52,8 @@ class AnswerCache:
         self.path = path
         # Questions being asked right now, so that two who ask the same share one request.
         self.pending: dict[str, asyncio.Future[Completion | Embedding | Failure]] = {}
+        # Whether answers may be missing here that were stored once.
+        self.was_mended = False
         self._tell = tell
         # The connection is made where the run is prepared and used in the event loop's thread.
         self._lock = threading.Lock()
@@ -124,12 +126,16 @@ class AnswerCache:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self._alone():
-                return open_answers(self.path, tell=self._tell)
+                return open_answers(self.path, tell=self._tell_of_mending)
         except Timeout as error:
             remedy = f"another process holds {self.path}.lock: end it"
             raise StorageError(f"the answer cache {self.path} is locked", remedy=remedy) from error
         except (OSError, sqlite3.Error) as error:
             raise self._trouble(error) from error
+
+    def _tell_of_mending(self, sentence: str) -> None:
+        self.was_mended = True
+        self._tell(sentence)
 
     def _alone(self) -> FileLock:
         """Held while the file is opened, mended or closed; not while it is used."""

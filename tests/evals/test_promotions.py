@@ -355,3 +355,21 @@ def test_a_cache_that_lost_answers_gets_them_back_from_the_rows_of_a_run(tmp_pat
         **{key: answer.text for key, answer in known.items()},
         next(iter(known)): newer.text,
     }
+
+
+def test_a_long_run_is_looked_through_only_where_the_cache_was_mended(tmp_path: Path) -> None:
+    run = store(tmp_path, cases=suite(60, trials=2))
+    assert run.path is not None
+    with AnswerCache(tmp_path / "answers.sqlite") as cache:
+        assert restore_answers(cache, run.path) == 240
+        oldest, newest = run.results[0], run.results[-1]
+        for row in (oldest, newest):
+            forget(cache, row)
+        assert restore_answers(cache, run.path) == 1, "the newest"
+        cache.was_mended = True
+        assert restore_answers(cache, run.path) == 1
+
+
+def forget(cache: AnswerCache, row: Result) -> None:
+    assert isinstance(row.outcome, Completion)
+    cache._connection.execute("DELETE FROM answers WHERE answer LIKE ?", (f'%"{row.outcome.text}"%',))
