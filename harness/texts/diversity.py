@@ -34,7 +34,7 @@ LEAST_LOSS = 0.10
 # zlib's: its default of 6 takes twice the time and orders models alike.
 _LEVEL = 3
 # What is read of an answer: more than the words that are compared ever take.
-_READ_CHARACTERS = 2_000
+_READ_CHARACTERS = 1_000
 _DATA = re.compile(r"\s*(?:[{\[]\s*[\"'{\[}]|\[[-\d., ]+\]\s*$|```|<\w)")
 _FIRST_UNSPACED = "\u2e80"
 """From here on a character is a word in Chinese and Japanese; between the scripts no measure compares."""
@@ -127,7 +127,11 @@ def diversity_shift(
 
 def is_free_text(text: str) -> bool:
     """Whether a text is long enough to vary, and is neither data nor code nor a label."""
-    return len(_words(text)) >= FEWEST_WORDS and not _DATA.match(text)
+    return _is_free(text, _words(text))
+
+
+def _is_free(text: str, words: Sequence[str]) -> bool:
+    return len(words) >= FEWEST_WORDS and not _DATA.match(text)
 
 
 def _shift(whole: Floats, draws: Floats) -> Shift:
@@ -174,9 +178,9 @@ def _cut(base: Texts, candidate: Texts, *, numbers: dict[tuple[str, str], int]) 
     packed: tuple[list[str], list[str]] = ([], [])
     words = answers = 0
     for both in zip(base, candidate, strict=False):
-        if not all(map(is_free_text, both)):
+        spoken = [_words(text) for text in both]  # telling words apart takes most of the time: once is enough
+        if not all(map(_is_free, both, spoken)):
             continue
-        spoken = [_words(text) for text in both]
         if _is_unspaced(spoken[0]) != _is_unspaced(spoken[1]):
             continue
         size = min(MOST_WORDS, *map(len, spoken))
