@@ -26,8 +26,6 @@ log = logging.getLogger(__name__)
 
 SCHEMA = 1
 LOCK = ".lock"
-# Another process sends its batches: files of 200 MB over a slow line.
-SENDING_TIMEOUT_S = 1800.0
 
 BatchStep = Literal["written", "asked", "sent", "collected", "failed", "lost"]
 """Its requests are on disk; its creation was asked for; its id is known; its answers are in the cache; it was refused; it is gone."""
@@ -155,20 +153,13 @@ class BatchLedger:
             return frozenset()
 
     @contextlib.contextmanager
-    def sending(self) -> Iterator[None]:
-        """Inside, no other process of this project creates batches, so that two that want the same send it once.
-
-        Raises:
-            StorageError: Another process has been at it for too long.
-        """
+    def sending(self) -> Iterator[bool]:
+        """Inside, no other process of this project creates batches; False where another one is at it."""
         try:
-            with FileLock(self.folder / LOCK, timeout=SENDING_TIMEOUT_S):
-                yield
+            with FileLock(self.folder / LOCK, timeout=0):
+                yield True
         except Timeout:
-            raise StorageError(
-                f"another process has been sending batches for {SENDING_TIMEOUT_S / 60:.0f} minutes",
-                remedy=f"wait for it or end it; it holds {self.folder / LOCK}",
-            ) from None
+            yield False
 
     def _trouble(self, error: OSError) -> StorageError:
         remedy = "free some disk space, or make the folder writable; what was sent is not lost"

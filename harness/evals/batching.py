@@ -14,12 +14,15 @@ from harness.errors import EndpointError
 from harness.evals.batch_collecting import Flight, Harvest, collect
 from harness.evals.batch_ledger import BatchLedger, BatchRecord
 from harness.models import AnswerCache
-from harness.models.batch_client import BatchClient, BatchState, LostReplyError
+from harness.models.batch_client import BatchClient, BatchState, LostReplyError, UnreachedError
 from harness.models.batch_lines import MOST_BYTES, MOST_LINES, Unasked, in_files
 from harness.records import Usage, record
 
 FIRST_LOOK_S, LONGEST_LOOK_S = 0.2, 30.0
 """How long after one look at the batches the next one comes: half as long again each time."""
+LOCK_LOOK_S = 1.0
+PATIENCE_S = 600.0
+"""How long an endpoint may be out of reach while its batches are waited for."""
 MOST_SENDS = 3
 """How often a request is sent whose turn never came; then it is asked by itself."""
 LOOKS = 4
@@ -114,6 +117,7 @@ class _Dispatch:
         self._left: set[str] = set()
         self._without_logprobs: set[Group] = set()
         self._flights: list[Flight] = []
+        self._told = ""
         # Where the provider's queue was full, one batch at a time, of at most so many requests.
         self._most_at_once: dict[Group, int] = {}
 
@@ -125,15 +129,24 @@ class _Dispatch:
         """Send what is not under way, and wait until everything has ended."""
         for request in wanted.values():
             await self._connect(request)
-        with self._terms.ledger.sending():
-            await self._join(wanted)
-            covered = frozenset().union(*(flight.keys for flight in self._flights))
-            missing = [request for key, request in wanted.items() if key not in covered]
-            if missing:
-                self._terms.allow(missing)
-            for group in _groups(missing):
-                await self._send(group)
+        while True:
+            with self._terms.ledger.sending() as is_alone:
+                if is_alone:
+                    await self._begin(wanted)
+                    break
+            self._terms.progress("another command of this project is sending batches: waiting for it")
+            await self._terms.sleep(LOCK_LOOK_S)
         await self._wait()
+
+    async def _begin(self, wanted: Mapping[str, Unasked]) -> None:
+        """Join what is under way, and send the rest."""
+        await self._join(wanted)
+        covered = frozenset().union(*(flight.keys for flight in self._flights))
+        missing = [request for key, request in wanted.items() if key not in covered]
+        if missing:
+            self._terms.allow(missing)
+        for group in _groups(missing):
+            await self._send(group)
 
     async def _connect(self, request: Unasked) -> None:
         label = request.endpoint.label
@@ -235,30 +248,36 @@ class _Dispatch:
     # --- waiting -----------------------------------------------------------------------------------------
 
     async def _wait(self) -> None:
-        pause_s, started = FIRST_LOOK_S, list(self._flights)
+        pause_s, unreached_s, started = FIRST_LOOK_S, 0.0, list(self._flights)
         while self._flights:
-            states = [(flight, await flight.client.state(flight.id)) for flight in self._flights]
-            self._tell(states, started)
-            for flight, state in states:
-                if state is None or state.has_ended:
-                    self._flights.remove(flight)
-                    await self._end(flight, state)
-            if self._flights and not any(state is None or state.has_ended for _, state in states):
-                await self._terms.sleep(pause_s)
-                pause_s = min(pause_s * 1.5, LONGEST_LOOK_S)
+            try:
+                states = [(flight, await flight.client.state(flight.id)) for flight in self._flights]
+            except UnreachedError as error:
+                if unreached_s >= PATIENCE_S:
+                    raise
+                self._tell(f"{error}; looking again")
+                unreached_s += pause_s
+                pause_s = await self._pause(pause_s)
+                continue
+            unreached_s = 0.0
+            self._tell(_progress(states, started))
+            over = [(flight, state) for flight, state in states if state is None or state.has_ended]
+            for flight, state in over:
+                self._flights.remove(flight)
+                await self._end(flight, state)
+            if self._flights and not over:
+                pause_s = await self._pause(pause_s)
 
-    def _tell(self, states: Sequence[tuple[Flight, BatchState | None]], started: Sequence[Flight]) -> None:
-        """`1,204 of 20,000 requests answered by 2 batches: 1 ended, 1 in progress`."""
-        left = sum(flight.entry.requests for flight, _ in states)
-        total = sum(flight.entry.requests for flight in started)
-        done = total - left + sum(state.done for _, state in states if state is not None)
-        words = Counter(
-            state.status.replace("_", " ") for _, state in states if state is not None and not state.has_ended
-        )
-        words["ended"] = len(started) - words.total()
-        told = ", ".join(f"{number} {status}" for status, number in sorted(words.items()) if number)
-        batches = "1 batch" if len(started) == 1 else f"{len(started)} batches"
-        self._terms.progress(f"{done:,} of {total:,} requests answered by {batches}: {told}")
+    async def _pause(self, seconds: float) -> float:
+        """Wait; how long to wait the next time."""
+        await self._terms.sleep(seconds)
+        return min(seconds * 1.5, LONGEST_LOOK_S)
+
+    def _tell(self, text: str) -> None:
+        """Say how far the batches are, where that has changed: a log is read to its end."""
+        if text != self._told:
+            self._terms.progress(text)
+            self._told = text
 
     async def _end(self, flight: Flight, state: BatchState | None) -> None:
         harvest: Harvest | None = None
@@ -341,3 +360,17 @@ def _groups(requests: Iterable[Unasked]) -> list[list[Unasked]]:
     for request in requests:
         found[request.endpoint.label, request.model].append(request)
     return list(found.values())
+
+
+def _progress(states: Sequence[tuple[Flight, BatchState | None]], started: Sequence[Flight]) -> str:
+    """`1,204 of 20,000 requests answered by 2 batches: 1 ended, 1 in progress`."""
+    left = sum(flight.entry.requests for flight, _ in states)
+    total = sum(flight.entry.requests for flight in started)
+    done = total - left + sum(state.done for _, state in states if state is not None)
+    words = Counter(
+        state.status.replace("_", " ") for _, state in states if state is not None and not state.has_ended
+    )
+    words["ended"] = len(started) - words.total()
+    told = ", ".join(f"{number} {status}" for status, number in sorted(words.items()) if number)
+    batches = "1 batch" if len(started) == 1 else f"{len(started)} batches"
+    return f"{done:,} of {total:,} requests answered by {batches}: {told}"

@@ -20,7 +20,7 @@ from harness.models.batch_lines import URL
 from harness.models.exchange import KeylessError, UnreadableError
 from harness.models.failures import failure_of, short
 from harness.models.official import connect, exchange_error
-from harness.records import Endpoint, Json, record
+from harness.records import Endpoint, FailureKind, Json, record
 
 NAME_KEY = "finetune_harness_batch"
 """The key of a batch's metadata under which our own name of it stands: by it a batch is found whose id never arrived."""
@@ -32,8 +32,14 @@ ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 _PAGE = 100
 # What servers without a route say.
 _NO_SUCH_ROUTE = frozenset({404, 405, 501})
+# Failures that pass: a laptop wakes up again, a provider mends its servers.
+_PASSING: frozenset[FailureKind] = frozenset({"connection", "timeout", "server", "rate_limit"})
 
 _T = TypeVar("_T")
+
+
+class UnreachedError(EndpointError):
+    """The endpoint cannot be reached, is in trouble or asked too much just now: later it may well answer."""
 
 
 class LostReplyError(Exception):
@@ -154,7 +160,12 @@ class BatchClient:
         return None
 
     async def state(self, batch: str) -> BatchState | None:
-        """A batch as it is now; None where the provider does not know it any more."""
+        """A batch as it is now; None where the provider does not know it any more.
+
+        Raises:
+            UnreachedError: Nobody can say now.
+            EndpointError: The key is wrong, say.
+        """
         try:
             return self._state(_plain(await self._put(self._client.batches.retrieve(batch))))
         except NotFoundError:
@@ -226,7 +237,8 @@ class BatchClient:
         failure = failure_of(
             exchange_error(error), model="batches", endpoint=self.endpoint, key=self._client.api_key
         )
-        return EndpointError(f"{what}: {failure.message}" if what else failure.message)
+        kind = UnreachedError if failure.kind in _PASSING else EndpointError
+        return kind(f"{what}: {failure.message}" if what else failure.message)
 
 
 def _plain(reply: object) -> Mapping[str, Json]:

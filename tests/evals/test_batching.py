@@ -32,6 +32,7 @@ class Sending:
         self.spent: dict[str, Usage] = {}
         self.allowed: list[int] = []
         self.most_lines = 50_000
+        self.sampling = Sampling()
         self.left: Mapping[str, int] = {}
 
     def run(
@@ -64,9 +65,9 @@ class Sending:
             found = ((str(one.messages[-1]["content"]), cache.find(one.key, Completion)) for one in wanted)
             return {prompt: answer for prompt, answer in found if answer is not None}
 
-    def request(self, prompt: str, model: str = "m", sampling: Sampling | None = None) -> Unasked:
+    def request(self, prompt: str, model: str) -> Unasked:
         messages = ({"role": "user", "content": prompt},)
-        return unasked(self.endpoint, model, messages, sampling or Sampling(), trial=0)
+        return unasked(self.endpoint, model, messages, self.sampling, trial=0)
 
     def steps(self) -> list[str]:
         """How far the batches of the ledger got."""
@@ -315,6 +316,60 @@ def test_looks_become_rarer(tmp_path: Path) -> None:
     assert len(project.slept) == 20
     assert project.slept == sorted(project.slept)
     assert project.slept[-1] == 30.0
+
+
+def test_an_endpoint_that_is_away_for_minutes_is_waited_for(tmp_path: Path) -> None:
+    endpoint, project = sending(tmp_path, BatchTrouble(polls=2))
+    away(endpoint, looks=range(4, 12))
+    with endpoint:
+        assert texts(project.run()) == WHOLE
+    assert len([text for text in project.said if text.endswith("looking again")]) == 1
+
+
+def test_an_endpoint_that_is_away_for_good_is_not(tmp_path: Path) -> None:
+    endpoint, project = sending(tmp_path)
+    away(endpoint, looks=range(3, 1000))
+    with endpoint, pytest.raises(EndpointError, match="failed to the last retry"):
+        project.run()
+    assert 600 <= sum(project.slept) < 700
+    assert project.steps() == ["sent"]
+
+
+def away(endpoint: BatchEndpoint, *, looks: range) -> None:
+    """Some exchanges, counted from the first, meet a server in trouble."""
+    route, heard = endpoint.route, iter(range(10_000))
+
+    def answer(method: str, path: str, data: bytes) -> tuple[int, bytes] | None:
+        return (503, b"{}") if next(heard) in looks else route(method, path, data)
+
+    endpoint.route = answer  # type: ignore[method-assign]
+
+
+def test_two_sessions_that_want_the_same_send_it_once(tmp_path: Path) -> None:
+    endpoint, project = sending(tmp_path)
+    ledger = BatchLedger(tmp_path / "batches")
+    other = contextlib.ExitStack()
+
+    async def released(_: float) -> None:
+        other.close()
+
+    project._sleep = released  # type: ignore[method-assign]
+    with endpoint:
+        assert other.enter_context(ledger.sending())
+        assert texts(project.run()) == WHOLE
+    assert project.said[0] == "another command of this project is sending batches: waiting for it"
+
+
+def test_a_model_that_refuses_log_probabilities_is_asked_without_in_another_batch(tmp_path: Path) -> None:
+    def script(body: Mapping[str, Json]) -> Fault | None:
+        return Fault(status=400, message="logprobs are not supported") if "logprobs" in body else None
+
+    endpoint, project = sending(tmp_path, faults=script)
+    project.sampling = Sampling(top_logprobs=5)
+    with endpoint:
+        assert texts(project.run()) == WHOLE
+    assert [len(lines) for lines in endpoint.inputs] == [6, 6]
+    assert project.left == {}
 
 
 def test_a_prompt_that_no_file_can_hold_is_left(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_ctrl_c_leaves_the_batches_at_work_and_the_next_session_collects_them(
     endpoint = BatchEndpoint(CAPITALS, troubles=[BatchTrouble(status="in_progress")] * 2)
     project = project_at(endpoint)
     with monkeypatch.context() as waiting:
-        waiting.setattr(harness.evals.batching._Dispatch, "_tell", pressed)
+        waiting.setattr(harness.evals.batching, "_progress", pressed)
         result = project.pytester.runpytest_inprocess("suites", "--batch", no_reraise_ctrlc=True)
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.stdout.fnmatch_lines(["these batches go on without this command: batch_1 (*), batch_2 (*). *"])
