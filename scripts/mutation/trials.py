@@ -5,6 +5,7 @@ the tests that call the mutated function, first those that noticed its neighbour
 """
 
 import contextlib
+import functools
 import gc
 import importlib
 import itertools
@@ -40,9 +41,17 @@ class CleanRun:
     """What the tests do without a mutant: which call which function, how long each takes, and which fail."""
 
     tests: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
-    seconds: list[float] = field(default_factory=list)
+    seconds: dict[int, float] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
-    imported: tuple[str, ...] = ()
+    imported: list[str] = field(default_factory=list)
+
+    def merge(self, other: "CleanRun") -> None:
+        """Take in what other tests do."""
+        for function, places in other.tests.items():
+            self.tests[function] |= places
+        self.seconds |= other.seconds
+        self.failed += other.failed
+        self.imported += other.imported
 
 
 class Trials:
@@ -93,11 +102,15 @@ class Trials:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Run the tests once without a mutant, then try all mutants."""
-        self.clean = _in_child(lambda: self._run_clean(session.items))
-        if self.clean.failed:
-            raise pytest.UsageError("without any mutant these tests fail: " + ", ".join(self.clean.failed))
-        _warm(self.clean.imported)
         self._items = session.items
+        parts = [
+            _forked(functools.partial(self._run_clean, part, self.children)) for part in range(self.children)
+        ]
+        for part in parts:
+            self.clean.merge(_result(part))
+        for test in self.clean.failed:
+            print(f"left out, because it fails without a mutant too: {test}", flush=True)
+        _warm(self.clean.imported)
         place_of = {item.nodeid: place for place, item in enumerate(session.items)}
         running: dict[int, tuple[Mutant, int]] = {}
         for mutant in self.mutants:
@@ -112,28 +125,32 @@ class Trials:
             self._take_one(running, place_of)
         return True
 
-    def _run_clean(self, items: Sequence[pytest.Item]) -> CleanRun:
-        run = self.clean
+    def _run_clean(self, part: int, parts: int) -> CleanRun:
         _silence()
         for module in {mutant.module for mutant in self.mutants} & sys.modules.keys():
             _forget(module)
         SWITCH.called = set()
         _load_encodings()
-        for place, (item, later) in enumerate(zip(items, [*items[1:], None], strict=True)):
-            SWITCH.called = set()
-            started, loaded = time.process_time(), len(sys.modules)
+        places = range(len(self._items) * part // parts, len(self._items) * (part + 1) // parts)
+        for place in places:
+            item, later = self._items[place], self._items[place + 1] if place + 1 in places else None
+            SWITCH.called, failures, loaded = set(), len(self.clean.failed), len(sys.modules)
+            started = time.process_time()
             item.ihook.pytest_runtest_protocol(item=item, nextitem=later)
-            run.seconds.append(time.process_time() - started)
+            self.clean.seconds[place] = seconds = time.process_time() - started
             # What a test imports is there already when it is tried, so that then it is quicker.
-            if run.seconds[-1] > self.slowest_s and len(sys.modules) == loaded:
-                continue
-            definitions = item._fixtureinfo.name2fixturedefs.values()  # type: ignore[attr-defined]
-            shared = (self._fixture_calls[id(each)] for group in definitions for each in group)
-            for function in SWITCH.called.union(*shared):
-                run.tests[function].add(place)
+            is_slow = seconds > self.slowest_s and len(sys.modules) == loaded
+            if not is_slow and len(self.clean.failed) == failures:
+                self._note_calls(place)
         SWITCH.called = None
-        run.imported = tuple(sys.modules)
-        return run
+        self.clean.imported = list(sys.modules)
+        return self.clean
+
+    def _note_calls(self, place: int) -> None:
+        definitions = self._items[place]._fixtureinfo.name2fixturedefs.values()  # type: ignore[attr-defined]
+        shared = (self._fixture_calls[id(each)] for group in definitions for each in group)
+        for function in (SWITCH.called or set()).union(*shared):
+            self.clean.tests[function].add(place)
 
     def _tests_for(self, mutant: Mutant) -> Iterator[int]:
         """The tests that call what is mutated, the most promising first, as long as a trial may take."""
@@ -184,8 +201,8 @@ class Trials:
 _TIMERS = (signal.SIGPROF, signal.SIGALRM)
 
 
-def _in_child(work: Callable[[], CleanRun]) -> CleanRun:
-    """What a function returns in a forked process, so that nothing it does stays in this one."""
+def _forked(work: Callable[[], CleanRun]) -> int:
+    """Begin something in a process of its own, so that nothing it does stays in this one; where to read what it returns."""
     reading, writing = os.pipe()
     if os.fork() == 0:
         os.close(reading)
@@ -193,8 +210,12 @@ def _in_child(work: Callable[[], CleanRun]) -> CleanRun:
             pickle.dump(work(), pipe)
         os._exit(0)
     os.close(writing)
+    return reading
+
+
+def _result(reading: int) -> CleanRun:
     with os.fdopen(reading, "rb") as pipe:
-        result = pickle.load(pipe)
+        result: CleanRun = pickle.load(pipe)
     os.wait()
     return result
 
