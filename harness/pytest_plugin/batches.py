@@ -1,7 +1,7 @@
 """`--batch`: what a run has to ask is sent as batches, before its first case is judged; what they leave is asked one by one."""
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -9,8 +9,8 @@ from harness.errors import BudgetError, HarnessError
 from harness.evals import REUSED
 from harness.evals.batch_ledger import BatchLedger
 from harness.evals.gathering import NotingModel, gather
-from harness.lineup import STATE, Teller
-from harness.models import NOTHING_KNOWN, AnswerCache, CachedModel
+from harness.lineup import STATE, Seat, Teller
+from harness.models import NOTHING_KNOWN, AnswerCache, CachedModel, Purse
 from harness.models.batch_lines import Unasked
 from harness.models.metered import LONGEST_ANSWER_TOKENS, most_prompt_tokens
 from harness.protocols import Model
@@ -39,7 +39,7 @@ def send_in_batches(questions: Questions, cache: AnswerCache, *, run: str, telle
             f"warning: gates on {UNMEASURED} stay undecided: nobody measures an answer's time in a batch"
         )
     ledger = BatchLedger(questions.settings.path(Path(STATE)) / FOLDER)
-    sent, till = Sent(batches=ledger.batches_of(run)), _Till(questions)
+    sent, till = Sent(batches=ledger.batches_of(run)), Till(questions.purse, questions.seats.values())
     terms = BatchTerms(
         ledger=ledger,
         cache=cache,
@@ -95,13 +95,13 @@ def _tell_what_goes_on(ledger: BatchLedger, *, run: str, teller: Teller) -> None
         )
 
 
-class _Till:
-    """The run's money, as far as batches are concerned."""
+class Till:
+    """The run's money, as far as batches are concerned; without a purse there is no limit."""
 
-    def __init__(self, questions: Questions) -> None:
-        self._purse = questions.purse
+    def __init__(self, purse: Purse | None, seats: Iterable[Seat]) -> None:
+        self._purse = purse
         self._facts: dict[tuple[str, str], ModelFacts] = {
-            (seat.endpoint.label, seat.model): seat.facts() for seat in questions.seats.values()
+            (seat.endpoint.label, seat.model): seat.facts() for seat in seats
         }
         self._most_usd: dict[str, float] = {}
 

@@ -39,6 +39,8 @@ def tell_estimate(
         lines = foretold(questions, None)
     for line in estimate_lines(lines):
         teller.say(line)
+    if settings.batch:
+        teller.say("what batches can answer is told at their price; embeddings and checkpoints are asked live")
 
 
 def foretold(questions: Questions, cache: AnswerCache | None) -> tuple[RoleEstimate, ...]:

@@ -82,12 +82,16 @@ class GateFacts:
 
 @record
 class ModelFigures:
-    """Who played a role and what it took; tokens and USD are what this run paid, None where that is not known."""
+    """Who played a role and what it took; tokens and USD are what this run paid, None where that is not known.
+
+    `by_batch` of the answered came with batches.
+    """
 
     role: Role
     model: str
     endpoint: str
     answered: int | None = None
+    by_batch: int | None = None
     from_cache: int | None = None
     failed: int | None = None
     prompt_tokens: int | None = None
@@ -196,6 +200,7 @@ def _models(run: Run) -> Iterator[ModelFigures]:
             model=facts.model,
             endpoint=facts.endpoint,
             answered=part.answered,
+            by_batch=part.by_batch,
             from_cache=part.from_cache,
             failed=part.failed,
             prompt_tokens=part.prompt_tokens,
