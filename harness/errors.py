@@ -10,8 +10,12 @@ HarnessError
 └── StorageError      a run or the cache could not be read or written
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+# What steers a terminal, turns text around, or cannot be written to a file: names in files may hold all of it.
+_UNREADABLE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class HarnessError(Exception):
@@ -23,13 +27,18 @@ class HarnessError(Exception):
     """
 
     def __init__(self, problem: str, *, remedy: str = "") -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.remedy = remedy
+        self.problem = _readable(problem)
+        self.remedy = _readable(remedy)
+        super().__init__(self.problem)
 
     def __str__(self) -> str:
         """The problem, with the remedy after it."""
         return f"{self.problem} ({self.remedy})" if self.remedy else self.problem
+
+
+def _readable(text: str) -> str:
+    """The text with an escape for every character that no message may hold; its line ends stay."""
+    return _UNREADABLE.sub(lambda found: found.group().encode("unicode_escape").decode("ascii"), text)
 
 
 class UsageError(HarnessError):

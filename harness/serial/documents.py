@@ -82,6 +82,12 @@ class _PlainLoader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - as inherited
     nodes = 0
 
+    def fetch_flow_collection_start(self, token: type[yaml.Token]) -> None:
+        """A bracket or brace opens, while there are few enough: the scanner takes longer for each the more are open."""
+        if self.flow_level > MAX_DEPTH:
+            raise LineError(Mistake(int(self.get_mark().line) + 1, "nested too deeply"))
+        super().fetch_flow_collection_start(token)
+
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         """The next node, while there are few enough."""
         self.nodes += 1

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from harness.serial.problems import Kind, ParseError, problems_of
+from harness.serial.problems import Kind, ParseError, Problem, problems_of
 
 _T = TypeVar("_T")
 Plain: TypeAlias = Any
@@ -31,6 +31,9 @@ def parse(cls: type[_T], data: object) -> _T:
         value: _T = _adapter(cls).validate_python(data)
     except ValidationError as error:
         raise ParseError(problems_of(cls, error)) from None
+    except UnicodeEncodeError:  # how the validator stumbles over a message that quotes such a text
+        what = "a text has half a surrogate pair in it"
+        raise ParseError([Problem((), what, "write the character itself")]) from None
     return value
 
 

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 SCHEMA = 1
 UPLOADS, EARLIER = "uploads.jsonl", "jobs.json"
+# Of a file that is no ledger, so many lines are told of one by one.
+TOLD_LINES = 5
 # Another process holds the lock for the milliseconds of one line; longer means it hangs.
 BUSY_TIMEOUT_S = 30.0
 # Another process creates a job: its files may be large and its provider slow.
@@ -252,6 +254,7 @@ def _entries(file: Path, cls: type[_T]) -> Iterator[_T]:
         raise StorageError(
             f"{file} cannot be read: {error.strerror}", remedy="make it readable, or move it away"
         ) from None
+    broken = 0
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -259,7 +262,11 @@ def _entries(file: Path, cls: type[_T]) -> Iterator[_T]:
             yield from_json(cls, line)
         except ParseError as error:
             _check_version(file, number, line)
-            log.warning("%s:%d cannot be read and is passed over: %s", file, number, error)
+            broken += 1
+            if broken <= TOLD_LINES:
+                log.warning("%s:%d cannot be read and is passed over: %s", file, number, error)
+    if broken > TOLD_LINES:
+        log.warning("%s: %d more lines cannot be read and are passed over", file, broken - TOLD_LINES)
 
 
 def _of_earlier_form(ledger: Path) -> Iterator[JobRecord]:
