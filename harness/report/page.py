@@ -6,9 +6,11 @@ puts text into the page as text only; and the content security policy lets nothi
 the one script and the one style whose digests it names.
 """
 
+import gc
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,8 +62,9 @@ def render(
         OSError: The file cannot be written; an older page stays as it was.
     """
     spoken = language.keeping(suite.name for suite in run.manifest.suites)
-    material = replace(material_of(run, verdict, curve=curve), language=spoken)
-    shown = [(section, view) for section in SECTIONS if (view := section.view(material)) is not None]
+    with _without_collection():
+        material = replace(material_of(run, verdict, curve=curve), language=spoken)
+        shown = [(section, view) for section in SECTIONS if (view := section.view(material)) is not None]
     names = [*STYLES, *(STYLES_OF_SECTIONS[part.key] for part, _ in shown if part.key in STYLES_OF_SECTIONS)]
     style, script = page_style(names), page_script(language)
     html = (
@@ -78,6 +81,18 @@ def render(
     )
     write_atomic(to, html)
     return to
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Without the search for cycles of garbage: among the objects of 20,000 answers, all of them needed, it takes a sixth of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def page_style(names: Iterable[str]) -> str:

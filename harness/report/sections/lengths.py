@@ -221,8 +221,8 @@ def _sentence(lengths: Sequence[float], limits: tuple[int | None, int | None]) -
     low, high = limits
     told = f"median {_length(median(lengths))}"
     if len(lengths) >= 10:
-        ends = (lengths[math.ceil(share * len(lengths)) - 1] for share in (0.1, 0.9))
-        told += ", eight of ten from {} to {}".format(*map(_length, ends))
+        low_end, high_end = (lengths[math.ceil(share * len(lengths)) - 1] for share in (0.1, 0.9))
+        told += f", eight of ten from {_length(low_end)} to {_length(high_end)}"
     if low is None and high is None:
         return told
     kept = sum((low is None or length >= low) and (high is None or length <= high) for length in lengths)
