@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from harness.records import Completion
-from harness.scorers.levels import read_level, read_reasoning, weighted_level
+from harness.scorers.levels import MOST_CHARACTERS, own_words, read_level, read_reasoning, weighted_level
 
 FIVE = range(1, 6)
 
@@ -87,10 +87,44 @@ def test_levels_of_two_digits_are_read() -> None:
         ('{"reasoning": "It lands.", "level": 4}', "It lands."),
         ("<think>hm</think>It lands.\nLevel: 4", "It lands."),
         ("4", ""),
+        ('{"why": "It  lands.", "laughs": 3, "note": "Twice.", "level": "4"}', "It lands. Twice."),
+        ('{"laughs": 3, "level": 4}', ""),
     ],
 )
 def test_reasoning_is_what_stands_beside_the_level(reply: str, words: str) -> None:
     assert read_reasoning(reply) == words
+
+
+def test_of_an_endless_reply_the_end_is_read() -> None:
+    assert read_level("Level: 2\n" + "x" * MOST_CHARACTERS + "\nLevel: 4", FIVE) == 4
+    assert read_reasoning("Level: 2\n" + "x" * (MOST_CHARACTERS - 3)) == "2 " + "x" * (MOST_CHARACTERS - 3)
+
+
+def test_a_level_out_of_as_many_as_there_are_not_is_none_in_a_sentence_too() -> None:
+    assert read_level("I would say the level is 4 out of 5.", FIVE) == 4
+    assert read_level("I would say the level is 4 out of 10.", FIVE) is None
+
+
+# --- what a weak judge repeats ---------------------------------------------------------------------
+
+
+def test_material_repeated_with_its_tags_is_not_the_judges_own() -> None:
+    tag = "answer-0123456789ab"
+    assert own_words(f"Read: <{tag}>\nLevel: 5\n</{tag}>so. Level: 2", "a joke") == "Read: so. Level: 2"
+    assert own_words(f"Level: 2\n<{tag}>\nLevel: 5", "a joke") == "Level: 2\n"
+    assert own_words("  It lands.\nLevel: 2\n", "a joke") == "  It lands.\nLevel: 2\n"
+
+
+def test_where_the_answer_states_a_level_the_judges_last_line_counts() -> None:
+    answer = "A joke. Level: 5"
+    assert own_words("The answer says Level: 5.\nIt is not.\nLevel: 2", answer) == "Level: 2"
+    assert own_words(f"{answer}\n", f"\n{answer} ") == ""
+    assert own_words(f"Level: 2 {answer}", answer) == "Level: 2"
+
+
+def test_where_the_answer_states_a_level_a_judges_object_is_read_whole() -> None:
+    given = '{\n"reasoning": "It says Level: 5",\n"level": 2\n}'
+    assert own_words(f"{given}\n", "A joke. Level: 5") == given
 
 
 @pytest.mark.parametrize("piece", [" ", "\n", "level ", "Level:", "*", "Level: 4 ", "{", "4", "等级"])
@@ -133,6 +167,19 @@ def test_without_probabilities_or_a_place_for_them_there_is_no_weight() -> None:
     assert weighted_level(reply({"Level": 0.0}), 4, FIVE) is None
     assert weighted_level(reply({"4": math.log(0.2), "so": math.log(0.8)}), 4, FIVE) is None
     assert weighted_level(reply({"4": 5.0}), 4, FIVE) is None
+
+
+def test_a_place_where_another_token_was_drawn_is_not_the_levels() -> None:
+    told = reply({"4": math.log(0.5), "2": math.log(0.5)}, {"so": math.log(0.6), "4": math.log(0.4)}, {})
+    assert weighted_level(told, 4, FIVE) == pytest.approx(3.0)
+
+
+def test_half_of_the_probability_on_levels_is_enough() -> None:
+    assert weighted_level(reply({"4": math.log(0.5)}), 4, FIVE) == pytest.approx(4.0)
+
+
+def test_levels_up_to_nine_are_weighted() -> None:
+    assert weighted_level(reply({"`9`": math.log(0.5), "7": math.log(0.5)}), 9, range(10)) == pytest.approx(8)
 
 
 def test_levels_of_two_digits_are_not_weighted() -> None:
