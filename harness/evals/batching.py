@@ -16,7 +16,7 @@ from harness.evals.batch_ledger import BatchLedger, BatchRecord
 from harness.models import AnswerCache
 from harness.models.batch_client import BatchClient, BatchState, LostReplyError, UnreachedError
 from harness.models.batch_lines import MOST_BYTES, MOST_LINES, Unasked, in_files
-from harness.records import Usage, record
+from harness.records import Completion, Usage, record
 
 FIRST_LOOK_S, LONGEST_LOOK_S = 0.2, 30.0
 """How long after one look at the batches the next one comes: half as long again each time."""
@@ -100,8 +100,9 @@ def _close_books(terms: BatchTerms) -> None:
     for entry in terms.ledger.records():
         if entry.step != "sent":
             continue
-        keys = terms.ledger.keys(entry)
-        if keys and all(map(terms.cache.holds, keys)):
+        answers = (terms.cache.find(key, Completion) for key in terms.ledger.keys(entry))
+        batches = {answer.batch if answer is not None else None for answer in answers}
+        if batches == {entry.batch}:
             terms.ledger.note(replace(entry, step="collected"))
 
 

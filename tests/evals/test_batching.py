@@ -33,6 +33,7 @@ class Sending:
         self.allowed: list[int] = []
         self.most_lines = 50_000
         self.sampling = Sampling()
+        self.anew = False
         self.left: Mapping[str, int] = {}
 
     def run(
@@ -42,11 +43,15 @@ class Sending:
         wanted = [self.request(prompt, model) for model in models for prompt in prompts]
         ledger = BatchLedger(self.folder / "batches")
         with AnswerCache(self.folder / "answers.sqlite") as cache:
+            sent = Sent(batches=ledger.batches_of(name))
+
+            def is_there(one: Unasked) -> bool:
+                answer = cache.find(one.key, Completion)
+                return answer is not None and (not self.anew or answer.batch in sent.batches)
 
             async def find() -> dict[str, Unasked]:
-                return {one.key: one for one in wanted if not cache.holds(one.key)}
+                return {one.key: one for one in wanted if not is_there(one)}
 
-            sent = Sent(batches=ledger.batches_of(name))
             terms = BatchTerms(
                 ledger=ledger,
                 cache=cache,
@@ -287,6 +292,18 @@ def test_a_batch_under_way_is_waited_for_by_whoever_wants_a_part_of_it(tmp_path:
         assert texts(project.run()) == WHOLE
     assert len(endpoint.inputs) == 1
     assert BatchLedger(tmp_path / "batches").batches_of("run-2") == {"batch_1"}
+
+
+def test_what_is_asked_anew_is_collected_although_there_are_older_answers(tmp_path: Path) -> None:
+    endpoint, project = sending(tmp_path, BatchTrouble(), BatchTrouble(polls=1))
+    with endpoint:
+        project.run(name="first")
+        project.anew = True
+        with pytest.raises(KeyboardInterrupt):
+            interrupted(project)
+        answers = project.run(name="run-2")
+    assert {answer.batch for answer in answers.values()} == {"batch_2"}
+    assert len(endpoint.inputs) == 2
 
 
 def interrupted(project: Sending) -> None:
