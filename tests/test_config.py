@@ -27,6 +27,7 @@ valid = "fixtures/tickets/valid.jsonl"
 concurrency = 8
 budget_usd = 2.5
 reports = "runs"
+lang = "zh"
 
 [training]
 epochs = 2
@@ -79,6 +80,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         concurrency=8,
         budget_usd=2.5,
         reports=Path("runs"),
+        lang="zh",
         training=TrainingSettings(
             epochs=2, batch_size=4, learning_rate_multiplier=0.5, seed=7, suffix="night"
         ),
@@ -209,6 +211,7 @@ def test_line_is_found_however_the_table_is_written(tmp_path: Path, text: str, c
         ("training = {epochs = 0}", "training.epochs: 0, at least 1"),
         ("training = {batch_size = 0}", "training.batch_size: 0, at least 1"),
         ("training = {learning_rate_multiplier = 0}", "training.learning_rate_multiplier: 0.0, more than 0"),
+        ("lang = 'zn'", "lang: 'zn' is not known, known: en, zh"),
         ("backend = 'opnai'", "backend: 'opnai' is not known, did you mean 'openai'?"),
         ("models.latest = {model = 'a'}", "models.latest: the name 'latest' has a meaning of its own"),
         ("models.openai = {model = 'a'}", "models.openai: the name 'openai' has a meaning of its own"),

@@ -114,11 +114,11 @@ class _Shown:
         first, *others = self._facts.advice
         lines = [
             f"**{self._said('Next:')}** {self._prose(first.says)}  ",
-            f"{self._said('Seen:')} {self._prose(first.saw)}",
+            self._prose(f"Seen: {first.saw}"),
         ]
         if others:
             lines[-1] += "  "
-            lines.append(f"{self._said('Then:')} {self._prose(others[0].says)}")
+            lines.append(self._prose(f"Then: {others[0].says}"))
         return "\n".join(lines)
 
     def _table(self) -> str:

@@ -117,3 +117,50 @@ def test_promotion_is_marked_on_the_page_over_all_runs(
     assert "in production" not in (reports / "index.html").read_text(encoding="utf-8")
     assert said(capsys, "promote", GOOD, "--by", "ann")[0] == 0
     assert "in production" in (reports / "index.html").read_text(encoding="utf-8")
+
+
+CHINESE_PAGE, ENGLISH_PAGE = '<html lang="zh-Hans">', '<html lang="en">'
+
+
+def test_page_is_written_in_the_language_that_is_asked_for(
+    reports: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = reports / GOOD / "index.html"
+    said(capsys, "runs", "--html")
+    assert said(capsys, "report", GOOD, "--lang", "zh")[0] == 0
+    assert CHINESE_PAGE in page.read_text(encoding="utf-8")
+    assert "可以发布：" in page.read_text(encoding="utf-8")
+    assert CHINESE_PAGE in (reports / "index.html").read_text(encoding="utf-8")
+    said(capsys, "report", GOOD)
+    assert ENGLISH_PAGE in page.read_text(encoding="utf-8")
+    said(capsys, "report", GOOD, "--lang", "zh", "--html", "zh.html")
+    assert CHINESE_PAGE in Path("zh.html").read_text(encoding="utf-8")
+    assert ENGLISH_PAGE in page.read_text(encoding="utf-8")
+
+
+def test_configured_language_is_that_of_pages_and_summaries_but_for_a_flag(
+    reports: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("harness.toml").write_text('lang = "zh"\n', encoding="utf-8")
+    said(capsys, "report", GOOD)
+    assert CHINESE_PAGE in (reports / GOOD / "index.html").read_text(encoding="utf-8")
+    assert said(capsys, "report", BAD, "--markdown")[1].startswith("## ⛔ 保持: `ft:m:acme::abc123`")
+    assert said(capsys, "report", BAD, "--markdown", "--lang", "en")[1].startswith("## ⛔ HOLD: ")
+
+
+@pytest.mark.usefixtures("reports")
+def test_facts_for_programs_have_no_language(capsys: pytest.CaptureFixture[str]) -> None:
+    texts = []
+    for language in ("en", "zh"):
+        _, facts, _ = said(capsys, "report", BAD, "--json", "--lang", language)
+        said(capsys, "report", BAD, "--csv", "results.csv", "--lang", language)
+        texts.append((facts, Path("results.csv").read_bytes()))
+    assert texts[0] == texts[1]
+
+
+@pytest.mark.usefixtures("reports")
+def test_unknown_language_is_refused_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main(("report", GOOD, "--lang", "tlh"))
+    assert refused.value.code == 2
+    assert "zh" in capsys.readouterr().err

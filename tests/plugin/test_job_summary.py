@@ -27,6 +27,20 @@ def test_run_appends_its_summary_to_the_jobs(project: Project, monkeypatch: pyte
     assert f"page `reports/{run}/index.html`" in text
 
 
+def test_configured_language_is_that_of_what_a_run_writes_by_itself(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = job(project, monkeypatch)
+    project.configure('lang = "zh"')
+    result = project.run()
+    run = project.stored()
+    assert run.path is not None
+    assert '<html lang="zh-Hans">' in (run.path / "index.html").read_text(encoding="utf-8")
+    assert '<html lang="zh-Hans">' in (run.path.parent / "index.html").read_text(encoding="utf-8")
+    assert "## ❔ 无法判定: `acme/tuned`" in file.read_text(encoding="utf-8")
+    assert any(line.startswith("verdict: ") for line in result.outlines), "a terminal is told in English"
+
+
 def test_summary_that_cannot_be_written_is_one_warning(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,11 +5,13 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
+from chinese import CHINESE, unsaid
 from hostile_samples import ATTACKS, hostile_answers
 from report_samples import EMPTY_VERDICT, HOSTILE, empty_run, failed_run, sample_run, sample_verdict
 
 from harness.records import Advice
 from harness.report.facts import Regression, RunFacts, SuiteFacts, facts_of
+from harness.report.languages import ENGLISH, Language
 from harness.report.markdown import LIMIT, code, markdown_summary, prose
 
 cmark = pytest.importorskip("cmarkgfm")
@@ -102,10 +104,12 @@ def hostile_facts(text: str) -> RunFacts:
     )
 
 
+@pytest.mark.parametrize("language", [ENGLISH, CHINESE], ids=lambda language: language.code)
 @pytest.mark.parametrize("text", ATTACKED, ids=lambda text: repr(text[:12]))
-def test_hostile_text_adds_no_element_link_picture_or_call(text: str) -> None:
+def test_hostile_text_adds_no_element_link_picture_or_call(text: str, language: Language) -> None:
     calm, attacked = (
-        Read(markdown_summary(hostile_facts(one), page=one, link=one)) for one in ("calm", text)
+        Read(markdown_summary(hostile_facts(one), page=one, link=one, language=language))
+        for one in ("calm", text)
     )
     assert set(attacked.elements) <= OURS
     assert attacked.elements.count("td") == calm.elements.count("td")
@@ -215,3 +219,28 @@ def test_summary_of_a_hostile_run_holds_no_markup_of_its_answers() -> None:
     read = Read(text)
     assert set(read.elements) <= OURS
     assert read.calls() == []
+
+
+def test_the_summary_in_chinese_says_what_the_english_one_says() -> None:
+    run = sample_run(hostile=False)
+    facts = replace(facts_of(run, sample_verdict(run)), status="interrupted")
+    english, chinese = (
+        Read(markdown_summary(facts, page="x/index.html", language=of)) for of in (ENGLISH, CHINESE)
+    )
+    assert chinese.elements == english.elements
+    assert chinese.code == english.code
+    assert "本次运行被中断：结论依据已收到的回答。" in chinese.text
+    assert "基座模型" in chinese.text
+    assert not re.search(r"\b(the|of|and|answered|points|cases|asked|Suite|Rule)\b", _ours(chinese.text))
+
+
+def _ours(text: str) -> str:
+    """Without the reasons of the sample's gates and its warnings, which are made up."""
+    return re.sub(r"label is 0\.86 on 14 cases|two cases have no token count", "", text)
+
+
+@pytest.mark.parametrize(
+    "role", ["base", "promoted", "candidate", "judge", "embedding", "target", "guard", "critical", "info"]
+)
+def test_every_role_has_a_chinese_name(role: str) -> None:
+    assert not unsaid([role])

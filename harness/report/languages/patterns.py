@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 
-_GAP = re.compile(r"\{\{|\}\}|\{(\w+)(?::(\w+))?\}")
+GAP = re.compile(r"\{\{|\}\}|\{(\w+)(?::(\w+))?\}")
 _NUMBER = r"[+\-−~]?\d(?:[\d,.]{0,30}\d)?(?:e[+\-]?\d{1,3})?"
 _UNITS = ("s", "ms", "min", "h", "kB", "MB", "MiB", "GB", "GiB")  # the same in every language
 _UNIT = re.compile(r"^\{\w+\} ")
@@ -103,7 +103,7 @@ def filled(said: str, values: Mapping[str, str]) -> str:
     Around a gap stands a space where Latin letters or digits may meet Han characters; it goes where Han meets Han.
     """
     text, last = "", 0
-    for gap in _GAP.finditer(said):
+    for gap in GAP.finditer(said):
         value = values[gap[1]] if gap[1] else gap[0][0]
         text = _met(text + said[last : gap.start()], value)
         last = gap.end()
@@ -120,7 +120,7 @@ def _met(before: str, value: str) -> str:
 
 def _amount_form(text: str, *, is_named: bool = False) -> str:
     last, parts = 0, []
-    for gap in _GAP.finditer(text):
+    for gap in GAP.finditer(text):
         number = f"(?P<{gap[1]}>{_NUMBER})" if is_named else _NUMBER
         parts += [re.escape(text[last : gap.start()]), number]
         last = gap.end()
@@ -153,15 +153,15 @@ class Pattern:
         self._gaps: list[tuple[str, str]] = []
         self._read(text)
         self.weight = self._weight()
-        missing = {gap[1] for gap in _GAP.finditer(said) if gap[1]} - {
-            gap[1] for gap in _GAP.finditer(text) if gap[1]
+        missing = {gap[1] for gap in GAP.finditer(said) if gap[1]} - {
+            gap[1] for gap in GAP.finditer(text) if gap[1]
         }
         if missing:
             raise ValueError(f"{text!r} is said with {sorted(missing)}, which it does not have")
 
     def _read(self, text: str) -> None:
         last = 0
-        for gap in _GAP.finditer(text):
+        for gap in GAP.finditer(text):
             self._add_words(text[last : gap.start()])
             last = gap.end()
             name, kind = gap[1], gap[2] or ""
