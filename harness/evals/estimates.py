@@ -52,21 +52,23 @@ class RoleEstimate:
 class Share:
     """Requests of one role and what they take, before the tokens have a price."""
 
-    requests: int = 0
+    requests: float = 0
     prompt: Length = Length(low=0, likely=0, high=0)
     completion: Length = Length(low=0, likely=0, high=0)
     free: int = 0
-    grounds: Mapping[Ground, int] = field(default_factory=dict)
+    grounds: Mapping[Ground, float] = field(default_factory=dict)
 
-    def with_request(self, prompt: Length, completion: Length) -> "Share":
-        """The share with one more request."""
+    def with_request(self, prompt: Length, completion: Length, *, chance: float = 1.0) -> "Share":
+        """The share with one more request, which comes with some chance."""
         ground = completion.ground
+        if chance < 1:
+            prompt, completion = prompt.by_chance(chance), completion.by_chance(chance)
         return Share(
-            requests=self.requests + 1,
+            requests=self.requests + chance,
             prompt=_sum(self.prompt, prompt),
             completion=_sum(self.completion, completion),
             free=self.free,
-            grounds={**self.grounds, ground: self.grounds.get(ground, 0) + 1},
+            grounds={**self.grounds, ground: self.grounds.get(ground, 0) + chance},
         )
 
 
@@ -239,7 +241,7 @@ def _role_estimate(
     return RoleEstimate(
         role=role,
         model=model,
-        requests=share.requests,
+        requests=round(share.requests),
         prompt_tokens=round(prompt.likely),
         completion_tokens=round(completion.likely),
         cost_usd=money(prompt.likely, completion.likely),
@@ -248,7 +250,7 @@ def _role_estimate(
         else (round(prompt.low + completion.low), round(prompt.high + completion.high)),
         range_usd=None if is_bound or low is None or high is None else (low, high),
         free=share.free,
-        grounds=share.grounds,
+        grounds={ground: round(number) for ground, number in share.grounds.items()},
     )
 
 

@@ -51,6 +51,7 @@ class _Request:
     messages: Sequence[Message]
     more: Length
     completion: Length
+    chance: float = 1.0
 
 
 def estimate_judging(
@@ -71,7 +72,7 @@ def estimate_judging(
             continue  # told as an error of its own
         prompt = _prompt(request, models[request.role], count=count, precedents=precedents)
         share = shares.get(request.role, Share())
-        shares[request.role] = share.with_request(prompt, request.completion)
+        shares[request.role] = share.with_request(prompt, request.completion, chance=request.chance)
     return role_estimates(shares, models, prices, scales=scales)
 
 
@@ -119,6 +120,11 @@ class _Matter:
         """The length of the answer, while it is not known."""
         return answer_length(self.cell, self.models[self.cell.role], self.precedents)
 
+    def chance(self, unknown: int) -> float:
+        """That a question with so many unknown answers in it is new: where all repeat an earlier trial's it is answered."""
+        repeats = self.precedents.repeats(self.cell) if self.precedents is not None else 0.0
+        return 1.0 - repeats**unknown
+
     def reply(self, question: Question) -> Length:
         """The length of the judge's reply to a question."""
         limit, judge = question.sampling.max_tokens, self.models.get("judge", "")
@@ -148,6 +154,7 @@ def _of_scorer(scorer: AnyScorer, matter: _Matter) -> Iterator[tuple[_Request, b
             messages=question.messages,
             more=matter.answer.times(unknown) if unknown else _NOTHING,
             completion=matter.reply(question),
+            chance=matter.chance(unknown) if unknown else 1.0,
         )
         for repeat in range(question.repeats):
             key = b"" if unknown else canonical([to_plain(question), repeat]).encode()
@@ -167,6 +174,7 @@ def _of_vectors(
             messages=messages,
             more=matter.answer.times(unknown) if unknown else _NOTHING,
             completion=_NOTHING,
+            chance=matter.chance(unknown) if unknown else 1.0,
         )
         yield request, text.encode("utf-8", "replace"), matter.paid.vector(text)
 

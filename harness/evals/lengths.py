@@ -6,11 +6,16 @@ from statistics import fmean, pstdev
 from typing import Literal
 
 from harness.evals.cells import Cell
-from harness.records import Json, ScorerSpec, record
+from harness.records import Json, Role, ScorerSpec, record
 from harness.serial import canonical
 
 UNLIMITED_ANSWER_TOKENS = 1024
 """An answer's length when a suite sets no max_tokens: long for a chat answer, short for an essay."""
+TUNED_SHARE, OTHER_SHARE = 0.4, 0.85
+"""Of its max_tokens that an answer takes of which nothing is known: means over 8,000 answers of the embedded model and of its
+fine-tunes to this project's four suites (from 0.19 to 0.55 by suite for the tuned ones, from 0.45 to 1.0 for the untuned one)."""
+REPLY_TOKENS = 150
+"""What a judge's reply takes of which nothing is known: the few sentences and the line that our prompts ask for."""
 Ground = Literal["the same model", "earlier models", "expected answers", "max_tokens"]
 """What a length rests on, the surest first."""
 # Ends of the range that holds four of five: standard deviations of a normal mean, shares of single answers.
@@ -34,6 +39,11 @@ class Length:
         low, likely, high = (factor * tokens for tokens in (self.low, self.likely, self.high))
         return Length(low=low, likely=likely, high=high, ground=self.ground)
 
+    def by_chance(self, chance: float) -> "Length":
+        """The length of something that comes with this chance; at most it comes."""
+        low, likely = chance * self.low, chance * self.likely
+        return Length(low=low, likely=likely, high=self.high, ground=self.ground)
+
 
 def longest(max_tokens: int | None) -> Length:
     """The length that nothing exceeds."""
@@ -41,10 +51,17 @@ def longest(max_tokens: int | None) -> Length:
     return Length(low=limit, likely=limit, high=limit)
 
 
-def unknown(max_tokens: int | None) -> Length:
-    """Of what nothing is known but its limit: the estimate that costs nobody more than it said."""
+def unknown(role: Role, max_tokens: int | None) -> Length:
+    """The length of an answer of which nothing is known but its limit: anything, and probably a usual share of it."""
     limit = max_tokens or UNLIMITED_ANSWER_TOKENS
-    return Length(low=1, likely=limit, high=limit)
+    share = TUNED_SHARE if role in {"candidate", "promoted"} else OTHER_SHARE
+    return Length(low=1, likely=max(1, share * limit), high=limit)
+
+
+def unknown_reply(max_tokens: int | None) -> Length:
+    """The length of a judge's reply of which nothing is known."""
+    limit = max_tokens or UNLIMITED_ANSWER_TOKENS
+    return Length(low=1, likely=min(limit, REPLY_TOKENS), high=limit)
 
 
 def measured(samples: Sequence[float], *, own: float | None, same: bool) -> Length:
