@@ -149,6 +149,40 @@ def test_prompts_that_move_together_make_it_surer_than_those_that_do_not() -> No
     assert sure.high - sure.low < unsure.high - unsure.low
 
 
+def test_more_prompts_divide_a_measured_covariance() -> None:
+    sizes, means = (100, 200, 400), (0.50, 0.58, 0.65)
+    noise = np.full((3, 3), 0.0015) + np.eye(3) * 0.001
+    undecided = estimate_doubling(sizes, means, cases=100, covariance=noise)
+    assert undecided.word == "cannot tell"
+    (more, *_) = undecided.to_tell.removeprefix("if the scores stay as they are: ").split("; or ")
+    prompts = int(more.split()[0])
+    assert more == f"{prompts} prompts instead of 100"
+    for cases, word in ((prompts // 2, "cannot tell"), (prompts, "likely helps")):
+        found = estimate_doubling(sizes, means, cases=cases, covariance=noise * 100 / cases)
+        assert found.word == word
+
+
+def test_a_size_more_is_the_nearest_that_is_missing() -> None:
+    means = (0.50, 0.65)
+    quarter = estimate_doubling((100, 400), means, cases=150)
+    assert "one size more, 1/2 of the data" in quarter.to_tell
+    four = estimate_doubling((50, 100, 200, 400), (0.4, 0.48, 0.55, 0.61), cases=20)
+    assert "one size more" not in four.to_tell
+
+
+def test_what_was_trained_often_is_offered_more_often_only() -> None:
+    undecided = estimate_doubling((100, 200, 400), (0.50, 0.56, 0.61), cases=60, seeds=3)
+    assert "2 trainings" not in undecided.to_tell
+    assert "3 trainings" not in undecided.to_tell
+
+
+def test_the_gain_and_its_band_never_leave_the_scale() -> None:
+    best = estimate_doubling((100, 200, 400), (0.5, 0.9, 1.0), cases=10)
+    assert best.high <= 1 - 0.0
+    worst = estimate_doubling((100, 200, 400), (0.5, 0.1, 0.0), cases=10)
+    assert worst.low == 0.0
+
+
 @pytest.mark.parametrize(
     ("sizes", "means", "cases", "says"),
     [
@@ -161,6 +195,8 @@ def test_prompts_that_move_together_make_it_surer_than_those_that_do_not() -> No
         ((100, 200), (0.5, 1.2), 10, "outside 0..1"),
         ((100, 200), (float("nan"), 0.5), 10, "outside 0..1"),
         ((100, 200), (0.5, 0.6), 0, "0 cases"),
+        ((100, float("inf")), (0.5, 0.6), 10, "sizes 100, inf"),
+        ((100, 200), (-0.1, 0.6), 10, "outside 0..1"),
     ],
 )
 def test_what_cannot_be_estimated_is_refused_with_a_remedy(
@@ -169,6 +205,20 @@ def test_what_cannot_be_estimated_is_refused_with_a_remedy(
     with pytest.raises(UsageError, match=says) as refused:
         estimate_doubling(sizes, means, cases=cases)
     assert refused.value.remedy
+
+
+def test_no_training_at_all_is_refused() -> None:
+    with pytest.raises(UsageError, match="10 cases and 0 seeds"):
+        estimate_doubling((100, 200), (0.5, 0.6), cases=10, seeds=0)
+
+
+def test_a_covariance_that_is_none_is_refused() -> None:
+    with pytest.raises(UsageError, match="covariance"):
+        estimate_doubling((100, 200), (0.5, 0.6), cases=10, covariance=np.full((2, 2), np.nan))
+
+
+def test_the_best_and_the_worst_score_and_one_case_are_taken() -> None:
+    assert estimate_doubling((100, 200), (0.0, 1.0), cases=1).word
 
 
 def test_a_covariance_of_another_shape_is_refused() -> None:
