@@ -67,10 +67,10 @@ def json_schema(cls: type) -> dict[str, Plain]:
 
 def to_json(value: object, *, indent: int | None = None) -> str:
     """A record as JSON text, on one line unless `indent` is given; see `to_plain`."""
-    separators = (",", ":") if indent is None else None
-    return json.dumps(
-        to_plain(value), ensure_ascii=False, allow_nan=False, indent=indent, separators=separators
-    )
+    plain = to_plain(value)
+    if indent is not None:  # which the standard library does in Python, and a run's cases are many
+        return _adapter(object).dump_json(plain, indent=indent).decode("utf-8")
+    return json.dumps(plain, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def to_plain(value: object) -> Plain:
@@ -85,16 +85,31 @@ def to_plain(value: object) -> Plain:
         return value
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        entries = ((key, item, to_plain(item)) for key, item in value.items())
-        return {_encodable(str(key)): made for key, item, made in entries if made is not None or item is None}
     if isinstance(value, (list, tuple)):
         return [to_plain(item) for item in value]
-    if is_dataclass(value):
-        return {item.name: to_plain(getattr(value, item.name)) for item in fields(value)}
+    kind: type = type(value)
+    if (names := _field_names(kind)) is not None:
+        return {name: to_plain(getattr(value, name)) for name in names}
+    if isinstance(value, Mapping):
+        return _plain_entries(value)
     if isinstance(value, numbers.Real):  # numpy's own kinds
         return int(value) if isinstance(value, numbers.Integral) else to_plain(float(value))
     return str(value) if isinstance(value, Path) else value
+
+
+@lru_cache(maxsize=1024)
+def _field_names(cls: type) -> tuple[str, ...] | None:
+    """The fields of a record, None of what is none: a run asks for each of its rows."""
+    return tuple(item.name for item in fields(cls)) if is_dataclass(cls) else None
+
+
+def _plain_entries(value: Mapping[object, object]) -> dict[str, Plain]:
+    made = {}
+    for key, item in value.items():
+        plain = to_plain(item)
+        if plain is not None or item is None:
+            made[_encodable(str(key))] = plain
+    return made
 
 
 def _encodable(text: str) -> str:
