@@ -11,7 +11,6 @@ time before the first step, which changes nothing, does not take most of the kil
 import argparse
 import base64
 import contextlib
-import importlib
 import json
 import os
 import random
@@ -28,7 +27,7 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -133,7 +132,6 @@ class Order:
         kill: The phase and its step at which it is killed.
         limit_bytes: No file may grow larger: to whoever writes, the disk is full.
         unprivileged: Whether it runs as a user to whom read-only folders are read-only, which they are not to root.
-        modules: What is loaded before.
     """
 
     folder: str
@@ -141,20 +139,22 @@ class Order:
     kill: tuple[str, int] | None = None
     limit_bytes: int | None = None
     unprivileged: bool = False
-    modules: tuple[str, ...] = ()
 
 
-def fork_runs() -> None:
-    """Do the orders on the standard input, each in a process of its own, those of one line at once."""
+def fork_runs(folder: Path) -> None:
+    """Do the orders on the standard input, each in a process of its own, those of one line at once.
+
+    Before, a run in `folder` loads here whatever runs load.
+    """
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.chdir(folder)
+    print(int(pytest.main(RUN[1:])), file=answers, flush=True)
     for line in sys.stdin:
-        orders = [Order(**given) for given in json.loads(line)]
-        for name in orders[0].modules:
-            if name not in sys.modules:
-                importlib.import_module(name)
-        children = [_forked(order) for order in orders]
-        print(json.dumps(children), flush=True)
-        ends = [os.waitpid(child, 0)[1] for child in children]
-        print(json.dumps([os.waitstatus_to_exitcode(end) for end in ends]), flush=True)
+        children = [_forked(Order(**given)) for given in json.loads(line)]
+        print(json.dumps(children), file=answers, flush=True)
+        ends = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        print(json.dumps(ends), file=answers, flush=True)
 
 
 def _forked(order: Order) -> int:
@@ -189,11 +189,8 @@ def act(order: Order) -> int:
         code = harness_command(arguments)
     else:
         code = int(pytest.main(arguments, plugins=[_PageBegins(steps)]))
-    loaded = [name for name, module in sys.modules.items() if getattr(module, "__file__", None)]
     with contextlib.suppress(OSError):  # where nothing can be written, nobody asks for it
-        (folder / "told.json").write_text(
-            json.dumps({"steps": steps.taken, "modules": loaded}), encoding="utf-8"
-        )
+        (folder / "steps.json").write_text(json.dumps(steps.taken), encoding="utf-8")
     return code
 
 
@@ -211,17 +208,17 @@ class _PageBegins:
 class Runs:
     """The process that forks runs, in a `with` block."""
 
-    def __init__(self) -> None:
-        self._modules: tuple[str, ...] = ()
-
     def __enter__(self) -> "Runs":
-        self._process = subprocess.Popen(
-            [sys.executable, __file__, "--fork"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "OPENAI_API_KEY": "", "PYTEST_ADDOPTS": "", "GITHUB_STEP_SUMMARY": ""},
-        )
+        with tempfile.TemporaryDirectory() as folder, Project(Path(folder) / "first"):
+            self._process = subprocess.Popen(
+                [sys.executable, __file__, "--fork", str(Path(folder) / "first")],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env={**os.environ, "OPENAI_API_KEY": "", "PYTEST_ADDOPTS": "", "GITHUB_STEP_SUMMARY": ""},
+            )
+            assert self._process.stdout is not None
+            assert self._process.stdout.readline() == "0\n", "the first run does not end well"
         return self
 
     def __exit__(
@@ -252,7 +249,7 @@ class Runs:
         return self._do([Order(folder=str(folder), command=command)] * 2, after_s=MOST_S)
 
     def _do(self, orders: list[Order], *, after_s: float) -> list[int]:
-        given = [asdict(replace(order, modules=self._modules)) for order in orders]
+        given = [asdict(order) for order in orders]
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(given) + "\n")
@@ -265,12 +262,6 @@ class Runs:
         finally:
             timer.cancel()
             timer.join()
-
-    def learn(self, folder: Path) -> dict[str, int]:
-        """The steps that the last command in a folder took; what it loaded, later ones begin with."""
-        told = json.loads((folder / "told.json").read_text(encoding="utf-8"))
-        self._modules = (*self._modules, *told["modules"])
-        return dict(told["steps"])
 
 
 def _only_reads(flags: object) -> bool:
@@ -488,12 +479,12 @@ def study(runs: Runs, folder: Path, *, points: int, seed: int) -> Iterator[Point
 
 
 def _steps_of_a_whole_run(runs: Runs, folder: Path) -> dict[str, int]:
-    """How many steps each phase has; what a run loads is loaded from then on."""
-    steps = {}
+    """How many steps each phase has."""
+    steps: dict[str, int] = {}
     with Project(folder):
         for command in (RUN, PROMOTE):
             assert runs.run(folder, command) == 0, output_of(folder)
-            steps |= runs.learn(folder)
+            steps |= json.loads((folder / "steps.json").read_text(encoding="utf-8"))
     return steps
 
 
@@ -511,10 +502,10 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--fork", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--fork", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.fork:
-        fork_runs()
+        fork_runs(options.fork)
         return
     found = []
     if not options.json:

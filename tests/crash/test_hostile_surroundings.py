@@ -14,6 +14,7 @@ from crashes import CASES, RUN, Project, Runs, output_of
 
 from harness.cli import main
 from harness.evals import list_runs, open_run
+from harness.models import AnswerCache
 from harness.records import Run
 
 CELLS = 2 * CASES
@@ -115,14 +116,11 @@ def test_a_folder_that_cannot_be_written_is_named_before_anybody_is_asked(
 
 def test_a_cache_that_may_be_read_but_not_written_is_told_of(runs: Runs, folder: Path) -> None:
     with Project(folder) as project:
-        assert runs.run(folder, RUN) == 0
-        told(folder)
-        (folder / "reports").chmod(0o777)
+        AnswerCache(folder / ".harness" / "answers.sqlite").close()
         make_read_only(folder / ".harness")
         assert runs.run(folder, RUN, unprivileged=True) != 0
-        text = told(folder)
-        assert f"make {folder / '.harness'} writable" in text
-        assert project.asked().total() == CELLS
+        assert f"make {folder / '.harness'} writable" in told(folder)
+        assert not project.asked()
 
 
 # --- two at once ----------------------------------------------------------------------------------------------
@@ -241,8 +239,7 @@ def test_runs_and_promotions_of_a_newer_version_are_told_of_with_the_remedy(
 # --- files that were cut off or altered ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("damage", ["cut off", "zeros", "in the middle", "lost"])
-def test_damaged_results_are_told_of_and_mended_without_asking(runs: Runs, folder: Path, damage: str) -> None:
+def test_damaged_results_are_told_of_and_mended_without_asking(runs: Runs, folder: Path) -> None:
     with Project(folder) as project:
         runs.run(folder, RUN, kill=("rows", 90))
         path = only_run(folder).path
