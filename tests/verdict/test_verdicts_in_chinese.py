@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from chinese import unsaid
+from chinese import CHINESE, unsaid
 
 from harness.records import Verdict
 from harness.verdict import describe_gate, describe_reach, word_of
@@ -37,3 +37,10 @@ def test_every_verdict_is_said() -> None:
         for line in unsaid(sentences(verdict), names=names(verdict))
     ]
     assert not found, "\n".join(found)
+
+
+def test_clauses_of_a_gate_keep_their_order() -> None:
+    reason = "style: label is 0.825 (likely 0.68 to 0.91); at least 0.8 and at most 0.9 is asked: not met; candidate: 2 cases unscored, which leaves this open"
+    assert CHINESE.said(reason) == (
+        "style：label 为 0.825（可能在 0.68 到 0.91 之间）；要求至少 0.8，并且至多 0.9：未满足；候选模型：2 个用例无得分，因此尚无定论"
+    )

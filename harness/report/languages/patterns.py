@@ -12,6 +12,7 @@ What a gap takes is said behind its name:
     {x:pairs}    the same of names with a colon in them, `suite: case`
     {x:quoted}   the same of texts in quotation marks, which may have a count behind them
     {x:said}     a sentence or a part of one that is known itself
+    {x:part}     a part of one clause that is known itself: nothing in it divides clauses
     {x:open}     the same if it is known; else kept as it is
 A text is hostile: it may hold names that look like patterns or are very long. So gaps are not regular
 expressions: they end at the first place where the words behind them stand, then at the next, within a budget of tries.
@@ -30,7 +31,7 @@ _NUMBERS = r"\d[\d,]{0,30}(?<!,)(?:, \d[\d,]{0,30}(?<!,)){0,60}"
 _MONEY = r"(?:−|-)?\$\d(?:[\d,.]{0,30}\d)?"
 _DATE = r"\d{1,2} [A-Z][a-z]{2} \d{4}(?:, \d\d:\d\d(?: UTC)?)?"
 _BOUNDED = frozenset({"number", "numbers", "amount", "date"})
-_OPEN = frozenset({"", "name", "shown", "list", "pairs", "quoted", "said", "open"})
+_OPEN = frozenset({"", "name", "shown", "list", "pairs", "quoted", "said", "part", "open"})
 _WORD = re.compile(r"[^\W\d_]+")
 DIVIDES = re.compile(r"[:;,.](?:\s|$)| (?:and|or)(?: |$)")
 """What a sentence is divided at; a name with any of these is only safe where it is known to be one."""
@@ -41,6 +42,7 @@ _COUNTED = rf"{_QUOTE}(?: \(\d+\))?"
 _QUOTED = re.compile(rf"{_COUNTED}(?:(?:, | and | or ){_COUNTED})*(?: …)?", re.DOTALL)
 LONGEST_JOINT = 5
 """Letters, as of ` and `."""
+_CLAUSES = re.compile(r"[:;]\s")
 _ENDS = {"list": re.compile(r"[:;.](?:\s|$)"), "pairs": re.compile(r"[;.](?:\s|$)")}
 
 
@@ -256,8 +258,10 @@ class Pattern:
             return None if _ENDS[kind].search(text) else self._grammar.say_list(text)
         if kind == "quoted":
             return self._grammar.say_quoted(text) if _QUOTED.fullmatch(text) else None
-        if kind == "said":
+        if kind == "said" or (kind == "part" and not _CLAUSES.search(text)):
             return said(text)
+        if kind == "part":
+            return None
         return (said(text) or text) if kind == "open" else text
 
     def _say(self, values: Mapping[str, str]) -> str:

@@ -104,3 +104,13 @@ def test_a_kept_name_is_never_divided() -> None:
 def test_a_character_that_could_stand_in_for_a_name_is_kept() -> None:
     kept = Sentences({"{names:list} fell": "{names} 下降"}, GRAMMAR).keeping(["R and D"])
     assert kept.said("\U000f0000 fell") == "\U000f0000 下降"
+
+
+def test_a_part_of_a_clause_reaches_over_no_other_clause() -> None:
+    entries = {
+        "{bound:part} is asked": "要求{bound}",
+        "{a:said}; {b:said}": "{a}；{b}",
+        "it is 1": "为 1",
+        "at least 2": "至少 2",
+    }
+    assert said("it is 1; at least 2 is asked", entries) == "为 1；要求至少 2"
