@@ -178,7 +178,7 @@ def test_the_estimate_counts_them(shop: Shop) -> None:
 
 def test_the_budget_counts_them(shop: Shop) -> None:
     (total,) = [line for line in shop.run("--estimate", "--job", JOB).outlines if line.startswith("in all")]
-    alone = float(total.split("at most ")[1].split()[0])
+    alone = float(total.split("about ")[1].split()[0])
     assert shop.run("--job", JOB, "--checkpoints", "--budget-usd", str(alone * 1.5)).ret == 2
     assert shop.provider.bodies == []
 
