@@ -98,6 +98,6 @@ def percent(part: float, whole: int) -> str:
 
 
 def between(start: str | None, end: str | None) -> float | None:
-    """Seconds from one ISO time to another, or None when either is not known."""
+    """Seconds from one ISO time to another, or None when either is not known, or the clock was set back in between."""
     first, last = moment(start), moment(end)
-    return (last - first).total_seconds() if first and last else None
+    return (last - first).total_seconds() if first and last and first <= last else None

@@ -13,6 +13,7 @@ from harness.evals import (
     PAGE,
     SCALING,
     VERDICT,
+    list_runs,
     read_checkpoint_study,
     read_promotions,
     read_scaling_study,
@@ -93,8 +94,9 @@ def read_shelf(reports: Path) -> Shelf:
             studies.append(_study(folder))
         else:
             others.append(folder.name)
-    # What has no time comes last.
-    runs.sort(key=lambda run: run.facts.created if run.facts else "", reverse=True)
+    # By name, as the clock may have been set back; what cannot be read comes last.
+    places = {folder.name: place for place, folder in enumerate(list_runs(reports))}
+    runs.sort(key=lambda run: (run.facts is None, places[run.folder]))
     return Shelf(runs=tuple(runs), studies=tuple(studies), others=tuple(others), note=note)
 
 

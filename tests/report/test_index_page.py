@@ -90,6 +90,16 @@ def test_runs_are_listed_newest_first_with_verdict_models_suites_and_cost(tmp_pa
     assert "20260101T000000Z-old/index.html" not in read.links, "a page that is not there is not linked"
 
 
+def test_runs_are_in_the_order_of_their_names_where_the_clock_was_set_back(tmp_path: Path) -> None:
+    for name, created in (
+        ("20260201T000000Z-a", "2026-02-01T00:00:00Z"),
+        ("20260201T000001Z-b", "2026-01-01T00:00:00Z"),
+    ):
+        folder = store(tmp_path, name)
+        write_facts(folder, replace(FACTS, run=name, created=created))
+    assert [run.folder[-1] for run in read_shelf(tmp_path).runs] == ["b", "a"]
+
+
 def test_older_run_without_a_summary_is_read_from_manifest_and_verdict(tmp_path: Path) -> None:
     store(tmp_path, "20260101T000000Z-old", outcome="hold", with_summary=False)
     row = page(tmp_path).rows[1]

@@ -67,3 +67,4 @@ def test_dates_are_utc_and_a_text_that_is_none_stays() -> None:
 def test_time_between_is_unknown_when_an_end_is() -> None:
     assert notation.between("2026-02-11T14:03:00Z", "2026-02-11T14:05:10Z") == 130
     assert notation.between("2026-02-11T14:03:00Z", None) is None
+    assert notation.between("2026-02-11T14:03:00Z", "2026-02-11T14:02:59Z") is None, "the clock was set back"
