@@ -9,10 +9,8 @@ from openai import (
     APIConnectionError,
     APIStatusError,
     BaseModel,
-    InternalServerError,
     NotFoundError,
     OpenAIError,
-    RateLimitError,
 )
 
 from harness.errors import EndpointError
@@ -32,6 +30,8 @@ ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 _PAGE = 100
 # What servers without a route say.
 _NO_SUCH_ROUTE = frozenset({404, 405, 501})
+# What a gateway may say although the request went through, and what is worth asking again.
+_UNDECIDED = frozenset({408, 409, 429})
 # Failures that pass: a laptop wakes up again, a provider mends its servers.
 _PASSING: frozenset[FailureKind] = frozenset({"connection", "timeout", "server", "rate_limit"})
 
@@ -134,12 +134,13 @@ class BatchClient:
             batch = await once.batches.create(
                 input_file_id=file, endpoint=URL, completion_window="24h", metadata=metadata
             )
-        except (APIConnectionError, InternalServerError, ValueError) as error:
+        except (APIConnectionError, ValueError) as error:
             raise LostReplyError(str(error)) from error
-        except RateLimitError as error:
-            if error.code == "insufficient_quota":
-                raise self._trouble(error) from error
-            raise LostReplyError(str(error)) from error
+        except APIStatusError as error:
+            is_open = error.status_code in _UNDECIDED or error.status_code >= 500
+            if is_open and error.code != "insufficient_quota":
+                raise LostReplyError(str(error)) from error
+            raise self._trouble(error, "the batch was refused") from error
         except OpenAIError as error:
             raise self._trouble(error, "the batch was refused") from error
         return self._state(_plain(batch))

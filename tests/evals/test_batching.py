@@ -250,6 +250,38 @@ def test_an_exchange_that_breaks_off_sends_no_request_twice(
     assert endpoint.batched == len(PROMPTS)
 
 
+def test_a_creation_that_nobody_answers_ends_the_session_and_may_be_found_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint, project = sending(tmp_path)
+    route = endpoint.route
+
+    def silent(method: str, path: str, data: bytes) -> tuple[int, bytes] | None:
+        return (500, b"{}") if (method, path) == ("POST", "/v1/batches") else route(method, path, data)
+
+    with endpoint:
+        with monkeypatch.context() as broken:
+            broken.setattr(endpoint, "route", silent)
+            with pytest.raises(EndpointError, match="no answer to the creation of a batch"):
+                project.run()
+        assert project.steps() == ["asked"]
+        assert texts(project.run()) == WHOLE
+    assert len(endpoint.inputs) == 1
+
+
+def test_a_creation_that_is_refused_ends_the_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoint, project = sending(tmp_path)
+    route = endpoint.route
+
+    def refusing(method: str, path: str, data: bytes) -> tuple[int, bytes] | None:
+        return (400, b"{}") if (method, path) == ("POST", "/v1/batches") else route(method, path, data)
+
+    monkeypatch.setattr(endpoint, "route", refusing)
+    with endpoint, pytest.raises(EndpointError, match="the batch was refused"):
+        project.run()
+    assert project.steps() == ["failed"]
+
+
 class PowerCutError(BaseException):
     """Stands for a process that is killed."""
 

@@ -24,6 +24,16 @@ cases:
   - {id: bye, prompt: "Capital of Peru?"}
 """
 
+TIMED = """\
+name: capitals
+role: info
+scorers: [{type: exact_match}]
+cases:
+  - {id: peru, prompt: "Capital of Peru?", expected: Lima}
+gates:
+  - {metric: latency_s, at_most: 1}
+"""
+
 ProjectAt = Callable[[FaultyEndpoint], Project]
 
 
@@ -83,6 +93,15 @@ def test_rows_are_those_of_the_live_way_at_half_the_price(project_at: ProjectAt)
         assert cheap.cost_usd == pytest.approx((dear.cost_usd or 0.0) / 2)
     assert spent_by(batch, "candidate").median_latency_s is None
     result.stdout.fnmatch_lines(["candidate * answered (* by batch, at its price), 2 from the cache, *"])
+
+
+def test_gates_on_time_are_said_to_stay_undecided(project_at: ProjectAt) -> None:
+    project = project_at(BatchEndpoint(CAPITALS))
+    project.suite("capitals", TIMED)
+    result = project.run("--batch")
+    result.stdout.fnmatch_lines(
+        ["warning: gates on latency_s stay undecided: *", "gate  ?    capitals: latency_s *"]
+    )
 
 
 def test_a_second_run_pays_nothing(project_at: ProjectAt) -> None:
