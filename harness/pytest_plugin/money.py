@@ -64,6 +64,8 @@ def opened_purse(
     budget = questions.settings.budget_usd
     if budget is None:
         return None
+    if not any(seat.price for seat in questions.seats.values()):
+        return Purse(budget)  # what has no known price cannot be estimated
     try:
         # Most runs are far below it, which a bound shows that needs neither tokenizer nor earlier runs.
         check_budget(questions.estimate(cache, count=most_tokens), budget)
