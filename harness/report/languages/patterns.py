@@ -200,14 +200,15 @@ class Pattern:
 
     def anchors(self) -> Iterator[str]:
         """Words, small, without which no text has this form."""
-        for run in self._runs:
-            for kind, words in run:
-                if kind != "words":
-                    continue
-                for word in _WORD.finditer(words):
-                    # A word at the edge may be a part of what stands in the gap beside it.
-                    if word.start() > 0 and word.end() < len(words):
-                        yield word[0].lower()
+        parts = [part for run in self._runs for part in (*run, ("gap", ""))][:-1]
+        for place, (kind, words) in enumerate(parts):
+            if kind != "words":
+                continue
+            for word in _WORD.finditer(words):
+                # A word at the edge of a gap may be a part of what stands in it.
+                begins = word.start() > 0 or place == 0
+                if begins and (word.end() < len(words) or place == len(parts) - 1):
+                    yield word[0].lower()
 
     def match(self, text: str, *, said: Said, budget: Budget) -> str | None:
         """The text in the other language, or None when it does not have this form."""
