@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
@@ -103,7 +103,8 @@ def ask_suites(
     try:
         with contextlib.ExitStack() as stack:
             folder.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(_held(folder / LOCK))
+            # Its file stays: were it taken away, two processes could hold locks on two files of one name.
+            stack.enter_context(FileLock(folder / LOCK, timeout=0))
             rows = _answered_rows(folder / ROWS, cells, model=seats["candidate"].model)
             file = stack.enter_context((folder / ROWS).open("a", encoding="utf-8", newline="\n"))
 
@@ -128,18 +129,6 @@ def ask_suites(
             remedy="answers received so far are kept; the same command goes on from there",
         )
     return tuple(rows[cell.key] for cell in cells)
-
-
-@contextlib.contextmanager
-def _held(lock: Path) -> Iterator[None]:
-    """The folder is this process's alone; nothing is left of the lock afterwards."""
-    held = FileLock(lock, timeout=0)
-    held.acquire()
-    try:
-        yield
-    finally:
-        held.release()
-        lock.unlink(missing_ok=True)
 
 
 def asked_cells(suites: Iterable[Suite], *, first_trial: int = 0) -> list[Cell]:
