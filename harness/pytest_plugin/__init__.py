@@ -49,10 +49,14 @@ FLAGS: tuple[tuple[str, dict[str, object]], ...] = (
     ),
     ("--base-url", {"metavar": "URL", "help": "any OpenAI-compatible endpoint for models named by id"}),
     ("--trials", {"metavar": "K", "type": int, "help": "ask every case K times, whatever its suite says"}),
-    ("--concurrency", {"metavar": "N", "type": int, "help": "requests under way at once (default 32)"}),
+    ("--concurrency", {"metavar": "N", "type": int, "help": "requests under way at once (default 32, more where that pays)"}),
     (
         "--budget-usd",
-        {"metavar": "X", "type": float, "help": "ask nothing if the run may cost more (exit 2)"},
+        {
+            "metavar": "X",
+            "type": float,
+            "help": "ask nothing if the run would cost more, and stop before it does (exit 2)",
+        },
     ),
     ("--reports", {"metavar": "DIR", "help": "where runs are stored (default reports/)"}),
     ("--no-cache", {"action": "store_true", "help": "ask everything anew; the new answers are kept"}),
