@@ -4,7 +4,6 @@ import hashlib
 import os
 import random
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -230,50 +229,51 @@ def test_answers_of_the_first_schema_are_kept_and_salvaged(tmp_path: Path) -> No
 
 # --- killed while it is mended ------------------------------------------------------------------------------
 
-MENDER = textwrap.dedent(
+MENDERS = textwrap.dedent(
     """
-    import os, signal, sys
+    import os, shutil, signal, sys
     from pathlib import Path
     from harness.models import AnswerCache
 
-    left = int(sys.argv[2])
+    def mend(path, steps):
+        def count(event, arguments):
+            nonlocal steps
+            if event in {"os.rename", "os.remove", "sqlite3.connect"}:
+                steps -= 1
+                if steps < 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
 
-    def count(event, arguments):
-        global left
-        if event in {"os.rename", "os.remove", "sqlite3.connect"}:
-            left -= 1
-            if left < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+        sys.addaudithook(count)
+        AnswerCache(path, tell=lambda _: None).close()
 
-    sys.addaudithook(count)
-    AnswerCache(Path(sys.argv[1])).close()
+    damaged, place = map(Path, sys.argv[1:])
+    for steps in range(40):
+        folder = place / str(steps)
+        folder.mkdir()
+        shutil.copy(damaged, folder / "answers.sqlite")
+        child = os.fork()
+        if child == 0:
+            mend(folder / "answers.sqlite", steps)
+            os._exit(0)
+        if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0:
+            break
     """
 )
 
 
 def test_mending_that_is_killed_at_any_step_is_gone_on_with(whole: Path, tmp_path: Path) -> None:
-    """Every step that changes a name, or makes a file, in turn; forked, so that twenty processes take no time."""
-    code = compile(MENDER, "mender", "exec")
-    for step in range(40):
-        folder = tmp_path / str(step)
-        folder.mkdir()
-        path = copied(whole, folder)
-        with path.open("rb+") as file:
-            file.write(bytes(PAGE_BYTES))
-        child = os.fork()
-        if child == 0:
-            sys.argv = ["mender", str(path), str(step)]
-            try:
-                exec(code, {"__name__": "__main__"})
-            finally:
-                os._exit(0)
-        _, status = os.waitpid(child, 0)
-        assert kept(path)[0] == ANSWERS, f"killed at step {step}"
-        if not os.WIFSIGNALED(status):
-            break
-        assert os.WTERMSIG(status) == signal.SIGKILL
-    assert 6 < step < 39
-    assert not [file for file in folder.iterdir() if "mend" in file.name]
+    """At every step that changes a name, or makes a file, in turn, until one comes to its end."""
+    damaged = copied(whole, tmp_path)
+    with damaged.open("rb+") as file:
+        file.write(bytes(PAGE_BYTES))
+    place = tmp_path / "menders"
+    place.mkdir()
+    subprocess.run([sys.executable, "-c", MENDERS, str(damaged), str(place)], check=True, timeout=60)
+    folders = sorted(place.iterdir())
+    assert 6 < len(folders) < 40
+    for folder in folders:
+        assert kept(folder / "answers.sqlite")[0] == ANSWERS, f"killed at step {folder.name}"
+        assert not [file for file in folder.iterdir() if "mend" in file.name]
 
 
 # --- several processes ---------------------------------------------------------------------------------------
