@@ -1,10 +1,11 @@
 """`--batch`: what a run has to ask is sent as batches, before its first case is judged; what they leave is asked one by one."""
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from harness.dataset import count_message_tokens, knows_encoding
 from harness.errors import BudgetError, HarnessError
 from harness.evals import REUSED
 from harness.evals.batch_ledger import BatchLedger
@@ -20,6 +21,9 @@ from harness.verdict import usage_cost
 
 FOLDER = "batches"
 UNMEASURED = "latency_s"
+
+Count = Callable[[Unasked], int]
+"""The tokens of a request's prompt."""
 
 
 def send_in_batches(questions: Questions, cache: AnswerCache, *, run: str, teller: Teller) -> None:
@@ -108,13 +112,16 @@ class Till:
     def allow(self, requests: Sequence[Unasked]) -> None:
         """See that there is money for the most that some requests may cost.
 
+        A token is at least a byte, which bounds most batches well enough; only what that would refuse is counted.
+
         Raises:
             BudgetError: There is not, and none of them was sent.
         """
-        self._most_usd.update((request.key, self._most(request)) for request in requests)
+        most = self._set_aside(requests, _bounded_tokens)
+        if self._is_too_much(most):
+            most = self._set_aside(requests, _counted_tokens)
         purse = self._purse
-        most = sum(self._most_usd[request.key] for request in requests)
-        if purse is not None and purse.spent_usd + most > purse.budget_usd:
+        if purse is not None and self._is_too_much(most):
             raise BudgetError(
                 f"a batch of {len(requests):,} requests may cost up to {most:.4g} USD, {purse.spent_usd:.4g} USD are spent, the "
                 f"budget is {purse.budget_usd:g} USD; it was not sent",
@@ -130,10 +137,30 @@ class Till:
             cost = usage_cost(usage, facts, by_batch=True)
             self._purse.spent_usd += self._most_usd.get(key, 0.0) if cost is None else cost
 
-    def _most(self, request: Unasked) -> float:
-        facts = self._facts[request.endpoint.label, request.model]
-        usage = Usage(
-            prompt_tokens=most_prompt_tokens(request.messages, request.sampling),
-            completion_tokens=request.sampling.max_tokens or LONGEST_ANSWER_TOKENS,
-        )
-        return usage_cost(usage, facts, by_batch=True) or 0.0
+    def _is_too_much(self, most_usd: float) -> bool:
+        return self._purse is not None and self._purse.spent_usd + most_usd > self._purse.budget_usd
+
+    def _set_aside(self, requests: Sequence[Unasked], count: Count) -> float:
+        """The most that some requests may cost together, noted for each."""
+        for request in requests:
+            facts = self._facts[request.endpoint.label, request.model]
+            usage = Usage(
+                prompt_tokens=count(request),
+                completion_tokens=request.sampling.max_tokens or LONGEST_ANSWER_TOKENS,
+            )
+            self._most_usd[request.key] = usage_cost(usage, facts, by_batch=True) or 0.0
+        return sum(self._most_usd[request.key] for request in requests)
+
+
+def _bounded_tokens(request: Unasked) -> int:
+    return most_prompt_tokens(request.messages, request.sampling)
+
+
+def _counted_tokens(request: Unasked) -> int:
+    """A prompt of texts by the model's own tokenizer, tools and schemas by their bytes; all of it by bytes where that is not known."""
+    is_text = all(isinstance(message.get("content"), str) for message in request.messages)
+    if not is_text or not knows_encoding(request.model):
+        return _bounded_tokens(request)
+    return count_message_tokens(request.messages, model=request.model) + most_prompt_tokens(
+        (), request.sampling
+    )

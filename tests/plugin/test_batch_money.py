@@ -28,6 +28,18 @@ def test_the_most_that_a_batch_may_cost_must_be_there() -> None:
         Till(Purse(1.99 * MOST_USD), [SEAT]).allow([request(), request()])
 
 
+def test_tokens_are_counted_where_bytes_would_refuse() -> None:
+    known = Seat(model="gpt-4.1-mini-2025-04-14", endpoint=HERE, price=SEAT.price)
+    long = ({"role": "user", "content": "hello there " * 1000},)
+    asked = unasked(HERE, known.model, long, SAMPLING, trial=0)
+    by_bytes = (most_prompt_tokens(long, SAMPLING) * 1.0 + 1000 * 4.0) / 1e6
+    Till(Purse(by_bytes / 2), [known]).allow([asked])
+    with pytest.raises(BudgetError):
+        Till(Purse((2000 * 1.0 + 1000 * 4.0) / 1e6), [known]).allow([asked])
+    with pytest.raises(BudgetError):
+        Till(Purse(by_bytes / 2), [SEAT]).allow([unasked(HERE, "m", long, SAMPLING, trial=0)])
+
+
 def test_answers_are_paid_at_the_price_of_batches() -> None:
     purse = Purse(1.0)
     usage = Usage(prompt_tokens=100, cached_tokens=90, completion_tokens=10)
