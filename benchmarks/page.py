@@ -1,6 +1,6 @@
 """The page of a large run: its size, what writing it takes, and how soon a browser shows its cases and answers.
 
-    python benchmarks/page.py [--cases 10000] [--words 100] [--earlier 2] [--repeats 3]
+    python benchmarks/page.py [--cases 10000] [--words 100] [--earlier 2] [--repeats 3] [--lang zh]
 
 Cases are made up: prompts and answers are passages of Python's manual, about `--words` words long, a prompt half as
 long. Base and candidate answer each; a third of the candidate's answers are the base's with some words changed. The run is stored, with `--earlier` runs of the same cases before it, and its page written in a process
@@ -35,6 +35,7 @@ from harness.records import (
     Usage,
 )
 from harness.report import render
+from harness.report.languages import CODES, Language, language_of
 from harness.report.sections import SECTIONS
 from harness.report.surroundings import material_of
 from harness.verdict import verdict_of
@@ -184,16 +185,16 @@ def row_of(suite: Suite, case: Case, role: Role, text: str, writer: Writer) -> R
     )
 
 
-def write_page(folder: Path) -> None:
+def write_page(folder: Path, language: Language) -> None:
     """What the process of its own does: read the run, decide, write the page, tell what it took."""
     run = open_run(folder)
     verdict = verdict_of(run)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start, start_cpu = time.perf_counter(), time.process_time()
-    page = render(run, verdict, to=folder / PAGE)
+    page = render(run, verdict, to=folder / PAGE, language=language)
     took, cpu = time.perf_counter() - start, time.process_time() - start_cpu
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(f"page               {page.stat().st_size / 1e6:8.2f} MB")
+    print(f"page               {page.stat().st_size / 1e6:8.3f} MB")
     print(f"writing it         {took:8.2f} s ({cpu:.2f} s of processor time)")
     start_cpu = time.process_time()
     material = material_of(run, verdict)
@@ -250,10 +251,11 @@ def main() -> None:
     parser.add_argument("--earlier", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--browser", default="/usr/bin/chromium", help="the Chromium that opens the page")
+    parser.add_argument("--lang", choices=CODES, default="en", help="the language of the page")
     parser.add_argument("--write", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.write:
-        write_page(options.write)
+        write_page(options.write, language_of(options.lang))
         return
     with tempfile.TemporaryDirectory() as place:
         reports, writer = Path(place), Writer(seed=8)
@@ -264,7 +266,9 @@ def main() -> None:
         print(
             f"{options.cases:,} cases, {len(ROLES)} models, {options.earlier} earlier runs; a run on disk is {size / 1e6:.1f} MB"
         )
-        subprocess.run([sys.executable, __file__, "--write", str(folders[-1])], check=True)
+        subprocess.run(
+            [sys.executable, __file__, "--write", str(folders[-1]), "--lang", options.lang], check=True
+        )
         with sync_playwright() as driver:
             browser = driver.chromium.launch(executable_path=options.browser, args=["--no-sandbox"])
             found = [times_of(browser, folders[-1] / PAGE) for _ in range(options.repeats)]

@@ -92,7 +92,7 @@ def test_suites_at_checkpoints_are_a_line_and_a_table() -> None:
     assert found.choice == (
         "The suites prefer the checkpoint of step 50.",
         "Targets are best there.",
-        "Asked again, on fresh trials: ticket-routing 77.0.",
+        "Asked again, on fresh trials: in ticket-routing 77.0.",
     )
     assert (
         view(study=study(chosen=75)).choice[0]

@@ -238,13 +238,13 @@ def _choice(study: CheckpointStudy | None) -> tuple[str, ...]:
     told = [f"The suites prefer {which}.", _sentence(choice.why, end="" if choice.why.endswith(".") else ".")]
     own = {} if choice.is_last else {mark.suite: mark for mark in choice.last}
     fresh = [
-        f"{mark.suite} {_score(mark)[0]}"
+        f"in {mark.suite} {_score(mark)[0]}"
         + (f" (the job's own model {_score(own[mark.suite])[0]})" if mark.suite in own else "")
         for mark in choice.fresh
         if mark.mean is not None
     ]
     if fresh and choice.on in _CHOICES:
-        told.append(f"{_CHOICES[choice.on]}: {', '.join(fresh)}.")
+        told.append(f"{_CHOICES[choice.on]}: {'; '.join(fresh)}.")
     return tuple(sentence for sentence in told if sentence)
 
 
