@@ -13,6 +13,7 @@ from harness.models.exchange import RefusedError
 from harness.models.failures import failure_of, refuses_logprobs
 from harness.models.openai_chat import of_trial, read_completion, request_body
 from harness.records import Completion, Endpoint, Failure, Json, Message, Sampling, record
+from harness.serial import read_json
 
 URL: Literal["/v1/chat/completions"] = "/v1/chat/completions"
 MOST_LINES = 50_000
@@ -94,7 +95,7 @@ class LineAnswer:
 def read_line(line: bytes, *, endpoint: Endpoint, model: str, batch: str) -> LineAnswer | None:
     """A line of the output or the errors of a batch; None where it is not told which request it is about."""
     try:
-        row: Json = json.loads(line)
+        row: Json = read_json(line.decode("utf-8"))
     except (ValueError, RecursionError):
         return None
     key = row.get("custom_id") if isinstance(row, dict) else None
@@ -105,11 +106,11 @@ def read_line(line: bytes, *, endpoint: Endpoint, model: str, batch: str) -> Lin
         return _answered(key, response, status, endpoint=endpoint, model=model, batch=batch)
     error = row.get("error")
     found: Mapping[str, Json] = error if isinstance(error, dict) else {}
-    text = json.dumps({"error": dict(found)})
+    text, code = json.dumps({"error": dict(found)}), found.get("code")
     return LineAnswer(
         key=key,
         outcome=failure_of(RefusedError(500, text), model=model, endpoint=endpoint, key=endpoint.api_key),
-        is_unasked=found.get("code") in _UNASKED,
+        is_unasked=isinstance(code, str) and code in _UNASKED,
     )
 
 

@@ -88,7 +88,7 @@ def _hyperparameters(data: Mapping[str, Json]) -> Mapping[str, Json]:
     method = _mapping(data.get("method"))
     nested = _mapping(_mapping(method.get(_text(method.get("type")) or "")).get("hyperparameters"))
     given = {**nested, **_mapping(data.get("hyperparameters"))}
-    return {name: value for name, value in given.items() if value is not None}
+    return {name: value for name, value in given.items() if isinstance(value, str | int | float)}
 
 
 def _mapping(value: Json) -> Mapping[str, Json]:

@@ -71,7 +71,7 @@ def test_a_file_may_be_damaged_in_any_known_way(tmp_path: Path, name: str) -> No
         is_read_or_refused(READERS[name], tmp_path, change(READERS[name].seed))
 
 
-def _respelt(data: bytes) -> Iterator[bytes]:
+def respelt(data: bytes) -> Iterator[bytes]:
     """The rows with each plain value in turn written in another way."""
     rows = [json.loads(line) for line in data.splitlines()]
     for number, row in enumerate(rows):
@@ -102,7 +102,7 @@ def _with_mark(value: object, left: list[int]) -> object:
 
 @pytest.mark.parametrize("name", [name for name in JSON_READERS if name != "checked"])
 def test_any_value_may_be_spelt_as_no_other_program_would(tmp_path: Path, name: str) -> None:
-    for data in thinned(_respelt(READERS[name].seed), 20):
+    for data in thinned(respelt(READERS[name].seed), 20):
         is_read_or_refused(READERS[name], tmp_path, data)
 
 
