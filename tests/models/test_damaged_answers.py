@@ -208,6 +208,30 @@ def test_an_answer_that_was_altered_is_told_of_and_asked_again(whole: Path, tmp_
     assert "is damaged, and is asked again" in told[0]
 
 
+def test_an_altered_answer_is_not_salvaged(whole: Path, tmp_path: Path) -> None:
+    path = copied(whole, tmp_path)
+    data = path.read_bytes().replace(b"answer 7 ", b"answer 8 ")
+    path.write_bytes(bytes(PAGE_BYTES) + data[PAGE_BYTES:])
+    count, told = kept(path)
+    assert count == ANSWERS - 1
+    assert f"its {count} answers" in told[0]
+
+
+def test_of_several_forms_of_an_answer_the_latest_is_salvaged(tmp_path: Path) -> None:
+    """The log has every form that a page had since it was begun."""
+    path, live = tmp_path / "answers.sqlite", tmp_path / "live.sqlite"
+    with AnswerCache(live) as cache:
+        for text in ("old", "new"):
+            for number in range(20):
+                cache.store(key(number), Completion(text=text), endpoint="e", model="m")
+        path.touch()
+        shutil.copy(f"{live}-wal", f"{path}-wal")
+    assert len([row for row in salvaged_rows(path) if row[0] == key(3)]) > 1
+    with AnswerCache(path, tell=lambda _: None) as cache:
+        found = [cache.find(key(number), Completion) for number in range(20)]
+    assert [answer.text for answer in found if answer] == ["new"] * 20
+
+
 def test_answers_of_the_first_schema_are_kept_and_salvaged(tmp_path: Path) -> None:
     path = tmp_path / "answers.sqlite"
     with AnswerCache(path) as cache:
