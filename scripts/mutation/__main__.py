@@ -8,11 +8,14 @@ docs/quality.md explains the figures.
 
 import argparse
 import os
+import random
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
+from multiprocessing import Pool
 from pathlib import Path
 
 import pytest
@@ -53,13 +56,17 @@ def main() -> int:
     files = sorted(
         {path.relative_to(tree) for pattern in options.files or SCOPE for path in tree.glob(pattern)}
     )
-    mutants = [mutant for file in files for mutant in planted(file, root=tree)]
+    with Pool(options.children) as pool:
+        made = pool.map(partial(planted, root=tree), files, chunksize=1)
+    mutants = [mutant for of_file in made for mutant in of_file]
     print(f"{len(mutants):,} mutants in {len(files)} files", flush=True)
     if options.sample:
         mutants = drawn(mutants, count=options.sample, seed=options.seed)
     results = Results(FOLDER / "results.jsonl", keep_noticed=options.again)
+    # In random order, so that the score while it runs, and of a run that is stopped, is one of a random part.
+    order = random.Random(options.seed).sample(mutants, k=len(mutants))
     _try(
-        [mutant for mutant in mutants if mutant.key not in results.fates],
+        [mutant for mutant in order if mutant.key not in results.fates],
         results=results,
         options=options,
     )
@@ -118,7 +125,11 @@ def _try(mutants: Sequence[Mutant], *, results: Results, options: argparse.Names
         tried += 1
         results.add(mutant, fate, test)
         if tried % 100 == 0 or tried == len(mutants):
-            print(f"{tried:,} of {len(mutants):,} after {time.monotonic() - started:.0f} s", flush=True)
+            share = results.noticed(mutants) / len(results.fates)
+            print(
+                f"{tried:,} of {len(mutants):,} after {time.monotonic() - started:.0f} s: {share:.1%} noticed",
+                flush=True,
+            )
 
     trials = Trials(mutants, children=options.children, slowest_s=SLOWEST_S, tell=tell)
     settings = ["-q", "-s", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:cov"]

@@ -47,6 +47,7 @@ class Remembering:
     """A function with a cache: what it called when it computed something counts as called whenever it answers from memory."""
 
     def __init__(self, cached: Callable[..., Any]) -> None:
+        self.__wrapped__ = cached
         self._cached = cached
         self._called: set[str] = set()
 

@@ -8,6 +8,7 @@ import contextlib
 import functools
 import gc
 import importlib
+import inspect
 import itertools
 import os
 import pickle
@@ -130,7 +131,7 @@ class Trials:
         for module in {mutant.module for mutant in self.mutants} & sys.modules.keys():
             _forget(module)
         SWITCH.called = set()
-        _load_encodings()
+        _load()
         places = range(len(self._items) * part // parts, len(self._items) * (part + 1) // parts)
         for place in places:
             item, later = self._items[place], self._items[place + 1] if place + 1 in places else None
@@ -232,12 +233,19 @@ def _warm(imported: Iterable[str]) -> None:
         if name not in sys.modules:
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
-    _load_encodings()
+    _load()
     gc.collect()
     gc.freeze()
 
 
-def _load_encodings() -> None:
+def _load() -> None:
+    """Fill the caches of what is read from files: models, tables, encodings."""
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] == "harness":
+            for value in list(vars(module).values()):
+                if hasattr(value, "cache_info") and not inspect.signature(value).parameters:
+                    with contextlib.suppress(Exception):
+                        value()
     tokens = importlib.import_module("harness.dataset.tokens")
     for encoding in tokens.ENCODINGS:
         tokens.count_tokens("a", encoding=encoding)
