@@ -14,7 +14,7 @@ from harness.evals.cells import Cell
 from harness.evals.requests import Requests, Watch
 from harness.evals.runner import ask
 from harness.protocols import Embedder, Model
-from harness.records import Failure, Result, Role
+from harness.records import Completion, Failure, Result, Role
 
 OpenModels = Callable[[], AbstractAsyncContextManager[Mapping[Role, Model]]]
 """Opens the models inside the loop that will use them, and closes them there."""
@@ -84,6 +84,13 @@ class Prefetcher:
             with contextlib.suppress(Exception):  # it reaches the item of its own cell
                 found.append(self.wait(cell))
         return found
+
+    def answered(self) -> list[Result]:
+        """The Results with an answer that are there now, whether anybody waited for them or not."""
+        with self._lock:
+            futures = list(self._futures.values())
+        found = [future.result() for future in futures if future.done() and future.exception() is None]
+        return [result for result in found if isinstance(result.outcome, Completion)]
 
     def close(self) -> None:
         """Drop what was not asked yet, let nothing new start, close the models."""

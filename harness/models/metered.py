@@ -70,8 +70,7 @@ class Purse:
             kind="not_asked",
             message=(
                 f"{SPENT_UP}{self.budget_usd:g} USD is reached: {self.spent_usd:.4g} USD are spent, and the next request may "
-                f"cost up to {most_usd:.4g} USD (raise --budget-usd, or lower max_tokens in the suites; the same command goes "
-                "on with what is missing)"
+                f"cost up to {most_usd:.4g} USD (raise --budget-usd, or lower max_tokens in the suites)"
             ),
             fatal=True,
         )

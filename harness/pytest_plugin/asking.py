@@ -43,6 +43,10 @@ class Asking:
         """Where the run's looks are and at which one it ended; None where it has none."""
         return self._by_looks.looks if self._by_looks is not None else None
 
+    def answered(self) -> list[Result]:
+        """What the cases of suite files were answered so far, those too whose items never ran."""
+        return [row for row in self.prefetcher.answered() if row.suite in self._questions.suites]
+
     def close(self) -> None:
         """Let nothing new start."""
         self.prefetcher.close()

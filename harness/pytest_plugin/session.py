@@ -318,6 +318,8 @@ class HarnessSession:
 
     def _close_run(self, writer: RunWriter, session: pytest.Session, exitstatus: int) -> None:
         status, reason = self._status(session, exitstatus)
+        if status == "interrupted" and self._asking is not None:
+            self.record(self._asking.answered())
         looks = self._asking.looks if self._asking is not None else None
         manifest = self._keeper.complete(replace(writer.manifest, looks=looks))
         self._run = with_fingerprints(writer.finish(status, reason=reason, manifest=manifest, seal=False))

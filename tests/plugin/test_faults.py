@@ -161,7 +161,9 @@ def test_an_endpoint_that_will_answer_nobody_is_asked_no_more_and_the_next_run_g
     assert len(told) <= 3, "once where it happened, where the session stops and in the summary"
     first = project.stored()
     assert first.manifest.status == "interrupted"
-    assert sum(isinstance(one, Failure) for one in outcomes_of(first).values()) <= 1
+    outcomes = outcomes_of(first).values()
+    assert sum(isinstance(one, Failure) for one in outcomes) <= 1
+    assert sum(isinstance(one, Completion) for one in outcomes) == 20, "what was answered is in the run"
     project.candidate._faults = iter(())
     project.run("--concurrency", "16")
     again = project.stored()

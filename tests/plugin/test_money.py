@@ -99,13 +99,16 @@ def test_a_budget_holds_with_all_requests_at_once_and_the_next_run_goes_on(talka
     assert result.ret == 2
     text = result.stdout.str()
     assert f"the budget of {budget:.6g} USD is reached" in text
-    assert "the same command goes on with what is missing" in text
+    assert "what was answered is kept, the same command resumes it" in text
     answered = talkative.candidate.answered
     assert 10 < answered <= 25, "the endpoint answered no more than there was money for"
     assert answered == talkative.candidate.requests
     run = talkative.stored()
     assert run.manifest.status == "interrupted"
     assert not [row for row in run.results if isinstance(row.outcome, Failure)]
+    rows = [row for row in run.results if row.role == "candidate"]
+    assert len(rows) == answered, "answers that no item came to wait for are in the run too"
+    assert f"candidate  {answered} answered" in text
     talkative.run("--budget-usd", "1")
     again = talkative.stored()
     assert (again.manifest.id, again.manifest.status) == (run.manifest.id, "complete")
