@@ -33,7 +33,7 @@ def unsaid(sentences: Iterable[str], *, names: Iterable[str] = ()) -> list[str]:
     found = []
     for sentence in dict.fromkeys(sentences):
         said = spoken.said(sentence)
-        if left := _english(said, own):
+        if left := english_words(said, own):
             found.append(f"{sentence}\n  -> {said}\n  English: {' '.join(left)}")
         elif _numbers(sentence) != _numbers(said):
             found.append(f"{sentence}\n  -> {said}\n  numbers: {_numbers(sentence) ^ _numbers(said)}")
@@ -52,7 +52,8 @@ def _holds(text: str, name: str) -> bool:
     return re.search(_whole(name), text) is not None
 
 
-def _english(said: str, names: Iterable[str]) -> list[str]:
+def english_words(said: str, names: Iterable[str]) -> list[str]:
+    """English words in a Chinese text, but for names, quotations, commands and terms."""
     for name in names:
         said = re.sub(_whole(name), " ", said)
     return [word for word in _WORD.findall(_SAME.sub(" ", said)) if word.lower() not in TERMS]

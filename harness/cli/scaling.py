@@ -97,6 +97,7 @@ def _run(
     settings: "Settings",
 ) -> int:
     from harness.experiments.scaling import run_experiment
+    from harness.report.languages import language_of
     from harness.report.scaling_page import render_scaling
     from harness.report.scaling_text import scaling_lines
     from harness.serial import to_json
@@ -104,7 +105,9 @@ def _run(
     teller = TerminalTeller(for_program=options.json)
     outcome = run_experiment(experiment, bench, engine=_engine(options, settings), price=price, teller=teller)
     teller.done()
-    page = render_scaling(outcome.study, to=experiment.folder / "index.html")
+    page = render_scaling(
+        outcome.study, to=experiment.folder / "index.html", language=language_of(settings.lang)
+    )
     if options.json:
         print(to_json(outcome.study, indent=1))
     else:

@@ -23,6 +23,7 @@ from harness.lineup import STATE, Lineup, Seat, Teller, known_answers, ledger_of
 from harness.models import AnswerCache
 from harness.records import CheckpointStudy, Role, Run, Suite, TrainingJob, record
 from harness.report.epochs_page import render_epochs
+from harness.report.languages import ENGLISH, Language, language_of
 from harness.report.sections.training import TrainingMaterial
 from harness.training import TrainingCurve, recorded_jobs, write_curve
 
@@ -49,13 +50,14 @@ class Finished:
 
 @record
 class EpochsExam:
-    """A study that is ready to begin; `run` is the one whose folder it is kept in."""
+    """A study that is ready to begin; `run` is the one whose folder it is kept in, `language` that of a page of its own."""
 
     trained: Trained
     exam: Exam
     job: TrainingJob
     curve: TrainingCurve | None
     run: Run | None = None
+    language: Language = ENGLISH
 
     def estimate(self) -> tuple[RoleEstimate, ...]:
         """What it will ask, counted exactly."""
@@ -97,7 +99,8 @@ class EpochsExam:
         try:
             if self.curve is not None:
                 write_curve(self.curve, exam.folder / CURVE)
-            return replace(finished, page=render_epochs(material, to=exam.folder / PAGE))
+            page = render_epochs(material, to=exam.folder / PAGE, language=self.language)
+            return replace(finished, page=page)
         except OSError as error:
             raise StorageError(
                 f"{exam.folder} cannot be written: {error.strerror or error}",
@@ -168,7 +171,14 @@ def epochs_exam(
         )
         exam = Exam(suites=suites, seats=seats, folder=folder, terms=terms, teller=teller)
         assert lineup.job is not None, "studied without a job"
-        yield EpochsExam(trained=trained, exam=exam, job=lineup.job, curve=lineup.curve, run=wanted.run)
+        yield EpochsExam(
+            trained=trained,
+            exam=exam,
+            job=lineup.job,
+            curve=lineup.curve,
+            run=wanted.run,
+            language=language_of(settings.lang),
+        )
 
 
 def _trained(lineup: Lineup, teller: Teller) -> Trained:

@@ -1,10 +1,12 @@
 """`harness experiment epochs` against a scripted provider."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from chinese import english_words
 from job_provider import JOB, OWN, JobProvider, checkpoint_name
 
 from harness.cli import main
@@ -68,6 +70,16 @@ def test_a_jobs_checkpoints_are_shown_and_kept(
     assert '<h1 id="summary-title">Take the checkpoint of step 4</h1>' in page
     assert "<svg" in page
     assert "(the job&#39;s own model 60.0)" in page
+
+
+def test_the_page_is_in_the_configured_language(provider: JobProvider, tmp_path: Path) -> None:
+    settings = tmp_path / "harness.toml"
+    settings.write_text('lang = "zh"\n' + settings.read_text(encoding="utf-8"), encoding="utf-8")
+    assert main(["experiment", "epochs", "--job", JOB]) == 0
+    page = (tmp_path / "reports" / f"epochs-{JOB}" / "index.html").read_text(encoding="utf-8")
+    assert '<html lang="zh-Hans">' in page
+    text = re.sub(r"<style>.*?</style>|<[^>]*>", " ", page, flags=re.DOTALL)
+    assert not english_words(text, names=[JOB, checkpoint_name(4), "sums", "ft", "acme", "own", "ckpt"])
 
 
 def test_the_same_command_asks_nothing_twice(provider: JobProvider) -> None:

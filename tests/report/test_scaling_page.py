@@ -5,11 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from chinese import CHINESE, english_words
 
 from harness.records import Arm, DoublingEstimate, ScalingStudy, SuiteMark
 from harness.report.scaling_chart import Growth, draw_growth
 from harness.report.scaling_page import headline, render_scaling
 from harness.report.scaling_text import scaling_lines
+from harness.verdict import estimate_doubling
 
 HOSTILE = '<script>alert("x")</script>'
 
@@ -107,6 +109,23 @@ def test_the_page_is_one_file_that_loads_and_runs_nothing(tmp_path: Path) -> Non
     assert not re.search(r"(src|href)=\"(?!#|data:)", html)
     assert " style=" not in html
     assert html.count('<svg class="growth"') == 1
+
+
+def test_the_page_in_chinese_has_no_english_but_names(tmp_path: Path) -> None:
+    told = estimate_doubling([50, 100, 200], [0.55, 0.6, 0.72], cases=60)
+    assert told.word == "cannot tell"
+    cautions = (
+        "the whole data, seed 1 failed: out of quota",
+        "1/4 of the data, seed 0 failed: the connection broke",
+    )
+    shown = replace(
+        study(0.6, None, 0.75), by_suite={"sums": told}, pooled=told, cautions=(*told.cautions, *cautions)
+    )
+    html = render_scaling(shown, to=tmp_path / "index.html", language=CHINESE).read_text(encoding="utf-8")
+    assert '<html lang="zh-Hans">' in html
+    text = re.sub(r"<style>.*?</style>|<[^>]*>", " ", html, flags=re.DOTALL)
+    labels = " ".join(re.findall(r'(?:aria-label|title)="([^"]*)"', html))
+    assert not english_words(f"{text} {labels}", names=["sums", "scaling"])
 
 
 def test_a_hostile_suite_name_stays_text(tmp_path: Path) -> None:

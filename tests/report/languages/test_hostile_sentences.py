@@ -32,7 +32,7 @@ NAMES = [
     "a\nb\tc\u2028d",
 ]
 SECONDS = 1.0
-"""What a sentence may take on a slow machine; an ordinary one takes less than a thousandth of it."""
+"""Of the processor, that a sentence may take; an ordinary one takes less than a thousandth of it."""
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -54,10 +54,10 @@ def test_a_name_alone_is_not_said_where_nobody_asks(name: str) -> None:
     "part", ["a: ", "a; ", "a and ", "x, ", "(", ") (", "1 of 2 ", ", read 'a'", " is ", "9" * 9, "in the "]
 )
 def test_what_repeats_the_words_of_patterns_ends_soon(part: str, times: int) -> None:
-    before = time.perf_counter()
+    before = time.process_time()
     CHINESE.said((part * times)[:LIMIT])
     CHINESE.said(REASON.format((part * times)[: LIMIT - len(REASON)]))
-    assert time.perf_counter() - before < 2 * SECONDS
+    assert time.process_time() - before < 2 * SECONDS
 
 
 def test_each_pattern_with_gaps_full_of_words_ends_soon() -> None:
@@ -65,27 +65,27 @@ def test_each_pattern_with_gaps_full_of_words_ends_soon() -> None:
     worst = 0.0
     for form in SENTENCES[::8]:
         text = re.sub(r"\{\w+(?::\w+)?\}", filling * 4, form)[:LIMIT]
-        before = time.perf_counter()
+        before = time.process_time()
         CHINESE.said(text)
-        worst = max(worst, time.perf_counter() - before)
+        worst = max(worst, time.process_time() - before)
     assert worst < SECONDS
 
 
 @pytest.mark.parametrize("name", ["a" * 100_000, "a: " * 40_000, "'" * 100_000, "9," * 50_000])
 def test_an_endless_name_leaves_its_sentence_as_it_is_at_once(name: str) -> None:
     text = REASON.format(name)
-    before = time.perf_counter()
+    before = time.process_time()
     assert CHINESE.said(text) == text
     assert CHINESE.keeping([name]).said(text) == text
-    assert time.perf_counter() - before < SECONDS / 10
+    assert time.process_time() - before < SECONDS / 10
 
 
 def test_thousands_of_names_are_kept_in_bounded_time() -> None:
     names = [f"suite {number}: a and b" for number in range(2_000)]
-    before = time.perf_counter()
+    before = time.process_time()
     kept = CHINESE.keeping(names)
     assert kept.said(REASON.format(names[1_000])).startswith(names[1_000])
-    assert time.perf_counter() - before < 2 * SECONDS
+    assert time.process_time() - before < 2 * SECONDS
 
 
 def test_a_sentence_that_says_itself_ends() -> None:
