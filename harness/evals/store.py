@@ -194,13 +194,15 @@ class RunWriter:
 def _sweep_stillborn(reports: Path) -> None:
     """Take away folders whose run was killed before it had a manifest: it had asked nobody, and nothing else is in them."""
     for path in reports.iterdir():
+        if not _RUN_ID.match(path.name) or (path / MANIFEST).exists():
+            continue
         with contextlib.suppress(OSError):
-            if _RUN_ID.match(path.name) and time.time() - path.stat().st_mtime > ABANDONED_S:
-                left = list(path.iterdir())
-                if all(file.name.startswith(".") and file.is_file() for file in left):
-                    for file in left:
-                        file.unlink()
-                    path.rmdir()
+            is_abandoned = time.time() - path.stat().st_mtime > ABANDONED_S
+            left = list(path.iterdir())
+            if is_abandoned and all(file.name.startswith(".") and file.is_file() for file in left):
+                for file in left:
+                    file.unlink()
+                path.rmdir()
 
 
 def open_run(path: Path | str) -> Run:
