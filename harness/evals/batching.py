@@ -16,7 +16,7 @@ from harness.evals.batch_ledger import BatchLedger, BatchRecord
 from harness.models import AnswerCache
 from harness.models.batch_client import BatchClient, BatchState, LostReplyError, UnreachedError
 from harness.models.batch_lines import MOST_BYTES, MOST_LINES, Unasked, in_files
-from harness.records import Completion, Usage, record
+from harness.records import Completion, Endpoint, Usage, record
 
 FIRST_LOOK_S, LONGEST_LOOK_S = 0.2, 30.0
 """How long after one look at the batches the next one comes: half as long again each time."""
@@ -113,7 +113,8 @@ class _Dispatch:
         self._terms = terms
         self._sent = sent
         self._stack = stack
-        self._clients: dict[str, BatchClient] = {}
+        self._opened: dict[Endpoint, BatchClient] = {}
+        self._clients: dict[Group, BatchClient] = {}
         self._sends: Counter[str] = Counter()
         self._left: set[str] = set()
         self._without_logprobs: set[Group] = set()
@@ -150,19 +151,23 @@ class _Dispatch:
             await self._send(group)
 
     async def _connect(self, request: Unasked) -> None:
-        label = request.endpoint.label
-        if label not in self._clients:
-            client = BatchClient(request.endpoint)
+        """A client for the request's model: two tables may give one URL with different keys."""
+        endpoint = request.endpoint
+        if (endpoint.label, request.model) in self._clients:
+            return
+        if endpoint not in self._opened:
+            client = BatchClient(endpoint)
             self._stack.push_async_callback(client.close)
             await client.check()
-            self._clients[label] = client
+            self._opened[endpoint] = client
+        self._clients[endpoint.label, request.model] = self._opened[endpoint]
 
     # --- joining what is under way ---------------------------------------------------------------------
 
     async def _join(self, wanted: Mapping[str, Unasked]) -> None:
         """Take up the batches of earlier sessions that bring something that is wanted."""
         for entry in self._terms.ledger.records():
-            client = self._clients.get(entry.endpoint)
+            client = self._clients.get((entry.endpoint, entry.model))
             sent = await self._resumed(entry, client) if client is not None else None
             if client is None or sent is None:
                 continue
@@ -206,10 +211,11 @@ class _Dispatch:
             entry = self._terms.ledger.write(
                 [line for _, line in file], endpoint=label, model=model, run=self._terms.run
             )
-            entry = await self._created(entry, self._clients[label])
+            client = self._clients[label, model]
+            entry = await self._created(entry, client)
             keys = frozenset(key for key, _ in file)
             self._sends.update(keys)
-            self._flights.append(Flight(entry=entry, keys=keys, client=self._clients[label]))
+            self._flights.append(Flight(entry=entry, keys=keys, client=client))
             self._terms.say(f"{entry.requests:,} requests to {model} at {label} are in {entry.batch}")
 
     def _lines(self, requests: Sequence[Unasked]) -> Iterator[tuple[str, bytes]]:

@@ -102,12 +102,7 @@ class BatchClient:
         try:
             await self._put(self._client.batches.list(limit=1))
         except APIStatusError as error:
-            if error.status_code in _NO_SUCH_ROUTE:
-                raise EndpointError(
-                    f"{self.endpoint.label} has no Batch API ({error.status_code})",
-                    remedy="run without --batch",
-                ) from None
-            raise self._trouble(error) from error
+            raise self._missing(error, "Batch API") from None
 
     async def upload(self, path: Path) -> str:
         """Send a file of requests; the provider's id of it.
@@ -118,7 +113,7 @@ class BatchClient:
         try:
             file = await self._put(self._client.files.create(file=path, purpose="batch"))
         except APIStatusError as error:
-            raise self._trouble(error, f"the upload of {path.name} was refused") from error
+            raise self._missing(error, "Files API", f"the upload of {path.name} was refused") from None
         return self._text(file, "id")
 
     async def create(self, file: str, *, name: str, run: str) -> BatchState:
@@ -233,6 +228,12 @@ class BatchClient:
         except ValueError as error:
             failure = failure_of(UnreadableError(str(error)), model="batches", endpoint=self.endpoint)
             raise EndpointError(failure.message) from error
+
+    def _missing(self, error: APIStatusError, what: str, refused: str = "") -> EndpointError:
+        if error.status_code in _NO_SUCH_ROUTE:
+            problem = f"{self.endpoint.label} has no {what} ({error.status_code})"
+            return EndpointError(problem, remedy="run without --batch")
+        return self._trouble(error, refused)
 
     def _trouble(self, error: OpenAIError, what: str = "") -> EndpointError:
         failure = failure_of(

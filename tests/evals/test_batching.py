@@ -5,14 +5,17 @@ import contextlib
 import json
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import harness.evals.batching
 from harness.errors import BudgetError, EndpointError, StorageError
 from harness.evals.batch_ledger import BatchLedger, BatchRecord
 from harness.evals.batching import BatchTerms, Sent, send_batches
 from harness.models import AnswerCache
+from harness.models.batch_client import BatchClient
 from harness.models.batch_lines import Unasked, unasked
 from harness.records import Completion, Endpoint, Json, Sampling, Usage
 from harness.testing.batch_endpoint import BatchEndpoint, BatchTrouble
@@ -40,7 +43,9 @@ class Sending:
         self, prompts: Iterable[str] = PROMPTS, *, models: Sequence[str] = ("m",), name: str = "run-1"
     ) -> dict[str, Completion]:
         """What is answered afterwards, by prompt."""
-        wanted = [self.request(prompt, model) for model in models for prompt in prompts]
+        return self.send([self.request(prompt, model) for model in models for prompt in prompts], name=name)
+
+    def send(self, wanted: Sequence[Unasked], *, name: str = "run-1") -> dict[str, Completion]:
         ledger = BatchLedger(self.folder / "batches")
         with AnswerCache(self.folder / "answers.sqlite") as cache:
             sent = Sent(batches=ledger.batches_of(name))
@@ -120,6 +125,26 @@ def test_a_batch_asks_one_model_in_files_of_the_allowed_length(tmp_path: Path) -
     asked = [[line["body"]["model"] for line in lines] for lines in endpoint.inputs]  # type: ignore[index]
     assert asked == [["m"] * 4, ["m"] * 2, ["n"] * 4, ["n"] * 2]
     assert {line["url"] for lines in endpoint.inputs for line in lines} == {"/v1/chat/completions"}
+
+
+def test_models_of_one_address_are_asked_with_their_own_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[tuple[str | None, int]] = []
+
+    class Watched(BatchClient):
+        async def upload(self, path: Path) -> str:
+            used.append((self.endpoint.api_key, len(path.read_bytes().splitlines())))
+            return await super().upload(path)
+
+    monkeypatch.setattr(harness.evals.batching, "BatchClient", Watched)
+    endpoint, project = sending(tmp_path)
+    wanted = [project.request(prompt, "m") for prompt in PROMPTS]
+    other = replace(project.endpoint, api_key="another key")
+    wanted += [replace(one, model="n", key=f"n{one.key}", endpoint=other) for one in wanted[:2]]
+    with endpoint:
+        project.send(wanted)
+    assert used == [("none", 6), ("another key", 2)]
 
 
 def shuffled(lines: list[dict[str, Json]]) -> list[dict[str, Json]]:

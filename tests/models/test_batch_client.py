@@ -65,6 +65,12 @@ def test_a_server_without_the_route_has_no_batches(status: int) -> None:
         put(server, lambda client: client.check())
 
 
+def test_a_server_without_files_says_so_too(tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_bytes(b"{}\n")
+    with ScriptedRoutes(404, "") as server, pytest.raises(EndpointError, match="there has no Files API"):
+        put(server, lambda client: client.upload(tmp_path / "in.jsonl"))
+
+
 @pytest.mark.parametrize("status", [500, 503, 429])
 def test_trouble_that_passes_is_told_from_trouble_that_stays(status: int) -> None:
     with ScriptedRoutes(status, refusal("later")) as server, pytest.raises(UnreachedError):
