@@ -13,16 +13,25 @@ def bill_of(outcomes: Iterable[Completion | Embedding | Failure]) -> Bill:
 def _share(outcome: Completion | Embedding | Failure) -> Bill:
     if isinstance(outcome, Failure):
         return Bill(failed=int(outcome.kind != "not_asked"))
+    named = outcome.system_fingerprint if isinstance(outcome, Completion) else None
+    systems = (named,) if named else ()
     if outcome.cached:
-        return Bill(from_cache=1)
+        return Bill(from_cache=1, systems=systems)
     if isinstance(outcome, Embedding):
         usage = Usage(prompt_tokens=outcome.prompt_tokens, completion_tokens=0)
     else:
         usage = outcome.usage
     is_partial = usage.prompt_tokens is None or usage.completion_tokens is None
     if isinstance(outcome, Completion) and outcome.batch is not None:
-        return Bill(answered=1, usage=usage, is_partial=is_partial, by_batch=1, batch_usage=usage)
-    return Bill(answered=1, usage=usage, is_partial=is_partial)
+        return Bill(
+            answered=1,
+            usage=usage,
+            is_partial=is_partial,
+            by_batch=1,
+            batch_usage=usage,
+            systems=systems,
+        )
+    return Bill(answered=1, usage=usage, is_partial=is_partial, systems=systems)
 
 
 def total_bill(bills: Iterable[Bill]) -> Bill:
@@ -36,6 +45,7 @@ def total_bill(bills: Iterable[Bill]) -> Bill:
         is_partial=any(bill.is_partial for bill in listed),
         by_batch=sum(bill.by_batch for bill in listed),
         batch_usage=_total_usage([bill.batch_usage for bill in listed]),
+        systems=tuple(dict.fromkeys(system for bill in listed for system in bill.systems)),
     )
 
 

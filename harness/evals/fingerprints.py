@@ -39,12 +39,15 @@ def with_fingerprints(run: Run) -> Run:
 
 
 def fingerprints_of(results: Iterable[Result]) -> Mapping[str, Mapping[str, int]]:
-    """By role, how many answers came from which system; endpoints that do not say are left out."""
+    """By role, how many answers came from which system, of judges how many it judged; endpoints that do not say are left out."""
     found: dict[str, Counter[str]] = {}
     for row in results:
         name = row.outcome.system_fingerprint if isinstance(row.outcome, Completion) else None
         if name:
             found.setdefault(row.role, Counter())[name] += 1
+        for role, bill in row.bills.items():
+            if bill.systems:
+                found.setdefault(role, Counter()).update(bill.systems)
     return {role: dict(counts.most_common()) for role, counts in sorted(found.items())}
 
 

@@ -45,7 +45,8 @@ class Bill:
     """What it took to have an answer judged: requests, and the tokens of those that were paid for.
 
     Tokens are those the endpoint told of; `is_partial` says that it left some out. `by_batch` of the answered came with
-    a batch, at its price, and took `batch_usage` of the tokens.
+    a batch, at its price, and took `batch_usage` of the tokens. `systems` are those that gave the replies, cached ones too: what
+    the endpoint calls `system_fingerprint`.
     """
 
     answered: int = 0
@@ -55,6 +56,7 @@ class Bill:
     is_partial: bool = False
     by_batch: int = 0
     batch_usage: Usage = field(default_factory=Usage)
+    systems: tuple[str, ...] = ()
 
 
 @record

@@ -5,6 +5,7 @@ from pathlib import Path
 from eval_samples import suite
 
 from harness.evals import open_run, with_fingerprints
+from harness.evals.bills import bill_of
 from harness.evals.store import SCHEMA, RunWriter
 from harness.records import Completion, Failure, Manifest, ModelFacts, Result, Role, Run
 
@@ -91,6 +92,16 @@ def test_an_endpoint_that_names_no_system_brings_no_warning(tmp_path: Path) -> N
     stored(tmp_path, "r1", {"base": ["fp_1"]}, created="2026-11-22T10:00:00Z")
     run = stored(tmp_path, "r2", {"base": [None, ""]})
     assert (run.manifest.fingerprints, run.manifest.warnings) == ({}, ())
+
+
+def test_a_judge_that_changes_is_told_of_too(tmp_path: Path) -> None:
+    run = stored(tmp_path, "r1", {"base": ["fp_1", "fp_1"]}, models={"base": "b", "judge": "wise"})
+    replies = [Completion(text="4", system_fingerprint=name) for name in ("fp_j", "fp_j", "fp_k")]
+    bills = (bill_of(replies[:2]), bill_of([replace(replies[2], cached=True)]))
+    rows = tuple(replace(row, bills={"judge": bill}) for row, bill in zip(run.results, bills, strict=True))
+    found = with_fingerprints(replace(run, results=rows)).manifest
+    assert found.fingerprints["judge"] == {"fp_j": 1, "fp_k": 1}
+    assert found.warnings[0].startswith("judge wise was served by 2 systems")
 
 
 def test_failures_have_no_system(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def test_estimate_counts_what_the_judge_will_be_asked(court: Callable[..., Court
     made = court()
     result = made.project.run("--estimate")
     result.stdout.fnmatch_lines(
-        ["judge: acme/wise: 16 requests, * prompt tokens, at most 16,384 answer tokens, at most * USD"]
+        ["judge: acme/wise: 16 requests, * prompt tokens, about 2,400 answer tokens, about * USD"]
     )
     assert made.judge.requests == 0
 
@@ -310,7 +310,7 @@ def test_vectors_are_asked_for_once_each_and_paid_for(near: Court) -> None:
 def test_vectors_are_in_the_estimate(near: Court) -> None:
     result = near.project.run("--embedding", "wise", "--estimate")
     result.stdout.fnmatch_lines(
-        ["embedding: acme/wise: 5 requests, * prompt tokens, at most 0 answer tokens, *"]
+        ["embedding: acme/wise: 5 requests, * prompt tokens, about 0 answer tokens, *"]
     )
 
 
