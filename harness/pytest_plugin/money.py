@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from harness.config import Settings
 from harness.errors import BudgetError
 from harness.evals import (
     RoleEstimate,
@@ -40,7 +41,9 @@ def tell_estimate(
     for line in estimate_lines(lines):
         teller.say(line)
     if settings.batch:
-        teller.say("what batches can answer is told at their price; embeddings and checkpoints are asked live")
+        teller.say(
+            "what batches can answer is told at their price; embeddings and checkpoints are asked live"
+        )
 
 
 def foretold(questions: Questions, cache: AnswerCache | None) -> tuple[RoleEstimate, ...]:
@@ -64,6 +67,8 @@ def opened_purse(
     budget = questions.settings.budget_usd
     if budget is None:
         return None
+    if budget != Settings().budget_usd:  # somebody chose it
+        _tell_unpriced(questions, teller)
     if not any(seat.price for seat in questions.seats.values()):
         return Purse(budget)  # what has no known price cannot be estimated
     try:
@@ -81,3 +86,13 @@ def opened_purse(
                 f"more than {budget:g} USD"
             )
     return Purse(budget)
+
+
+def _tell_unpriced(questions: Questions, teller: Teller) -> None:
+    """Say which models the budget cannot hold for."""
+    seats = [seat for seat in questions.seats.values() if not seat.embedded and "input" not in seat.price]
+    if seats:
+        names = ", ".join(dict.fromkeys(seat.model for seat in seats))
+        teller.say(
+            f"the budget does not count {names}: no price is known (give `price` in the model's table)"
+        )
