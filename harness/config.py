@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from harness.dataset import Price
 from harness.errors import FileError, Mistake, UsageError
+from harness.evals import AT_ONCE, MOST_AT_ONCE
 from harness.records import Endpoint, Goal, Json, record
 from harness.redaction import public_url, redact
 from harness.report.languages import CODES
@@ -76,7 +77,7 @@ class Settings:
     early_stop: bool = False
     batch: bool = False
     checkpoints: bool = False
-    concurrency: int = 32
+    concurrency: int | None = None
     trials: int | None = None
     budget_usd: float | None = 5.0
     reports: Path = Path("reports")
@@ -85,6 +86,16 @@ class Settings:
     cache: bool = True
     training: TrainingSettings = field(default_factory=TrainingSettings)
     models: Mapping[str, ModelSettings] = field(default_factory=dict)
+
+    @property
+    def at_once(self) -> int:
+        """The requests under way at once, at the start where nobody said how many."""
+        return self.concurrency or AT_ONCE
+
+    @property
+    def most_at_once(self) -> int:
+        """As many are tried where more at once bring more answers; what somebody said is not exceeded."""
+        return self.concurrency or MOST_AT_ONCE
 
     def path(self, path: Path) -> Path:
         """A path of the configuration, relative to the file it stands in."""

@@ -104,18 +104,33 @@ def test_a_front_door_finds_every_name_it_offers_where_the_types_say(room: str) 
         assert getattr(door, offered) is getattr(importlib.import_module(str(module)), offered)
 
 
+def loaded(imports: str, *names: str) -> str:
+    """Which of these modules are loaded by some imports, in a process of its own."""
+    code = f"import sys, {imports}; print([name for name in {names!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
 def test_session_loads_no_client_and_no_plots_before_it_needs_them() -> None:
     """A run of suites without a training job needs none of these, and they take two seconds."""
-    code = (
-        "import sys, harness.pytest_plugin.session, harness.pytest_plugin.items, harness.report.outputs;"
-        "print([m for m in ('openai', 'pandas', 'matplotlib', 'sklearn', 'torch', 'scipy.stats') if m in sys.modules])"
+    session = "harness.pytest_plugin.session, harness.pytest_plugin.items, harness.report.outputs"
+    never = ("openai", "pandas", "matplotlib", "sklearn", "torch", "scipy.stats", "ftfy", "polib")
+    assert loaded(session, *never) == "[]"
+
+
+def test_a_session_asks_before_it_loads_what_it_decides_with() -> None:
+    """Statistics and page are loaded while the first answers are under way; scorers where a suite names them."""
+    session = "harness.pytest_plugin.session, harness.pytest_plugin.items"
+    later = ("numpy", "scipy", "jinja2", "httpx2", "regex", "emoji", "jsonschema_rs", "rapidfuzz")
+    ours = (
+        "harness.verdict.promotion",
+        "harness.dataset.checking",
+        "harness.report.page",
+        "harness.scorers.match",
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert loaded(session, *later, *ours) == "[]"
 
 
 def test_plugin_is_light() -> None:
     """Every pytest session of the environment loads the plugin."""
-    code = f"import sys, harness.pytest_plugin; print([m for m in {HEAVY!r} if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert loaded("harness.pytest_plugin", *HEAVY) == "[]"

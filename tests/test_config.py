@@ -64,7 +64,7 @@ def complaints(folder: Path, text: str, name: str = "harness.toml") -> list[str]
 def test_nothing_configured_is_the_defaults(tmp_path: Path) -> None:
     settings = read_settings(tmp_path)
     assert settings == Settings(root=tmp_path)
-    assert (settings.concurrency, settings.budget_usd, settings.reports) == (32, 5.0, Path("reports"))
+    assert (settings.at_once, settings.budget_usd, settings.reports) == (32, 5.0, Path("reports"))
 
 
 def test_every_key_is_read(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def _distilled(prompts: "Prompts", recipe: "Recipe", options: argparse.Namespace
             asking = Asking(
                 teacher=seat.facts(),
                 open_models=open_models({"candidate": seat}, cache, read=settings.cache),
-                concurrency=settings.concurrency,
+                concurrency=settings.at_once,
             )
             return distilled(prompts, recipe, asking=asking, out=out, progress=answers_done("asking"))
 

@@ -171,7 +171,7 @@ def _bench(settings: "Settings", plan: "GroundPlan", suites: "tuple[Suite, ...]"
         ledger=ledger_of(settings),
         answers=settings.path(Path(STATE)) / ANSWERS,
         reads=settings.cache,
-        concurrency=settings.concurrency,
+        concurrency=settings.at_once,
     )
 
 

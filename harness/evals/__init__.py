@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from harness.doors import door
 
 if TYPE_CHECKING:
+    from harness.evals.breadth import AT_ONCE, MOST_AT_ONCE
     from harness.evals.cells import Cell, cells_of, reference_of
     from harness.evals.digests import case_digest, code_digest
     from harness.evals.early_stopping import LookByLook, with_looks
@@ -63,9 +64,11 @@ if TYPE_CHECKING:
     from harness.evals.suites import SUFFIX, find_suites, load_suite, messages_for
 
 __all__ = [
+    "AT_ONCE",
     "CHECKPOINTS",
     "CURVE",
     "LABELS",
+    "MOST_AT_ONCE",
     "PAGE",
     "PROMOTED",
     "REUSED",
@@ -137,9 +140,11 @@ __all__ = [
 __getattr__ = door(
     __name__,
     {
+        "AT_ONCE": "breadth",
         "CHECKPOINTS": "studies",
         "CURVE": "store",
         "LABELS": "labels",
+        "MOST_AT_ONCE": "breadth",
         "PAGE": "store",
         "PROMOTED": "promotions",
         "REUSED": "promotions",

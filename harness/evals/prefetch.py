@@ -25,7 +25,7 @@ Key = tuple[str, str, Role, int]
 
 
 class Prefetcher:
-    """Asks cells in the background, at most `concurrency` at once, each one once.
+    """Asks cells in the background, at most `concurrency` at once, or up to `most` where that pays; each one once.
 
     `request` puts cells in the queue, `wait` blocks for one Result. A fatal Failure, or an endpoint
     that has stopped answering, halts everything: cells not yet asked come back as `not_asked`, and
@@ -33,11 +33,17 @@ class Prefetcher:
     """
 
     def __init__(
-        self, open_models: OpenModels, *, concurrency: int, open_embedder: OpenEmbedder | None = None
+        self,
+        open_models: OpenModels,
+        *,
+        concurrency: int,
+        most: int | None = None,
+        open_embedder: OpenEmbedder | None = None,
     ) -> None:
         self._open_models = open_models
         self._open_embedder = open_embedder
         self._concurrency = max(1, concurrency)
+        self._most = max(self._concurrency, most or 0)
         # Held where cells are added and where the loop ends: none may come in between and wait for ever.
         self._lock = threading.Lock()
         self._ended = False
@@ -159,8 +165,14 @@ class Prefetcher:
             embedder = None
             if self._open_embedder is not None:
                 embedder = await stack.enter_async_context(self._open_embedder())
-            requests = Requests(models, embedder=embedder, concurrency=self._concurrency, watch=self._watch)
-            workers = [asyncio.create_task(self._work(requests)) for _ in range(self._concurrency)]
+            requests = Requests(
+                models,
+                embedder=embedder,
+                concurrency=self._concurrency,
+                most=self._most,
+                watch=self._watch,
+            )
+            workers = [asyncio.create_task(self._work(requests)) for _ in range(self._most)]
             await asyncio.gather(*workers)
 
     async def _work(self, requests: Requests) -> None:

@@ -1,9 +1,11 @@
 """The way to the models of a run: so many requests at once, none after one that every other would meet too."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping, Sequence
 from typing import TypeVar, cast
 
+from harness.evals.breadth import AT_ONCE, Breadth
 from harness.evals.cells import Cell
 from harness.evals.suites import messages_for
 from harness.protocols import Embedder, Model
@@ -48,6 +50,7 @@ class Requests:
         models: By role; a "judge" among them judges and is not asked the cases.
         embedder: What gives vectors.
         concurrency: Requests under way at once, those to the judge included.
+        most: As many are tried where more at once bring more answers; None tries no more.
         watch: What decides that nothing more is asked; without one everything is.
     """
 
@@ -56,13 +59,14 @@ class Requests:
         models: Mapping[Role, Model],
         *,
         embedder: Embedder | None = None,
-        concurrency: int = 32,
+        concurrency: int = AT_ONCE,
+        most: int | None = None,
         watch: Watch | None = None,
     ) -> None:
         self.models = models
         self.embedder = embedder
         self._watch = watch
-        self._limit = asyncio.Semaphore(concurrency)
+        self._limit = Breadth(concurrency, most=most)
         self._begun: dict[Hashable, asyncio.Task[object]] = {}
         self._kept: dict[Hashable, object] = {}
 
@@ -107,6 +111,8 @@ class Requests:
             if self._watch is not None and self._watch.halted is not None:
                 return Failure(kind="not_asked", message=self._watch.halted.message)
             outcome = await ask()
+        if not isinstance(outcome, Failure) and not outcome.cached:
+            self._limit.answered(now=time.monotonic())
         if self._watch is not None:
             self._watch.see(role, outcome)
         return outcome

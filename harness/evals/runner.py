@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 
+from harness.evals.breadth import AT_ONCE
 from harness.evals.cells import ASKED_ROLES, Cell, cells_of
 from harness.evals.digests import case_digest
 from harness.evals.judging import Judgement, judged, shared_answer
@@ -35,7 +36,7 @@ async def evaluate(
     models: Mapping[Role, Model],
     *,
     embedder: Embedder | None = None,
-    concurrency: int = 32,
+    concurrency: int = AT_ONCE,
 ) -> AsyncIterator[Result]:
     """Results of a whole suite as they arrive, at most `concurrency` requests at once.
 

@@ -166,7 +166,7 @@ def epochs_exam(
         terms = Terms(
             cache=cache,
             read=settings.cache,
-            concurrency=settings.concurrency,
+            concurrency=settings.at_once,
             known=known_answers(settings),
         )
         exam = Exam(suites=suites, seats=seats, folder=folder, terms=terms, teller=teller)

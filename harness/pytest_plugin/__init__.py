@@ -191,7 +191,8 @@ def pytest_runtest_protocol(
         for one in (item, nextitem):
             if isinstance(one, SuiteItem):
                 harness_session(item.config).prefetch(one.suite)
-        load_conclusion()
+        if not hasattr(item.config, "workerinput"):  # xdist's controller concludes
+            load_conclusion()
     outcome = yield
     if SESSION in item.config.stash and (reason := harness_session(item.config).stop_reason):
         item.session.shouldfail = reason
@@ -242,7 +243,10 @@ def pytest_xdist_node_collection_finished(node: object, ids: list[str]) -> None:
     """The first worker's collection tells the controller which cases were selected."""
     config: pytest.Config = node.config  # type: ignore[attr-defined]
     if SESSION in config.stash:
+        from harness.pytest_plugin.readiness import load_conclusion
+
         harness_session(config).open_collected(ids)
+        load_conclusion()
 
 
 @pytest.hookimpl(optionalhook=True)

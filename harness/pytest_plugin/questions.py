@@ -146,7 +146,7 @@ class Questions:
 
         Blocks of one role fill a server's batch with one model, yet a case's answers come close together.
         """
-        chosen, size = self.cases(suite) if cases is None else cases, self.settings.concurrency
+        chosen, size = self.cases(suite) if cases is None else cases, self.settings.at_once
         return [
             cell
             for start in range(0, len(chosen), size)
@@ -207,7 +207,7 @@ class Questions:
         from harness.experiments.asking import Terms
 
         read = self.settings.cache and cache is not None
-        at_once = self.settings.concurrency
+        at_once = self.settings.at_once
         return Terms(cache=cache, read=read, concurrency=at_once, known=self.known, purse=self.purse)
 
     def _answer_key(self, cell: Cell) -> str:

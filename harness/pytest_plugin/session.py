@@ -33,7 +33,7 @@ from harness.pytest_plugin.money import opened_purse, tell_estimate
 from harness.pytest_plugin.python_suites import Asker, Scored, ScoreKeeper
 from harness.pytest_plugin.questions import Questions
 from harness.pytest_plugin.terminal import TerminalTeller, summary
-from harness.pytest_plugin.trouble import as_collection_errors, as_pytest_errors, exit_status
+from harness.pytest_plugin.trouble import as_collection_errors, as_pytest_errors, exit_status, told
 from harness.records import (
     Decision,
     Failure,
@@ -159,7 +159,7 @@ class HarnessSession:
         workers = int(str(given["workercount"]))
         cache = self._open_cache()
         self.questions.purse = opened_purse(self.questions, cache, teller=self.teller, workers=workers)
-        self._start_asking(cache, concurrency=max(1, self.settings.concurrency // workers))
+        self._start_asking(cache, share=workers)
 
     def _open_run(self, *, asks: bool = True) -> None:
         assert self._lineup is not None, "not prepared"
@@ -179,19 +179,21 @@ class HarnessSession:
             training.write_curve(self._lineup.curve, self._writer.path / CURVE)
         if asks:
             send_in_batches(self.questions, cache, run=manifest.id, teller=self.teller)
-            self._start_asking(cache, concurrency=self.settings.concurrency)
+            self._start_asking(cache)
 
     def _open_cache(self) -> AnswerCache:
         cache = AnswerCache(self.settings.path(Path(STATE)) / ANSWERS, tell=self.teller.say)
         self._stack.callback(cache.close)
         return cache
 
-    def _start_asking(self, cache: AnswerCache, *, concurrency: int) -> None:
+    def _start_asking(self, cache: AnswerCache, *, share: int = 1) -> None:
         seats, read, purse = self.questions.seats, self.settings.cache, self.questions.purse
         known, batches = self.questions.known, self.questions.batches
         models = open_models(seats, cache, read=read, known=known, purse=purse, batches=batches)
         embedder = open_embedder(seats, cache, read=read, purse=purse)
-        prefetcher = Prefetcher(models, concurrency=concurrency, open_embedder=embedder)
+        limits = (self.settings.at_once, self.settings.most_at_once)
+        at_once, most = (max(1, limit // share) for limit in limits)
+        prefetcher = Prefetcher(models, concurrency=at_once, most=most, open_embedder=embedder)
         manifest = self._writer.manifest if self._writer is not None else None
         self._asking = Asking(self.questions, prefetcher, manifest=manifest)
 
@@ -311,7 +313,7 @@ class HarnessSession:
                     remedy="select the cases too",
                 )
         except (HarnessError, OSError) as error:
-            self._trouble = str(error)
+            self._trouble = told(error, at=self.settings.path(self.settings.reports))
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         finally:
             self._stack.close()

@@ -2,10 +2,12 @@
 
 import contextlib
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import pytest
 
 from harness.errors import BudgetError, FileError, HarnessError, UsageError
+from harness.evals.store import storage_error
 from harness.models import SPENT_UP
 
 OVER_BUDGET = 2
@@ -32,6 +34,11 @@ def as_collection_errors() -> Iterator[None]:
         yield
     except (pytest.UsageError, FileError) as error:
         pytest.exit(str(error), returncode=pytest.ExitCode.INTERRUPTED)
+
+
+def told(error: HarnessError | OSError, *, at: Path) -> str:
+    """An error that ended a session as one sentence with its remedy; `at` is the folder that was written."""
+    return str(storage_error(error, at=at) if isinstance(error, OSError) else error)
 
 
 def exit_status(status: int, *, reasons: Iterable[str | None]) -> int:
