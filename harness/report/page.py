@@ -106,9 +106,14 @@ def page_script(language: Language = ENGLISH) -> str:
 
     `WORDS` in it is what it says in another language by the English words; empty in English.
     """
-    lines = (line.strip() for name in SCRIPTS for line in asset(f"script/{name}.js").splitlines())
-    code = "\n".join(line for line in lines if line and not line.startswith("//"))
+    lines = (_bare(line) for name in SCRIPTS for line in asset(f"script/{name}.js").splitlines())
+    code = "\n".join(filter(None, lines))
     return f'"use strict";\n(() => {{\nconst WORDS = {_as_literal(language.words_of_script())};\n{code}\n}})();\n'
+
+
+def _bare(line: str) -> str:
+    """A line of script without its indent and its comment: one behind code ends the line and quotes nothing."""
+    return re.sub(r"(?:^|\s+)// [^\"'`]*$|^//.*", "", line.strip())
 
 
 def _as_literal(words: Mapping[str, str]) -> str:

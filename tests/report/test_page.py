@@ -351,3 +351,8 @@ def test_an_older_page_stays_when_the_new_one_cannot_be_written(tmp_path: Path) 
     with pytest.raises(OSError, match=r"index\.html"):
         render(empty_run(), EMPTY_VERDICT, to=tmp_path / "index.html")
     assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
+
+
+def test_the_script_in_the_page_is_the_code_of_its_files_without_their_comments() -> None:
+    assert "\nconst MOST_WORDS = 6000;\n" in page_script()
+    assert "Words as the reader's language has them" not in page_script()

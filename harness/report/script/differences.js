@@ -38,7 +38,7 @@ function differences(before, after) {
 function edits(old, now) {
   const most = Math.min(MOST_EDITS, old.length + now.length);
   const middle = most + 1;
-  const reach = new Int32Array(2 * most + 3); // the furthest index of `old` reached on each diagonal
+  const reach = new Int32Array(2 * most + 3); // the furthest index of the old words reached on each diagonal
   const trail = [];
   for (let step = 0; step <= most; step += 1) {
     trail.push(reach.slice(middle - step - 1, middle + step + 2));
