@@ -38,6 +38,7 @@ DIVIDES = re.compile(r"[:;,.](?:\s|$)| (?:and|or)(?: |$)")
 _HAN = re.compile("[\u3001-\u303f\u4e00-\u9fff\uff01-\uff5e]")
 _QUOTE = r"""(?:'(?:[^'\\]|\\.)*['…]|"(?:[^"\\]|\\.)*["…])"""
 _SHOWN = re.compile(rf"""{_QUOTE}|(?!['"])(?:(?!;\s).)+""", re.DOTALL)
+_NUMBERS_OR = re.compile(r"[\d.%±+\-−/ ]+(?: or [\d.%±+\-−/ ]+)+")
 _COUNTED = rf"{_QUOTE}(?: \(\d+\))?"
 _QUOTED = re.compile(rf"{_COUNTED}(?:(?:, | and | or ){_COUNTED})*(?: …)?", re.DOTALL)
 LONGEST_JOINT = 5
@@ -254,7 +255,8 @@ class Pattern:
         if kind == "name":
             return None if DIVIDES.search(text) else text
         if kind == "shown":
-            return text if _SHOWN.fullmatch(text) else None
+            said_list = self._grammar.say_list if _NUMBERS_OR.fullmatch(text) else str
+            return said_list(text) if _SHOWN.fullmatch(text) else None
         if kind in _ENDS:
             return None if _ENDS[kind].search(text) else self._grammar.say_list(text)
         if kind == "quoted":
