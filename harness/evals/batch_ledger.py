@@ -88,6 +88,10 @@ class BatchLedger:
                 log.warning("%s cannot be read and is passed over: %s", path, error)
         return sorted(found, key=lambda entry: (entry.at, entry.name))
 
+    def current(self, entry: BatchRecord) -> BatchRecord:
+        """A batch as it stands now: another command may have gone on with it."""
+        return next((one for one in self.records() if one.name == entry.name), entry)
+
     def batches_of(self, run: str) -> set[str]:
         """The providers' ids of the batches whose answers belong to a run.
 

@@ -20,7 +20,8 @@ from harness.records import Completion, Endpoint, Usage, record
 
 FIRST_LOOK_S, LONGEST_LOOK_S = 0.2, 30.0
 """How long after one look at the batches the next one comes: half as long again each time."""
-LOCK_LOOK_S = 1.0
+SHORT_PAUSE_S = 1.0
+"""Before another command's lock, or a provider's list, is looked at again."""
 PATIENCE_S = 600.0
 """How long an endpoint may be out of reach while its batches are waited for."""
 MOST_SENDS = 3
@@ -116,6 +117,7 @@ class _Dispatch:
         self._opened: dict[Endpoint, BatchClient] = {}
         self._clients: dict[Group, BatchClient] = {}
         self._sends: Counter[str] = Counter()
+        self._wanted: frozenset[str] = frozenset()
         self._left: set[str] = set()
         self._without_logprobs: set[Group] = set()
         self._flights: list[Flight] = []
@@ -129,6 +131,7 @@ class _Dispatch:
 
     async def answer(self, wanted: dict[str, Unasked]) -> None:
         """Send what is not under way, and wait until everything has ended."""
+        self._wanted = frozenset(wanted)
         for request in wanted.values():
             await self._connect(request)
         while True:
@@ -137,7 +140,7 @@ class _Dispatch:
                     await self._begin(wanted)
                     break
             self._terms.progress("another command of this project is sending batches: waiting for it")
-            await self._terms.sleep(LOCK_LOOK_S)
+            await self._terms.sleep(SHORT_PAUSE_S)
         await self._wait()
 
     async def _begin(self, wanted: Mapping[str, Unasked]) -> None:
@@ -189,7 +192,7 @@ class _Dispatch:
         for look in range(LOOKS):
             if (state := await client.find(entry.name)) is not None:
                 return state
-            await self._terms.sleep(look * FIRST_LOOK_S)
+            await self._terms.sleep(look * SHORT_PAUSE_S)
         self._terms.ledger.forget(entry)
         return None
 
@@ -241,7 +244,7 @@ class _Dispatch:
                 return self._note_sent(entry, await client.create(file, name=entry.name, run=entry.run))
             except LostReplyError as error:
                 last = error
-                await self._terms.sleep(FIRST_LOOK_S * (attempt + 1))
+                await self._terms.sleep(SHORT_PAUSE_S * 5.0**attempt)
                 if (state := await client.find(entry.name)) is not None:
                     return self._note_sent(entry, state)
             except EndpointError:
@@ -300,7 +303,7 @@ class _Dispatch:
             )
             self._again(flight.keys)
             return
-        self._terms.ledger.note(replace(flight.entry, step="collected", run=self._terms.run))
+        self._book(flight)
         self._settle(flight, harvest)
         if state is not None and state.status == "cancelled":
             raise EndpointError(
@@ -308,8 +311,15 @@ class _Dispatch:
                 remedy="the same command sends the rest anew",
             )
 
+    def _book(self, flight: Flight) -> None:
+        """Note the batch as collected for this run, unless another command was there first: then it has paid."""
+        entry = self._terms.ledger.current(flight.entry)
+        if entry.step != "collected":
+            entry = self._terms.ledger.note(replace(entry, step="collected", run=self._terms.run))
+        if entry.run == self._terms.run:
+            self._sent.batches.add(flight.id)
+
     def _settle(self, flight: Flight, harvest: Harvest) -> None:
-        self._sent.batches.add(flight.id)
         self._terms.paid(flight.group, harvest.answered)
         if harvest.refusing:
             self._without_logprobs.add(flight.group)
@@ -325,8 +335,10 @@ class _Dispatch:
         self._leave({key: "never answered" for key in keys if self._sends[key] >= MOST_SENDS})
 
     def _leave(self, reasons: Mapping[str, str]) -> None:
-        self._left |= reasons.keys()
-        self._sent.left.update(reasons.values())
+        """Send some requests no more. A batch that another command sent may have more than this one wants."""
+        own = {key: reason for key, reason in reasons.items() if key in self._wanted}
+        self._left |= own.keys()
+        self._sent.left.update(own.values())
 
     # --- refusals ----------------------------------------------------------------------------------------
 

@@ -374,6 +374,30 @@ def interrupted(project: Sending) -> None:
         del project._sleep
 
 
+def test_a_batch_that_two_commands_wait_for_is_paid_by_the_first(tmp_path: Path) -> None:
+    endpoint, project = sending(tmp_path, BatchTrouble(polls=1))
+
+    async def overtaken(_: float) -> None:
+        other = BatchLedger(tmp_path / "batches")
+        (entry,) = other.records()
+        other.note(replace(entry, step="collected", run="run-2"))
+
+    project._sleep = overtaken  # type: ignore[method-assign]
+    with endpoint:
+        assert texts(project.run()) == WHOLE
+    ledger = BatchLedger(tmp_path / "batches")
+    assert (ledger.batches_of("run-1"), ledger.batches_of("run-2")) == (set(), {"batch_1"})
+
+
+def test_only_what_is_wanted_is_told_of_a_batch_that_another_sent(tmp_path: Path) -> None:
+    endpoint, project = sending(tmp_path, BatchTrouble(polls=1), faults=lambda _: Fault(status=400))
+    with endpoint:
+        with pytest.raises(KeyboardInterrupt):
+            interrupted(project)
+        project.run(PROMPTS[:2], name="run-2")
+    assert project.left == {"bad_request": 2}
+
+
 def test_others_batches_are_not_waited_for(tmp_path: Path) -> None:
     endpoint, project = sending(tmp_path, BatchTrouble(status="in_progress"))
     with endpoint:
