@@ -114,7 +114,7 @@ class RunWriter:
                 f"{self.path} is being written by another process", remedy="wait for it, or use --reports DIR"
             ) from None
         except OSError as error:
-            raise _storage_error(self.path, error) from None
+            raise storage_error(error, at=self.path) from None
 
     def append(self, result: Result) -> None:
         """Write one row.
@@ -134,7 +134,7 @@ class RunWriter:
             self._file.write(to_json(result) + "\n")
             self._file.flush()
         except OSError as error:
-            raise _storage_error(self.path, error) from None
+            raise storage_error(error, at=self.path) from None
         if _answered(result):
             self._answered[_key(result)] = result
 
@@ -164,7 +164,7 @@ class RunWriter:
             write_atomic(self.path / MANIFEST, to_json(self.manifest, indent=1))
         except OSError as error:
             self.close()
-            raise _storage_error(self.path, error) from None
+            raise storage_error(error, at=self.path) from None
         if seal:
             self.seal()
             self.close()
@@ -268,7 +268,9 @@ def read_manifest(folder: Path) -> Manifest:
             f"{folder}: no run here", remedy="`harness runs` lists the runs there are"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise StorageError(f"{file} cannot be read: {error}") from None
+        raise StorageError(
+            f"{file} cannot be read: {error}", remedy="restore it or delete the folder"
+        ) from None
     schema = _schema_of(text)
     if schema is not None and schema > SCHEMA:
         raise StorageError(
@@ -312,10 +314,17 @@ def _said(row: Result) -> tuple[Json, ...]:
     return answer.text, answer.refusal, answer.tool_calls, answer.finish_reason
 
 
-def _storage_error(path: Path, error: OSError) -> StorageError:
-    remedy = {
-        errno.ENOSPC: "free some disk space and start again; answers received so far are kept",
-        errno.EROFS: "choose a writable folder with --reports DIR",
-        errno.EACCES: "choose a writable folder with --reports DIR",
-    }.get(error.errno or 0, "see that the folder exists and can be written, then start again")
-    return StorageError(f"{path}: {error.strerror or error}", remedy=remedy)
+def storage_error(error: OSError, *, at: Path) -> StorageError:
+    """What the system says of a file, with what to do about it; `at` is where it was, if the system does not say."""
+    full = "free some disk space and start again; answers received so far are kept"
+    writable = "choose a writable folder with --reports DIR"
+    remedies = {
+        errno.ENOSPC: full,
+        errno.EFBIG: full,
+        errno.EDQUOT: full,
+        errno.EROFS: writable,
+        errno.EACCES: writable,
+        errno.EPERM: writable,
+    }
+    remedy = remedies.get(error.errno or 0, "see that the folder exists and can be written, then start again")
+    return StorageError(f"{error.filename or at}: {error.strerror or error}", remedy=remedy)

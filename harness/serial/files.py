@@ -47,9 +47,12 @@ def write_atomic(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             unfinished.unlink()
+        if isinstance(error, OSError):
+            # Of a write that fails the system tells no name, and of an open the unfinished file's.
+            error.filename = str(path)
         raise
 
 

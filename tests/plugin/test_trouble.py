@@ -210,7 +210,7 @@ def test_verdict_that_cannot_be_written_is_told_without_a_traceback(
     monkeypatch.setattr(conclusion, "write_atomic", full_disk)
     result = project.run()
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["harness: *No space left on device*verdict.json*"])
+    result.stdout.fnmatch_lines(["harness: *verdict.json: No space left on device (free some disk space*"])
     assert len(project.stored().results) == 8
 
 
