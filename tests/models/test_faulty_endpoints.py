@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import threading
 from collections import Counter
 from itertools import repeat
 
@@ -69,6 +70,43 @@ def test_every_answer_is_obtained(script: Script) -> None:
         answers = ask_all(server, 300)
         assert all(isinstance(answer, Completion) for answer in answers)
         assert len(server.bodies) > 300
+
+
+class Doorman:
+    """Lets so many requests in at once, more of them from some answer on; notes how many were there at each answer."""
+
+    def __init__(self, *, at_once: int, later: int, later_from: int) -> None:
+        self._allowed, self._later, self._later_from = at_once, later, later_from
+        self._lock = threading.Lock()
+        self._inside = 0
+        self.refused = 0
+        self.crowds: list[int] = []
+
+    def script(self, _: object) -> Fault | None:
+        with self._lock:
+            allowed = self._later if len(self.crowds) >= self._later_from else self._allowed
+            if self._inside >= allowed:
+                self.refused += 1
+                return Fault(status=429, headers=SOON)
+            self._inside += 1
+            return None
+
+    def answer(self, prompt: str) -> str:
+        with self._lock:
+            self.crowds.append(self._inside)
+            self._inside -= 1
+        return prompt
+
+
+def test_an_endpoint_is_asked_as_many_at_once_as_it_allows_and_more_when_it_allows_more() -> None:
+    doorman = Doorman(at_once=4, later=100, later_from=150)
+    with FaultyEndpoint(doorman.answer, faults=doorman.script, latency_s=0.005) as server:
+        answers = ask_all(server, 400)
+    assert all(isinstance(answer, Completion) for answer in answers)
+    assert max(doorman.crowds[:150]) == 4
+    assert max(doorman.crowds[-150:]) >= 16
+    # The rush at the beginning, and about one in three after it: asked 32 at once all the time, seven of eight would be refused.
+    assert doorman.refused <= 32 + 150
 
 
 def test_nothing_is_asked_after_the_money_is_gone() -> None:
