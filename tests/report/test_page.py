@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from hostile_samples import hostile_everywhere
+from markupsafe import Markup
 from page_payload import from_columns, unpacked
 from report_samples import (
     EMPTY_VERDICT,
@@ -25,6 +26,8 @@ from report_samples import (
 
 from harness.records import ModelFacts, Outcome, Run, Verdict
 from harness.report import render
+from harness.report.document import drawn
+from harness.report.languages import ENGLISH, language_of
 from harness.report.page import page_script
 from harness.training import TrainingCurve
 
@@ -214,6 +217,26 @@ def test_no_element_loads_anything_or_reacts_to_events(request: pytest.FixtureRe
 
 def test_hostile_text_adds_no_element(page: Page, hostile_page: Page) -> None:
     assert {tag for tag, _ in hostile_page.elements} <= {tag for tag, _ in page.elements} | {"p", "code"}
+
+
+def test_hostile_text_adds_no_element_in_another_language(hostile_page: Page, tmp_path: Path) -> None:
+    run, verdict = hostile_everywhere()
+    file = render(run, verdict, to=tmp_path / "zh.html", curve=sample_curve(), language=language_of("zh"))
+    text = file.read_text(encoding="utf-8")
+    page = Page(text)
+    assert Counter(tag for tag, _ in page.elements) == Counter(tag for tag, _ in hostile_page.elements)
+    assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e]", text)
+    assert page.found("html")[0]["lang"] == "zh-Hans"
+
+
+def test_a_drawing_is_said_with_its_names_escaped() -> None:
+    svg = Markup(
+        '<svg aria-label="Loss: training 3.00 at step 1."><text x="1">step</text><text>&lt;b&gt; &amp; 7</text></svg>'
+    )
+    assert drawn(svg, ENGLISH) == svg
+    assert drawn(svg, language_of("zh")) == (
+        '<svg aria-label="损失：训练在第 1 步 3.00。"><text x="1">步</text><text>&lt;b&gt; &amp; 7</text></svg>'
+    )
 
 
 def test_hostile_text_is_shown_as_it_was_written(hostile_page: Page) -> None:

@@ -161,7 +161,7 @@ def test_headlines_costs_and_drawings_of_a_scaling_study(told: ScalingStudy) -> 
         said_whole(draw_growth(growth).summary)
 
 
-@pytest.mark.parametrize("suites", range(1, 9))
+@pytest.mark.parametrize("suites", [1, 3, 6, 7])
 @pytest.mark.parametrize("steps", [(25,), (25, 50, 75)])
 def test_drawings_of_checkpoints_however_many_suites(suites: int, steps: tuple[int, ...]) -> None:
     marks = tuple(SuiteMark(suite=f"suite-{number}", mean=0.1 * number) for number in range(1, suites + 1))
