@@ -194,7 +194,7 @@ def test_suites_are_not_dealt_out_to_processes(half: Project) -> None:
     result = half.run("--early-stop", "-n", "2")
     assert result.ret != 0
     said = result.stdout.str() + result.stderr.str()
-    assert "--early-stop looks at all suites together, and -n deals them out to processes" in said
+    assert "--early-stop and --batch look at all suites together, and -n deals them out to processes" in said
     assert half.requests == 0
 
 
