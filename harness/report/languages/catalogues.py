@@ -5,7 +5,8 @@
     *.po           all others: sentences made in Python, as patterns
 
 A sentence's msgid may hold placeholders, `{n:number} of {suite} is {word:said}`; `patterns` says what each
-kind takes. A plural entry is two English sentences with one translation, for the languages here count without plurals.
+kind takes. A plural entry is two English sentences, with one translation in languages that count without plurals and two in
+those that have a singular and a plural; languages with more forms would need their rule here.
 The header's `Language` is the page's tag. Entries with a context are pieces of sentences: `amount`, an amount
 with its unit; `list`, what stands between names; `mark`, the full stop.
 """
@@ -53,8 +54,8 @@ def _pairs(catalogue: polib.POFile) -> Iterator[tuple[str, str, str]]:
     for entry in catalogue.translated_entries():
         context = entry.msgctxt or ""
         if entry.msgid_plural:
-            translation = entry.msgstr_plural[0]
-            yield context, entry.msgid, translation
-            yield context, entry.msgid_plural, translation
+            one = entry.msgstr_plural[0]
+            yield context, entry.msgid, one
+            yield context, entry.msgid_plural, entry.msgstr_plural.get(1, one)
         else:
             yield context, entry.msgid, entry.msgstr
