@@ -83,7 +83,8 @@ def test_a_language_is_a_folder_of_catalogues(tmp_path: Path) -> None:
     head = 'msgid ""\nmsgstr ""\n"Language: eo\\n"\n"Content-Type: text/plain; charset=UTF-8\\n"\n\n'
     (folder / "templates.po").write_text(head + 'msgid "Next"\nmsgstr "Sekve"\n', encoding="utf-8")
     (folder / "sentences.po").write_text(
-        head + 'msgid "{suite} fell"\nmsgid_plural "{suite} falls"\nmsgstr[0] "{suite} falis"\n',
+        head
+        + 'msgid "{suite} fell"\nmsgid_plural "{suite} falls"\nmsgstr[0] "{suite} falis"\nmsgstr[1] "{suite} falas"\n',
         encoding="utf-8",
     )
     language = read_language(folder)
@@ -91,6 +92,6 @@ def test_a_language_is_a_folder_of_catalogues(tmp_path: Path) -> None:
     assert language.gettext("Next") == "Sekve"
     assert [language.said(text) for text in ("a fell.", "a falls", "a rose")] == [
         "a falis.",
-        "a falis",
+        "a falas",
         "a rose",
     ]
