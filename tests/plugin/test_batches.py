@@ -22,16 +22,8 @@ scorers: [{type: rubric, criteria: [{name: kind, levels: {1: "rude", 5: "kind"}}
 cases:
   - {id: hello, prompt: "Capital of France?"}
   - {id: bye, prompt: "Capital of Peru?"}
-"""
-
-TIMED = """\
-name: capitals
-role: info
-scorers: [{type: exact_match}]
-cases:
-  - {id: peru, prompt: "Capital of Peru?", expected: Lima}
 gates:
-  - {metric: latency_s, at_most: 1}
+  - {metric: latency_s, at_most: 60}
 """
 
 ProjectAt = Callable[[FaultyEndpoint], Project]
@@ -92,25 +84,17 @@ def test_rows_are_those_of_the_live_way_at_half_the_price(project_at: ProjectAt)
         assert cheap.by_batch == cheap.answered == dear.answered > 0
         assert cheap.cost_usd == pytest.approx((dear.cost_usd or 0.0) / 2)
     assert spent_by(batch, "candidate").median_latency_s is None
-    result.stdout.fnmatch_lines(["candidate * answered (* by batch, at its price), 2 from the cache, *"])
-
-
-def test_gates_on_time_are_said_to_stay_undecided(project_at: ProjectAt) -> None:
-    project = project_at(BatchEndpoint(CAPITALS))
-    project.suite("capitals", TIMED)
-    result = project.run("--batch")
     result.stdout.fnmatch_lines(
-        ["warning: gates on latency_s stay undecided: *", "gate  ?    capitals: latency_s *"]
+        [
+            "warning: gates on latency_s stay undecided: *",
+            "gate  ?    kindness: latency_s *",
+            "candidate * answered (* by batch, at its price), 2 from the cache, *",
+        ]
     )
-
-
-def test_a_second_run_pays_nothing(project_at: ProjectAt) -> None:
-    endpoint = BatchEndpoint(CAPITALS)
-    project = project_at(endpoint)
-    project.run("--batch")
-    project.run("--batch")
-    assert (len(endpoint.inputs), endpoint.requests) == (2, 8)
-    assert spent_by(project.stored(), "candidate").from_cache == 4
+    project.run("--batch", "--reports", "again")
+    assert (endpoint.single, endpoint.batched) == (asked, asked)
+    again = spent_by(stored(project, "again"), "candidate")
+    assert (again.answered, again.cost_usd) == (0, 0.0)
 
 
 def test_ctrl_c_leaves_the_batches_at_work_and_the_next_session_collects_them(
