@@ -150,15 +150,19 @@ class RunFacts:
     commit: str | None = None
 
 
-def facts_of(run: Run, verdict: Verdict, *, curve: "TrainingCurve | None" = None) -> RunFacts:
+def facts_of(
+    run: Run, verdict: Verdict, *, curve: "TrainingCurve | None" = None, material: Material | None = None
+) -> RunFacts:
     """A run's facts, from its rows and its verdict.
 
     Args:
         run: The run, complete or not.
         verdict: What was decided on it.
         curve: The curve of its job, where the caller has it; else it is read from the run's folder.
+        material: What its page is made of, where the caller has it: the same, and its advice is known.
     """
-    manifest, material = run.manifest, gather(run, verdict, curve=curve)
+    advice = material.advice if material else advise(sightings_of(run, verdict, curve=curve))
+    manifest, material = run.manifest, material or gather(run, verdict, curve=curve)
     spent = [spent_by(run, role) for role in ASKED if role in manifest.models]
     tokens = [total(part.prompt_tokens for part in spent), total(part.completion_tokens for part in spent)]
     return RunFacts(
@@ -172,7 +176,7 @@ def facts_of(run: Run, verdict: Verdict, *, curve: "TrainingCurve | None" = None
         summary=verdict.summary,
         reasons=verdict.reasons,
         next_steps=verdict.next_steps,
-        advice=advise(sightings_of(run, verdict, curve=curve)),
+        advice=advice,
         warnings=tuple(warnings_of(manifest)),
         reference=verdict.reference,
         models=tuple(_models(run)),

@@ -9,7 +9,7 @@ from harness.records import Run, Verdict, record
 from harness.report.facts import RunFacts, facts_of
 from harness.report.index_page import INDEX, is_index, write_index
 from harness.report.languages import ENGLISH, Language
-from harness.report.page import render
+from harness.report.page import gathered, render
 from harness.report.stored_facts import write_facts
 
 if TYPE_CHECKING:
@@ -49,12 +49,13 @@ def write_outputs(
     Raises:
         OSError: The page cannot be written.
     """
-    page = render(run, verdict, to=folder / PAGE, curve=curve, language=language)
+    material = gathered(run, verdict, curve=curve)
+    page = render(run, verdict, to=folder / PAGE, curve=curve, language=language, material=material)
     problems: list[str] = []
     facts: list[RunFacts] = []
 
     def summarise() -> None:
-        facts.append(facts_of(run, verdict, curve=curve))
+        facts.append(facts_of(run, verdict, curve=curve, material=material))
         write_facts(folder, facts[0])
 
     problems += _attempt("the summary", summarise)

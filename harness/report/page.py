@@ -21,6 +21,7 @@ from markupsafe import Markup
 from harness.records import Outcome, Run, Verdict
 from harness.report.document import asset, policy, templates
 from harness.report.languages import ENGLISH, Language
+from harness.report.material import Material
 from harness.report.sections import SECTIONS
 from harness.report.surroundings import material_of
 from harness.serial import write_atomic
@@ -48,6 +49,7 @@ def render(
     to: Path,
     curve: "TrainingCurve | None" = None,
     language: Language = ENGLISH,
+    material: Material | None = None,
 ) -> Path:
     """Write the page of a run to the file `to`, replacing it in one step, and return that path.
 
@@ -57,13 +59,15 @@ def render(
         to: The HTML file; its folder is made when missing.
         curve: The training curve of the run's job, where there is one.
         language: What the page is written in; what users and models wrote stays as it is.
+        material: What `gathered` gives of the same run, where the caller has it.
 
     Raises:
         OSError: The file cannot be written; an older page stays as it was.
     """
+    material = material or gathered(run, verdict, curve=curve)
     spoken = language.keeping(suite.name for suite in run.manifest.suites)
     with _without_collection():
-        material = replace(material_of(run, verdict, curve=curve), language=spoken)
+        material = replace(material, language=spoken)
         shown = [(section, view) for section in SECTIONS if (view := section.view(material)) is not None]
     names = [*STYLES, *(STYLES_OF_SECTIONS[part.key] for part, _ in shown if part.key in STYLES_OF_SECTIONS)]
     style, script = page_style(names), page_script(language)
@@ -81,6 +85,12 @@ def render(
     )
     write_atomic(to, html)
     return to
+
+
+def gathered(run: Run, verdict: Verdict, *, curve: "TrainingCurve | None" = None) -> Material:
+    """What a page is made of, see `material_of`."""
+    with _without_collection():
+        return material_of(run, verdict, curve=curve)
 
 
 @contextmanager
