@@ -21,7 +21,7 @@ from harness.records import Json, record
 from harness.serial import check_depth, read_json
 
 # A line beyond this is no example: the longest context known takes about 6 MB of text.
-MAX_LINE_BYTES = 64 * 2**20
+MAX_LINE_BYTES = 16 * 2**20
 
 _GZIP_MARK = b"\x1f\x8b"
 # Lines between two calls of `progress`.

@@ -17,6 +17,7 @@ MAX_DEPTH = 40
 MAX_ALIASED_NODES = 100_000
 # The parser makes some 25,000 nodes a second and 2 million characters: a file beyond either is no suite.
 MAX_YAML_NODES = 200_000
+MOST_BROKEN_LINES = 1000
 MAX_YAML_CHARACTERS = 10_000_000
 
 
@@ -250,13 +251,18 @@ def read_json_lines(text: str) -> tuple[list[tuple[int, object]], list[Mistake]]
     """Rows of a JSONL text with their line numbers, and the lines that are not JSON.
 
     Blank lines and a byte order mark are skipped; only a line feed ends a line, so that U+2028
-    inside a string does no harm. A key given twice, NaN and Infinity are mistakes.
+    inside a string does no harm. A key given twice, NaN and Infinity are mistakes. A file of
+    MOST_BROKEN_LINES such lines is not read to its end.
     """
     rows: list[tuple[int, object]] = []
     mistakes: list[Mistake] = []
     for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
         if not line.strip():
             continue
+        if len(mistakes) >= MOST_BROKEN_LINES:
+            what = f"{MOST_BROKEN_LINES:,} lines so far are not JSON, the rest is not looked at"
+            mistakes.append(Mistake(number, what, "is it the right file?"))
+            break
         try:
             rows.append((number, _read_row(line)))
         except json.JSONDecodeError as error:

@@ -20,7 +20,7 @@ from harness.training.measures import (
     step_name,
     unwrapped,
 )
-from harness.training.metric_rows import MetricRow, MetricTable, read_rows
+from harness.training.metric_rows import MOST_COLUMNS, MetricRow, MetricTable, read_rows
 
 REPEATED = "repeated"
 """The column of a curve's extras that marks steps measured more than once, with other values: the last is kept."""
@@ -30,6 +30,8 @@ OPENAI_CLOSING_TOKENS = 2
 
 # What OpenAI's first API wrote for "not measured at this step".
 _NOT_MEASURED = -1.0
+# A loss beyond it has blown up as surely as an infinite one, and has a square and a mean.
+_HIGHEST_MEASURE = 1e100
 # Above this a float cannot tell one step from the next.
 _LAST_STEP = 2**53
 # Headers by which OpenAI (since August 2023) and Azure are known.
@@ -157,6 +159,7 @@ class _Reading:
         self._nan_is_told = nan_is_told
         self._keeps_text = keeps_text
         self._latest: int | None = None
+        self._others: set[str] = set()
 
     def take(self, row: MetricRow) -> None:
         """Take what a row measured; a row without a measure is no row of a curve."""
@@ -216,12 +219,15 @@ class _Reading:
         elif column in ACCURACIES and not -_ROUNDING <= value <= 1 + _ROUNDING:
             self._wrong(row, f"{name} is {value:g}", "accuracies are shares, from 0 to 1")
         else:
-            return value
+            return value if abs(value) <= _HIGHEST_MEASURE else math.copysign(math.inf, value)
         return None
 
     def _take_extras(self, step: int, others: Mapping[str, Json]) -> None:
         known = self._extras.setdefault(step, {})
         for name, cell in others.items():
+            if name not in self._others and len(self._others) >= MOST_COLUMNS:
+                continue  # rows of JSON may each have names of their own
+            self._others.add(name)
             value = _number(cell)
             if value is not None:
                 known[unwrapped(name)] = value

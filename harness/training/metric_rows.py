@@ -14,6 +14,8 @@ from harness.training.measures import columns_of, run_of, step_name
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _DELIMITERS = ",;\t"
+# An export of every chart of a run has some hundred; a table of a hundred thousand takes minutes to make.
+MOST_COLUMNS = 1000
 # Where JSON documents keep rows: lists of the API, Hugging Face's trainer state, Together, Mistral.
 _LISTS = ("data", "log_history", "metrics", "checkpoints", "events", "history")
 # Of providers' objects; deeper ones hold no measures.
@@ -104,6 +106,9 @@ def _csv_table(text: str, file: str) -> MetricTable:
 
 
 def _check_header(header: list[str], file: str, *, line: int) -> None:
+    if len(header) > MOST_COLUMNS:
+        what = f"{len(header):,} columns, and at most {MOST_COLUMNS:,} are read"
+        raise FileError(file, [Mistake(line, what, "keep step and the measures")])
     known = [name for name in header if columns_of(name)]
     if step_name(header) is None or not known:
         what = f"the columns are {shown(','.join(header), limit=120)}"

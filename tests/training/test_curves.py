@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harness.errors import FileError, UsageError
@@ -429,6 +429,7 @@ def test_whatever_a_file_holds_it_is_a_curve_or_refused(data: bytes) -> None:
         max_size=12,
     )
 )
+@example(rows=[{"step": 0, "train_loss": 1.2460659279417838e308}])
 def test_whatever_entries_hold_they_are_a_curve_or_refused(rows: list[dict[str, object]]) -> None:
     words = {"overfit", "underfit", "plateau", "unknown"}
     with contextlib.suppress(FileError):

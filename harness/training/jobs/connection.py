@@ -27,6 +27,8 @@ from harness.training.remedies import ENVIRONMENT, NO_KEY, NOT_AN_API, UNREACHAB
 CONNECT_TIMEOUT_S = 10.0
 # The largest page that OpenAI's list calls give.
 PAGE = 100
+# No job has told a hundred thousand events; a server that goes on for ever must not be followed.
+MOST_PAGES = 1000
 # What the client must be given where the server wants no key.
 KEYLESS = "none"
 # Azure's older routes are told by it; those below /openai/v1 are OpenAI's own.
@@ -132,15 +134,21 @@ def listed(pages: Callable[[], Pages], *, at_most: int | None = None) -> Iterato
 
 
 def _objects(pages: Pages) -> Iterator[Mapping[str, Json]]:
-    """The objects of pages until one has nothing new: a server that knows no `after` gives its first page for ever."""
+    """The objects of pages until one has nothing new: a server that knows no `after` gives its first page for ever.
+
+    Objects without an id cannot be told from those before, so a page of nothing else is the last.
+    """
     known: set[str] = set()
-    for page in pages.iter_pages():
+    for page in islice(pages.iter_pages(), MOST_PAGES):
         objects = [(_id(item), item) for item in map(plain, getattr(page, "data", None) or ())]
         fresh = [(name, item) for name, item in objects if name not in known]
         if not fresh:
             return
-        known |= {name for name, _ in fresh if name is not None}
         yield from (item for _, item in fresh)
+        named = {name for name, _ in fresh if name is not None}
+        if not named:
+            return
+        known |= named
 
 
 def _id(item: Mapping[str, Json]) -> str | None:
