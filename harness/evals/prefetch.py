@@ -23,6 +23,9 @@ OpenEmbedder = Callable[[], AbstractAsyncContextManager[Embedder | None]]
 
 Key = tuple[str, str, Role, int]
 
+GRACE_S = 10.0
+"""How long a run that was halted waits for the requests under way: an answer takes seconds, and is paid for anyway."""
+
 
 class Prefetcher:
     """Asks cells in the background, at most `concurrency` at once, or up to `most` where that pays; each one once.
@@ -123,6 +126,10 @@ class Prefetcher:
     def _stop(self) -> None:
         self._closing = True
         self._wake.set()
+        # A person who pressed Ctrl-C wants to go; a run that ended by itself first takes in what it has paid for.
+        self._loop.call_later(GRACE_S if self.halted is not None else 0.0, self._cancel)
+
+    def _cancel(self) -> None:
         for task in asyncio.all_tasks(self._loop):
             task.cancel()
 

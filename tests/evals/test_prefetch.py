@@ -1,5 +1,6 @@
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
 import pytest
 from eval_samples import Echo, suite
@@ -7,7 +8,7 @@ from eval_samples import Echo, suite
 from harness.errors import StorageError
 from harness.evals import Cell, Prefetcher, cells_of, opened
 from harness.protocols import Model
-from harness.records import Completion, Failure, Role, Suite
+from harness.records import Completion, Failure, Message, Role, Sampling, Suite
 
 Start = Callable[..., Prefetcher]
 
@@ -57,6 +58,27 @@ def test_wrong_key_halts_everything_that_was_not_asked(start: Start) -> None:
     kinds = [row.outcome.kind for row in rows if isinstance(row.outcome, Failure)]
     assert kinds.count("not_asked") >= 96
     assert all("wrong key" in row.outcome.message for row in rows if isinstance(row.outcome, Failure))
+
+
+def test_what_was_under_way_when_the_run_was_halted_is_waited_for(start: Start) -> None:
+    """Eight are asked at once: the first is refused before the other seven are answered."""
+
+    class Slow(Echo):
+        async def complete(
+            self, messages: Sequence[Message], sampling: Sampling, *, trial: int = 0
+        ) -> Completion | Failure:
+            if messages[-1]["content"] == "0":
+                return Failure(kind="auth", message="no key", fatal=True)
+            await asyncio.sleep(0.1)
+            return Completion(text="late")
+
+    of = suite(30)
+    prefetcher = start({"candidate": Slow()}, concurrency=8)
+    prefetcher.request(cells(of))
+    prefetcher.wait(cells(of)[0])
+    prefetcher.close()
+    assert len(prefetcher.answered()) == 7
+    assert prefetcher.halted is not None
 
 
 def test_endpoint_that_stopped_answering_halts_the_run(start: Start) -> None:
