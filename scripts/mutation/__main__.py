@@ -39,7 +39,7 @@ TESTS = (
 )
 WANTED = 0.85
 # Simulations and searches over all inputs: too slow to run for every mutant, and a fault should not need them to be seen.
-SLOWEST_S = 0.6
+SLOWEST_S = 1.5
 
 
 def main() -> int:

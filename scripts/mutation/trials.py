@@ -29,10 +29,10 @@ Fate = Literal["killed", "timeout", "survived", "untested"]
 Tell = Callable[[Mutant, Fate, str], None]
 
 # A trial's test may take this many times its own time without a mutant, and seconds more: of the processor, and of the clock.
-PATIENCE, GRACE_S = 8, 1.0
-CLOCK_PATIENCE, CLOCK_GRACE_S = 40, 20.0
+PATIENCE, GRACE_S = 8, 5.0
+CLOCK_PATIENCE, CLOCK_GRACE_S = 40, 100.0
 # A mutant that no test has noticed after so long counts as not noticed.
-LONGEST_TRIAL_S = 10.0
+LONGEST_TRIAL_S = 6.0
 # A mutant that fills the memory fails like any other.
 MEMORY_LIMIT = 3 * 2**30
 

@@ -9,7 +9,7 @@ from harness.records import Verdict
 from tests.verdict import scenarios
 
 APPROVED = Path(__file__).with_name("words.txt")
-VERDICTS = dict(scenarios.verdicts())
+NAMES = (*scenarios.SUITES, *scenarios.RUNS)
 JARGON = (
     r"\bp[ =<]",
     r"\bp.?value",
@@ -32,28 +32,34 @@ JARGON = (
 )
 
 
+@pytest.fixture(scope="module")
+def verdicts() -> dict[str, Verdict]:
+    return dict(scenarios.verdicts())
+
+
 def sentences(verdict: Verdict) -> tuple[str, ...]:
     return (verdict.summary, *verdict.reasons, *verdict.next_steps)
 
 
-def test_every_verdict_says_what_was_approved() -> None:
-    said = "\n\n".join(scenarios.spoken(name, verdict) for name, verdict in VERDICTS.items()) + "\n"
+def test_every_verdict_says_what_was_approved(verdicts: dict[str, Verdict]) -> None:
+    assert tuple(verdicts) == NAMES
+    said = "\n\n".join(scenarios.spoken(name, verdict) for name, verdict in verdicts.items()) + "\n"
     approved = APPROVED.read_text(encoding="utf-8")
     assert said == approved, (
         "read the new words aloud, then: python -m tests.verdict.scenarios > tests/verdict/words.txt"
     )
 
 
-@pytest.mark.parametrize("name", VERDICTS)
-def test_no_sentence_needs_a_statistician(name: str) -> None:
-    for sentence in sentences(VERDICTS[name]):
+@pytest.mark.parametrize("name", NAMES)
+def test_no_sentence_needs_a_statistician(name: str, verdicts: dict[str, Verdict]) -> None:
+    for sentence in sentences(verdicts[name]):
         for word in JARGON:
             assert not re.search(word, sentence), f"{word}: {sentence}"
 
 
-@pytest.mark.parametrize("name", VERDICTS)
-def test_numbers_and_nouns_agree(name: str) -> None:
-    for sentence in sentences(VERDICTS[name]):
+@pytest.mark.parametrize("name", NAMES)
+def test_numbers_and_nouns_agree(name: str, verdicts: dict[str, Verdict]) -> None:
+    for sentence in sentences(verdicts[name]):
         assert not re.search(
             r"(?<![\d.,])1 (cases|points|answers|requests|tokens|families|trials|conditions)\b", sentence
         )
@@ -65,18 +71,20 @@ def test_numbers_and_nouns_agree(name: str) -> None:
         assert not re.search(r"\d{4,}", sentence), "thousands are parted"
 
 
-@pytest.mark.parametrize("name", VERDICTS)
-def test_bounds_and_differences_of_a_sentence_have_as_many_digits(name: str) -> None:
-    for sentence in sentences(VERDICTS[name]):
+@pytest.mark.parametrize("name", NAMES)
+def test_bounds_and_differences_of_a_sentence_have_as_many_digits(
+    name: str, verdicts: dict[str, Verdict]
+) -> None:
+    for sentence in sentences(verdicts[name]):
         found = re.search(r"by ([\d.]+) points? on .* \(likely ([-+\d.]+) to ([-+\d.]+)\)", sentence)
         if found:
             digits = {len(number.partition(".")[2]) for number in found.groups() if number != "0"}
             assert len(digits) == 1, sentence
 
 
-@pytest.mark.parametrize("name", VERDICTS)
-def test_the_first_sentence_says_what_to_do(name: str) -> None:
-    verdict = VERDICTS[name]
+@pytest.mark.parametrize("name", NAMES)
+def test_the_first_sentence_says_what_to_do(name: str, verdicts: dict[str, Verdict]) -> None:
+    verdict = verdicts[name]
     begins = {
         "promote": ("Ship it: ", "You can switch: "),
         "hold": ("Do not ship it: ", "Do not switch: "),
@@ -87,9 +95,11 @@ def test_the_first_sentence_says_what_to_do(name: str) -> None:
     assert len(verdict.summary) <= 120
 
 
-@pytest.mark.parametrize("name", VERDICTS)
-def test_a_reason_is_said_once_and_an_open_verdict_says_what_next(name: str) -> None:
-    verdict = VERDICTS[name]
+@pytest.mark.parametrize("name", NAMES)
+def test_a_reason_is_said_once_and_an_open_verdict_says_what_next(
+    name: str, verdicts: dict[str, Verdict]
+) -> None:
+    verdict = verdicts[name]
     assert len(set(verdict.reasons)) == len(verdict.reasons)
     assert len(set(verdict.next_steps)) == len(verdict.next_steps)
     if verdict.outcome == "undecided":
