@@ -17,7 +17,7 @@ from harness.evals import AT_ONCE, MOST_AT_ONCE
 from harness.records import Endpoint, Goal, Json, record
 from harness.redaction import public_url, redact
 from harness.report.languages import CODES
-from harness.serial import ParseError, Problem, nearest, parse, with_values
+from harness.serial import ParseError, Problem, has_unfit_letter, nearest, parse, with_values
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -245,7 +245,7 @@ def _faults(settings: Settings) -> Iterator[Problem]:
         yield Problem(("budget_usd",), f"{budget}", "0 or more")
     for name in ("train", "valid", "reports"):
         path = getattr(settings, name)
-        if path is not None and not str(path).isprintable():
+        if path is not None and has_unfit_letter(str(path)):
             remedy = "in TOML \"\\t\" is a tab: write / in paths, or put them in 'single quotes'"
             yield Problem((name,), f"{str(path)!r} has a control character in it", remedy)
     if settings.batch and settings.early_stop:

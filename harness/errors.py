@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 # What steers a terminal, turns text around, or cannot be written to a file: names in files may hold all of it.
-_UNREADABLE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+UNREADABLE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class HarnessError(Exception):
@@ -38,7 +38,7 @@ class HarnessError(Exception):
 
 def _readable(text: str) -> str:
     """The text with an escape for every character that no message may hold; its line ends stay."""
-    return _UNREADABLE.sub(lambda found: found.group().encode("unicode_escape").decode("ascii"), text)
+    return UNREADABLE.sub(lambda found: found.group().encode("unicode_escape").decode("ascii"), text)
 
 
 class UsageError(HarnessError):

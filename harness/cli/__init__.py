@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from importlib import metadata
 
-from harness.errors import EndpointError, FileError, HarnessError, UsageError
+from harness.errors import UNREADABLE, EndpointError, FileError, HarnessError, UsageError
 
 DISTRIBUTION = "finetune-harness"
 
@@ -58,7 +58,7 @@ def _complain(error: HarnessError, status: int) -> int:
 
 def printable(text: str) -> str:
     """Text from files without what could steer a terminal; its line ends stay."""
-    return "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text)
+    return UNREADABLE.sub(" ", text)
 
 
 def _parser() -> argparse.ArgumentParser:

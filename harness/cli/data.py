@@ -224,7 +224,7 @@ def convert_command(options: argparse.Namespace) -> int:
     if options.json:
         print(to_json(done, indent=1))
     else:
-        print(f"{options.out}: {done.written:,} of {counted(done.rows, 'row')} written")
+        print(f"{printable(str(options.out))}: {done.written:,} of {counted(done.rows, 'row')} written")
         for key, count in done.dropped.items():
             print(printable(f"no place in a chat row: {key} ({counted(count, 'row')})"))
         for problem in done.problems[:SHOWN_PROBLEMS]:
@@ -272,6 +272,7 @@ def _beside(file: Path, part: str) -> Path:
 
 
 def _tell_parts(done: "Partition", options: argparse.Namespace) -> int:
+    from harness.cli import printable
     from harness.dataset.findings import counted
     from harness.serial import to_json
 
@@ -279,7 +280,9 @@ def _tell_parts(done: "Partition", options: argparse.Namespace) -> int:
         print(to_json(done, indent=1))
         return 0
     for part in done.parts:
-        print(f"{part.path}: {part.rows:,} of {counted(done.rows, 'row')}, sha256 {part.digest[:16]}")
+        print(
+            f"{printable(str(part.path))}: {part.rows:,} of {counted(done.rows, 'row')}, sha256 {part.digest[:16]}"
+        )
     if done.together:
         staying = counted(done.together, "row stays", "rows stay")
         print(f"{staying} with another: nearly the same question, one conversation or one family")
@@ -304,8 +307,11 @@ _CODES = {"green": "32", "red": "31", "yellow": "33"}
 
 def _write(lines: "Iterable[Line]") -> None:
     """Lines on standard output, in colour where a person looks on."""
+    from harness.cli import printable
+
     coloured = sys.stdout.isatty()
     for line in lines:
+        text = printable(line.text)
         codes = [_CODES[line.colour]] if line.colour else []
         codes += ["1"] if line.bold else []
-        print(f"\033[{';'.join(codes)}m{line.text}\033[0m" if coloured and codes else line.text)
+        print(f"\033[{';'.join(codes)}m{text}\033[0m" if coloured and codes else text)

@@ -60,7 +60,7 @@ def label_command(options: argparse.Namespace) -> int:
     if out.exists():
         raise UsageError(f"{out} is there already", remedy="it may hold labels: name another with --out")
     _write(out, csv_text(items) if options.format == "csv" else html_text(items, name=out.stem))
-    print(f"{out}: {len(items)} rows to label")
+    print(f"{printable(str(out))}: {len(items)} rows to label")
     print(f"then: harness calibrate {run.manifest.id} FILLED.csv")
     return 0
 

@@ -63,7 +63,7 @@ def report_command(options: argparse.Namespace) -> int:
         shown = page if page.is_file() else None
         _print_facts(run, verdict, options=options, page=shown, language=language)
     elif options.html is not None or options.csv is None:
-        print(page)
+        print(printable(str(page)))
     return 0
 
 

@@ -53,7 +53,7 @@ def list_command(options: argparse.Namespace) -> int:
 
     reports = reports_folder(options)
     if options.html:
-        print(_index(reports))
+        print(printable(str(_index(reports))))
         return 0
     promoted = {promotion.run for promotion in _promotions(reports)[:1]}
     rows = [{**_row(folder), "promoted": folder.name in promoted} for folder in list_runs(reports)]
@@ -155,7 +155,7 @@ def _print_verdict(options: argparse.Namespace, *, advises: bool = False) -> "Ou
         print(to_json({**to_plain(verdict), **shown}, indent=1))
     else:
         for line in (*text_summary(run, verdict), *advice_lines(given, run=run.manifest.id)):
-            print(line.text)
+            print(printable(line.text))
     return verdict.outcome
 
 

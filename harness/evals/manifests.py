@@ -121,6 +121,7 @@ def _commit(root: Path) -> str | None:
             ["git", "-C", str(root), "rev-parse", "HEAD"],  # noqa: S607 - whichever git the user has
             capture_output=True,
             text=True,
+            errors="replace",  # git repeats a folder's name, whatever its bytes
             timeout=5,
             check=True,
         )

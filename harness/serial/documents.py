@@ -57,6 +57,13 @@ def _finite(text: str) -> float:
     return number
 
 
+def _joined(text: str) -> str:
+    """The text with a character for each pair of surrogates: JSON, which is YAML too, escapes those beyond U+FFFF so."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+
+
 # --- YAML ------------------------------------------------------------------------------------------
 
 _TAG = "tag:yaml.org,2002:"
@@ -73,7 +80,7 @@ _SCALARS: dict[str, tuple[str, str, Callable[[str], object]]] = {
         r"-?(?:0|[1-9][0-9]*)(?=[.eE])(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?",
         _finite,
     ),
-    "str": ("", r"(?s:.*)", str),
+    "str": ("", r"(?s:.*)", _joined),
 }
 
 

@@ -42,7 +42,7 @@ def write_atomic(path: Path, text: str) -> None:
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     try:
         # Created here rather than by mkstemp, so that the user's own file permissions (umask) hold.
-        with unfinished.open("x", encoding="utf-8", errors="surrogatepass", newline="\n") as file:
+        with unfinished.open("x", encoding="utf-8", errors="replace", newline="\n") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

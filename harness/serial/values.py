@@ -94,7 +94,7 @@ def to_plain(value: object) -> Plain:
         return _plain_entries(value)
     if isinstance(value, numbers.Real):  # numpy's own kinds
         return int(value) if isinstance(value, numbers.Integral) else to_plain(float(value))
-    return str(value) if isinstance(value, Path) else value
+    return _encodable(str(value)) if isinstance(value, Path) else value
 
 
 @lru_cache(maxsize=1024)

@@ -103,7 +103,7 @@ def test_problem_and_remedy_are_told_on_standard_error(
     monkeypatch.setattr(runs, "list_command", fail)
     main(["runs"])
     said = capsys.readouterr()
-    assert (said.out, said.err) == ("", "harness: it [31m is wrong\n  mend it\n")
+    assert (said.out, said.err) == ("", "harness: it\\x1b[31m is wrong\n  mend it\n")
 
 
 def test_printable_keeps_letters_of_every_script_and_line_ends() -> None:
