@@ -68,6 +68,7 @@ def test_what_was_under_way_when_the_run_was_halted_is_waited_for(start: Start) 
             self, messages: Sequence[Message], sampling: Sampling, *, trial: int = 0
         ) -> Completion | Failure:
             if messages[-1]["content"] == "0":
+                await asyncio.sleep(0)  # the others are on their way
                 return Failure(kind="auth", message="no key", fatal=True)
             await asyncio.sleep(0.1)
             return Completion(text="late")
