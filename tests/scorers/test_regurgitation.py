@@ -139,3 +139,20 @@ def test_bounds_that_make_no_sense_are_refused(bounds: dict[str, float]) -> None
 
 def test_regurgitation_keeps_the_contract() -> None:
     check_scorer(Regurgitation(file="train.jsonl"), rows=ROWS)
+
+
+def test_what_the_training_file_asks_is_asked_under_any_system_prompt() -> None:
+    scorer = Regurgitation(file="train.jsonl")
+    prepared = scorer.prepare(enumerate(ROWS, start=1))
+    for role in ("system", "developer"):
+        messages = ({"role": role, "content": "Be long."}, {"role": "user", "content": "tell me a story"})
+        score = scorer.score_by(Case(id="a", messages=messages), Completion(text=STORY), prepared)
+        assert score.value is None
+        assert score.reason == "the training file asks this too, and its answer was to be learned"
+
+
+def test_exactly_fifty_characters_are_a_passage() -> None:
+    passage = STORY[4:54].strip()
+    assert len(passage) == 50
+    assert judged(f"§§{passage}§§", at_most_share=1.0).measures["longest_passage"] == 50
+    assert judged(f"§§{passage[:-1]}§§", at_most_share=1.0).measures["longest_passage"] == 0

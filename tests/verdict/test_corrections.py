@@ -5,7 +5,7 @@ import pytest
 from scipy.special import stdtrit
 
 from harness.verdict import Readings, correct, strata_of
-from harness.verdict.corrections import UNJUDGED, label_weights, trust_in
+from harness.verdict.corrections import _PSEUDO, UNJUDGED, label_weights, trust_in
 
 NOBODY = np.nan
 
@@ -140,3 +140,21 @@ def test_the_interval_covers_where_the_judge_alone_is_off_by_far(labels: int) ->
     assert np.mean(covered) >= 0.88
     assert abs(np.mean(errors)) < 0.01
     assert math.sqrt(np.mean(np.square(errors))) < {25: 0.09, 100: 0.05}[labels]
+
+
+def test_error_and_freedom_are_those_of_two_phase_sampling() -> None:
+    """Eight cases, four labelled with residuals 0, -0.2, 0 and 0.2: each stands for two, and their mean is known by 3 degrees."""
+    some = readings([1, 1, 0, 0, 1, 1, 0, 0], [1, 0.8, 0, 0.2] + [NOBODY] * 4)
+    found = correct(some, trust=1.0)
+    assert found is not None
+    grown = 0.2 * 2 * math.sqrt(4 / 3)
+    values = np.array([1, 1 - grown, 0, grown, 1, 1, 0, 0])
+    pseudo = _PSEUDO / 4**2
+    variance = values.var(ddof=1) / 8 + pseudo
+    by_labels = 2 * 0.2**2 / 3 / 4 + pseudo
+    assert found.mean.mean == pytest.approx(0.5)
+    assert found.mean.error == pytest.approx(math.sqrt(variance))
+    # Welch and Satterthwaite, with 3 degrees of freedom for the labels and 7 for the cases.
+    joint = variance**2 / (by_labels**2 / 3 + (variance - by_labels) ** 2 / 7)
+    assert 3 < joint < 7
+    assert found.mean.freedom == pytest.approx(joint)

@@ -123,9 +123,16 @@ def test_impossible_arrays_are_refused(broken: object, words: str) -> None:
     with pytest.raises(UsageError, match=words) as caught:
         check_scores([broken])  # type: ignore[list-item]
     assert str(caught.value).startswith("s: ")
+    assert caught.value.remedy
 
 
 def test_a_name_may_not_repeat() -> None:
     one = scores("s", "guard", candidate=[1], reference=[1])
-    with pytest.raises(UsageError, match="repeat"):
-        check_scores([one, one])
+    with pytest.raises(UsageError, match="suite names repeat: r, s, s ") as caught:
+        check_scores([one, replace(one, name="r"), one])
+    assert caught.value.remedy == "give each its own name"
+
+
+@pytest.mark.parametrize("margin", [0.0, 1.0])
+def test_margins_from_nothing_to_everything_are_possible(margin: float) -> None:
+    check_scores([scores("s", "guard", candidate=[0.0], reference=[1.0], margin=margin)])
