@@ -1,7 +1,10 @@
 """What a run needs at its end, loaded while its first answers are under way."""
 
+import contextlib
 import gc
-from collections.abc import Iterable
+import signal
+import threading
+from collections.abc import Iterable, Iterator
 from functools import cache
 
 import pytest
@@ -13,12 +16,28 @@ from harness.pytest_plugin.items import SuiteItem
 @cache
 def load_conclusion() -> None:
     """Load the statistics and the page: half a second that would be spent when the last answer is there."""
-    with uncollected():
+    with uninterrupted(), uncollected():
         import harness.pytest_plugin.conclusion
         import harness.report.next_steps
         import harness.report.outputs
         import harness.report.text
         import harness.verdict.promotion  # noqa: F401
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C wait: a library that was loaded by half cannot be loaded again, and a run that is stopped has a page too."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # which is where signals arrive
+        return
+    pressed: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler if handler is not None else signal.default_int_handler)
+        if pressed:
+            signal.raise_signal(signal.SIGINT)
 
 
 def leave_no_garbage(items: Iterable[pytest.Item]) -> None:
