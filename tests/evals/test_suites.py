@@ -1,3 +1,4 @@
+import json
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -212,3 +213,29 @@ def test_a_number_that_json_cannot_hold_is_told(tmp_path: Path, old: str, new: s
     with pytest.raises(SuiteError) as caught:
         load_suite(path)
     assert fnmatch(str(caught.value), f"*{told}")
+
+
+def test_cells_of_a_table_of_cases_may_be_as_long_as_any_prompt(tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text(f"id,prompt,expected\na,{'x' * 200_000},y\n", encoding="utf-8")
+    suite = tmp_path / "a.suite.yaml"
+    suite.write_text("name: a\nscorers: [{type: exact_match}]\ncases_file: c.csv\n", encoding="utf-8")
+    assert len(str(load_suite(suite).cases[0].messages[0]["content"])) == 200_000
+
+
+def test_cases_that_are_not_utf8_are_told_how_to_be_saved(tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_bytes("id,prompt\na,é\n".encode("utf-16"))
+    suite = tmp_path / "a.suite.yaml"
+    suite.write_text("name: a\nscorers: [{type: exact_match}]\ncases_file: c.csv\n", encoding="utf-8")
+    with pytest.raises(
+        SuiteError, match="c.csv: not UTF-8, save it as UTF-8; in a spreadsheet, as CSV UTF-8"
+    ):
+        load_suite(suite)
+
+
+def test_a_suite_written_as_json_has_the_characters_that_json_escapes_in_two_halves(tmp_path: Path) -> None:
+    suite = tmp_path / "a.suite.yaml"
+    cases = [{"id": "a", "prompt": "\U0001f469", "expected": "y"}]
+    suite.write_text(
+        json.dumps({"name": "a", "scorers": [{"type": "exact_match"}], "cases": cases}), encoding="utf-8"
+    )
+    assert load_suite(suite).cases[0].messages[0]["content"] == "\U0001f469"
