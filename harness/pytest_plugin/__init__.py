@@ -49,7 +49,14 @@ FLAGS: tuple[tuple[str, dict[str, object]], ...] = (
     ),
     ("--base-url", {"metavar": "URL", "help": "any OpenAI-compatible endpoint for models named by id"}),
     ("--trials", {"metavar": "K", "type": int, "help": "ask every case K times, whatever its suite says"}),
-    ("--concurrency", {"metavar": "N", "type": int, "help": "requests under way at once (default 32, more where that pays)"}),
+    (
+        "--concurrency",
+        {
+            "metavar": "N",
+            "type": int,
+            "help": "requests under way at once (default 32, more where that pays)",
+        },
+    ),
     (
         "--budget-usd",
         {
