@@ -76,6 +76,19 @@ def test_the_judge_is_asked_about_new_answers_too() -> None:
     assert cost.cost_usd == pytest.approx(10 * (1600 * 2 + 200 * 8) / 1e6)
 
 
+def test_what_the_judges_endpoint_cached_costs_its_own_price() -> None:
+    bill = Bill(answered=2, usage=Usage(prompt_tokens=1600, completion_tokens=200, cached_tokens=600))
+    run = run_with(rows("candidate", bill=bill), candidate=FREE, judge=PRICED)
+    cost = asking_cost(run, ["routing"]).cost_usd
+    assert cost == pytest.approx(10 * (1000 * 2 + 600 * 0.5 + 200 * 8) / 1e6)
+
+
+def test_a_price_without_the_part_that_is_asked_for_is_none() -> None:
+    assert usage_cost(USAGE, replace(PRICED, price={"output": 8.0})) is None
+    assert usage_cost(Usage(prompt_tokens=100, completion_tokens=None), PRICED) is None
+    assert usage_cost(Usage(prompt_tokens=None, completion_tokens=20), PRICED) is None
+
+
 def test_judgements_from_the_cache_cost_what_others_of_the_run_took() -> None:
     paid = Bill(answered=1, usage=Usage(prompt_tokens=800, completion_tokens=100))
     stored = Bill(from_cache=1)

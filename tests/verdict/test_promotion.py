@@ -198,6 +198,17 @@ def test_a_guard_nobody_could_score_stands_in_the_way() -> None:
     verdict = decide([target(), guard(cases=200), blind])
     assert verdict.outcome == "undecided"
     assert verdict.reasons[0].startswith("blind has no case with a score for both models")
+    found = verdict.suites["blind"]
+    assert (found.rule, found.cases, found.margin, found.interval) == ("none", 0, 0.05, None)
+    assert (found.candidate, found.reference, found.difference) == (None, None, None)
+
+
+def test_one_case_is_reported_and_not_tested() -> None:
+    one = decide([scores("s", "target", candidate=[1.0], reference=[0.25])]).suites["s"]
+    assert (one.decision, one.rule, one.cases, one.margin) == ("undecided", "none", 1, None)
+    assert (one.candidate, one.reference, one.difference) == (1.0, 0.25, 0.75)
+    assert (one.better, one.worse) == (1, 0)
+    assert one.reason == "s has one case with a score for both models, and a test needs two"
 
 
 def test_a_guard_of_more_weight_counts_for_more() -> None:
