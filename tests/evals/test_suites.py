@@ -227,7 +227,7 @@ def test_cases_that_are_not_utf8_are_told_how_to_be_saved(tmp_path: Path) -> Non
     suite = tmp_path / "a.suite.yaml"
     suite.write_text("name: a\nscorers: [{type: exact_match}]\ncases_file: c.csv\n", encoding="utf-8")
     with pytest.raises(
-        SuiteError, match="c.csv: not UTF-8, save it as UTF-8; in a spreadsheet, as CSV UTF-8"
+        SuiteError, match=r"c\.csv: not UTF-8, save it as UTF-8; in a spreadsheet, as CSV UTF-8"
     ):
         load_suite(suite)
 

@@ -188,18 +188,18 @@ every_reader = pytest.mark.parametrize("name", READERS)
 @every_reader
 def test_any_value_of_a_reply_may_be_of_another_kind(name: str) -> None:
     valid, read = READERS[name]
-    for other in thinned(replaced(valid), 150):
+    for other in thinned(replaced(valid), 60):
         read(json.dumps(other))
 
 
 @every_reader
 def test_any_value_of_a_reply_may_be_spelt_as_no_other_program_would(name: str) -> None:
     valid, read = READERS[name]
-    for data in thinned(respelt(json.dumps(valid).encode()), 150):
+    for data in thinned(respelt(json.dumps(valid).encode()), 60):
         read(data.decode())
 
 
-@pytest.mark.parametrize("levels", [90, 150, 400, 900, 3000, 100_000])
+@pytest.mark.parametrize("levels", [90, 150, 900, 100_000])
 @every_reader
 def test_a_reply_may_be_nested_as_deep_as_it_likes(name: str, levels: int) -> None:
     _, read = READERS[name]
@@ -218,7 +218,7 @@ def test_words_without_end_are_told_in_short_at_once(piece: str) -> None:
     read_or_refused(lambda: chat(text))
 
 
-@bounded(40)
+@bounded(20)
 @given(data=st.data())
 def test_any_reply_is_an_answer_or_a_failure(data: st.DataObject) -> None:
     valid, read = READERS[data.draw(st.sampled_from(sorted(READERS)))]
@@ -273,7 +273,7 @@ def judged(settings: dict[str, Any], reply: Completion) -> Iterator[Score]:
         yield scorer.read(CASE, ANSWER, reply)
 
 
-@bounded(60)
+@bounded(30)
 @given(settings=st.sampled_from(JUDGES), text=REPLIES, likely=LIKELY)
 def test_any_reply_of_a_judge_is_a_score_or_unscored(
     settings: dict[str, Any], text: str, likely: list[dict[str, float]]
@@ -361,7 +361,8 @@ ODD_BODIES = (
 @pytest.mark.parametrize("look", LOOKS, ids=["jobs", "job", "events", "checkpoints", "curve", "cancel"])
 def test_any_body_of_a_job_is_read_or_refused(wire: Wire, look: Callable[[Endpoint], object]) -> None:
     endpoint = Endpoint(label="wire", base_url=wire.base_url, api_key="none", max_retries=0, timeout_s=10)
-    bodies = [*ODD_BODIES, *(json.dumps(other).encode() for other in thinned(replaced(LISTS), 8))]
+    others = (json.dumps(other).encode() for other in thinned(replaced(LISTS), 3))
+    bodies = [*thinned(ODD_BODIES, 8), *others]
     for wire.answer in bodies:
         read_or_refused(lambda: look(endpoint))
 
