@@ -34,6 +34,24 @@ def test_trials_at_temperature_zero_are_no_further_evidence() -> None:
     assert planned_spread(drawn) < planned_spread(guard(50))
 
 
+def test_at_temperature_zero_a_case_varies_as_if_asked_once() -> None:
+    warm = replace(guard(50, trials=1), sampling=Sampling(temperature=0.7))
+    assert planned_spread(guard(50, trials=5)) == pytest.approx(planned_spread(warm))
+
+
+def test_a_critical_suite_proves_its_margin_at_half_the_level() -> None:
+    critical = margin_support(guard(100, role="critical"))
+    plain = margin_support(guard(100))
+    assert critical is not None
+    assert plain is not None
+    assert critical.chance < plain.chance
+    assert critical.provable > plain.provable
+    assert critical.needed is not None
+    assert plain.needed is not None
+    # Of a large sample (z(.975) + z(.8))² to (z(.95) + z(.8))².
+    assert critical.needed / plain.needed == pytest.approx((2.8016 / 2.4865) ** 2, rel=0.1)
+
+
 def test_what_has_no_margin_to_prove_needs_no_support() -> None:
     for role in ("target", "info"):
         assert margin_support(guard(5, role=role)) is None

@@ -3,8 +3,9 @@ import pytest
 
 from harness.records import Case, Completion, Failure, Result, Score, ScorerSpec, Suite
 from harness.verdict import marks_of, wilson
-from harness.verdict.marks import mean_interval
+from harness.verdict.marks import mark_of, mean_interval
 from harness.verdict.pairedtests import Floats, Ints
+from tests.verdict.samples import suite_of
 
 SUITE = Suite(
     name="sums",
@@ -76,6 +77,11 @@ def test_cases_that_all_score_the_same_leave_doubt(value: float) -> None:
     assert high - low > 0.1
 
 
+def test_equal_cases_of_some_families_are_as_many_answers_as_families() -> None:
+    values, families = np.full(12, 0.5), np.repeat(np.arange(4), 3)
+    assert mean_interval(values, families=families) == wilson(2, 4, confidence=0.9)
+
+
 def test_one_case_says_nearly_nothing() -> None:
     low, high = mean_interval(np.array([0.6]))
     assert high - low > 0.7
@@ -98,3 +104,10 @@ def test_nine_intervals_in_ten_hold_the_true_mean(draw: object) -> None:
         low, high = mean_interval(values, families=families)
         held += low <= 0.8 <= high
     assert 0.87 <= held / 600 <= 0.94
+
+
+def test_a_mark_has_both_ends_of_its_interval() -> None:
+    suite = suite_of(20)
+    mark = mark_of(suite, {f"case-{case}": float(case < 17) for case in range(19)})
+    assert (mark.low, mark.high) == wilson(17, 19, confidence=0.9)
+    assert (mark.mean, mark.cases, mark.unscored) == (17 / 19, 19, 1)
