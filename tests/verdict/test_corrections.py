@@ -158,3 +158,8 @@ def test_error_and_freedom_are_those_of_two_phase_sampling() -> None:
     joint = variance**2 / (by_labels**2 / 3 + (variance - by_labels) ** 2 / 7)
     assert 3 < joint < 7
     assert found.mean.freedom == pytest.approx(joint)
+
+
+def test_trust_is_the_slope_of_peoples_scores_on_the_judges() -> None:
+    assert trust_in(readings([0, 0.25, 0.75, 1], [0.1, 0.2, 0.4, 0.5])) == pytest.approx(0.4)
+    assert trust_in(readings([0.4, 0.5, 0.6], [0.0, 0.5, 1.0])) == 1.0
