@@ -1,5 +1,6 @@
 """Files and batches of one endpoint, through the official client: sent, created, found again, fetched."""
 
+import contextlib
 from collections.abc import Awaitable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -18,7 +19,9 @@ from harness.models.batch_lines import URL
 from harness.models.exchange import KeylessError, UnreadableError
 from harness.models.failures import failure_of, short
 from harness.models.official import connect, exchange_error
+from harness.models.surroundings import address_of
 from harness.records import Endpoint, FailureKind, Json, record
+from harness.redaction import discreet_logs
 
 NAME_KEY = "finetune_harness_batch"
 """The key of a batch's metadata under which our own name of it stands: by it a batch is found whose id never arrived."""
@@ -88,10 +91,13 @@ class BatchClient:
         except KeylessError as error:
             failure = failure_of(error, model="batches", endpoint=endpoint)
             raise EndpointError(failure.message) from None
+        self._stack = contextlib.ExitStack()
+        self._stack.enter_context(discreet_logs(address_of(endpoint).secrets))
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.close()
+        with self._stack:
+            await self._client.close()
 
     async def check(self) -> None:
         """See whether the endpoint knows batches at all.

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -83,6 +84,15 @@ def test_a_wrong_key_stays_and_is_not_shown() -> None:
         put(server, lambda client: client.check())
     assert not isinstance(caught.value, UnreachedError)
     assert KEY not in str(caught.value)
+
+
+def test_what_the_client_logs_has_no_token_of_the_address(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with ScriptedRoutes(200, listed([])) as server:
+        url = f"{server.base_url}?token=planted-in-the-query"
+        at(Endpoint(label="there", base_url=url, api_key=KEY), lambda client: client.check())
+    assert "batches" in caplog.text
+    assert "planted-in-the-query" not in caplog.text
 
 
 def test_nobody_at_the_address_is_unreached() -> None:
