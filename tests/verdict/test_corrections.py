@@ -87,6 +87,15 @@ def test_answers_that_never_came_are_not_corrected() -> None:
     assert found.mean.mean == pytest.approx(2 / 6)
 
 
+def test_what_no_judge_saw_counts_whole_however_little_the_judge_is_trusted() -> None:
+    """A candidate's lost answer is a difference of -1 whoever looks: half of four cases is won by people's word, two are lost."""
+    strata = [3, 3, 3, 3, UNJUDGED, UNJUDGED]
+    some = readings([1, 1, 1, 1, -1, -1], [1, 0, 1, 0, NOBODY, NOBODY], strata=strata)
+    found = correct(some, trust=0.0)
+    assert found is not None
+    assert found.mean.mean == pytest.approx((4 * 0.5 - 2) / 6)
+
+
 def test_the_judge_is_compared_on_the_trial_that_people_saw() -> None:
     """The mean over trials is .5; the labelled trial was good in the judge's eyes and people's: nothing to correct."""
     some = readings([0.5] * 4, [1, 1, NOBODY, NOBODY], seen=[1, 1, 0, 0])
