@@ -144,7 +144,7 @@ def _hopeless(suite: SuiteVerdict) -> str:
 
 def _offer(purchase: Purchase, suite: SuiteVerdict) -> str:
     more = purchase.needed - purchase.now
-    labelled = ", labelled alike," if suite.rule.endswith("corrected by labels") else ""
+    labelled = ", labelled alike" if suite.rule.endswith("corrected by labels") else ""
     if purchase.kind == "cases":
         what = f"ask about {count(more, 'more case')} like those of {_short(suite)}{labelled}"
     else:
