@@ -52,7 +52,7 @@ def test_a_method_of_its_own_stays() -> None:
 
 def test_a_key_is_not_shown() -> None:
     shown = repr(Endpoint(label="there", api_key="sk-secret"))
-    assert shown.startswith("Endpoint(label='there', base_url=None, timeout_s=600.0")
+    assert shown.startswith("Endpoint(label='there', timeout_s=600.0")
     assert "secret" not in shown
 
 
