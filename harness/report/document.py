@@ -6,7 +6,7 @@ import html
 import re
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.ext import Extension, InternationalizationExtension
 from markupsafe import Markup, escape
 
@@ -52,8 +52,9 @@ def templates(language: Language = ENGLISH) -> Environment:
     )
     environment.policies["ext.i18n.trimmed"] = True
     environment.install_gettext_callables(language.gettext, language.ngettext, newstyle=True)  # type: ignore[attr-defined]
-    environment.filters["said"] = language.said
-    environment.filters["drawn"] = lambda svg: drawn(svg, language)
+    # Told the context, of which they read nothing: else words of a template are said while it is compiled, for all languages.
+    environment.filters["said"] = pass_context(lambda _, text: language.said(text))
+    environment.filters["drawn"] = pass_context(lambda _, svg: drawn(svg, language))
     return environment
 
 

@@ -7,6 +7,8 @@ import pytest
 from jinja2 import Environment, FileSystemLoader
 
 from harness.report.compiled_templates import CompiledTemplates
+from harness.report.document import HERE, templates
+from harness.report.languages import language_of
 
 
 class Counting(Environment):
@@ -41,6 +43,13 @@ def test_a_template_is_compiled_once(folder: Path) -> None:
     assert rendered(folder) == ("Hello you", 0)
     (kept,) = (folder / "__pycache__").iterdir()
     assert kept.suffix == ".pyc"
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in HERE.glob("*.j2")))
+def test_what_is_kept_of_a_template_is_of_no_language(name: str) -> None:
+    text = (HERE / name).read_text(encoding="utf-8")
+    english, chinese = (templates(language_of(code)).compile(text, name, raw=True) for code in ("en", "zh"))
+    assert chinese == english
 
 
 def test_a_changed_template_is_compiled_again(folder: Path) -> None:
