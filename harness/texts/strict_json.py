@@ -8,7 +8,7 @@ from typing import NoReturn
 import regex
 
 from harness.records import Json
-from harness.serial import check_depth, shown
+from harness.serial import shown
 
 # Answers are small; a "JSON answer" longer than this is a model that does not stop.
 MAX_JSON_CHARACTERS = 100_000
@@ -35,7 +35,6 @@ def read_value(text: str) -> Json:
         value: Json = json.loads(
             text.strip(), object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite
         )
-        check_depth(value)
     except json.JSONDecodeError as error:
         raise InvalidJsonError(f"{error.msg.lower()} at character {error.pos + 1}") from None
     except RecursionError:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
-from time import process_time
+from time import perf_counter
 
 import pytest
 from hostile_samples import hostile_everywhere
@@ -262,9 +262,9 @@ def test_index_of_500_runs_is_quick(tmp_path: Path) -> None:
     first = store(tmp_path, "20260101T000000Z-0000")
     for number in range(1, 500):
         shutil.copytree(first, tmp_path / f"20260101T000000Z-{number:04}")
-    began = process_time()
+    began = perf_counter()
     file = write_index(tmp_path)
-    assert process_time() - began < 2.0
+    assert perf_counter() - began < 2.0
     assert file.stat().st_size < 2_000_000
 
 

@@ -62,7 +62,9 @@ def test_notices_of_a_run_that_did_not_end(reason: str, left: int) -> None:
     for status in ("interrupted", "running"):
         run = interrupted(reason, left=left)
         run = replace(run, manifest=replace(run.manifest, status=status))
-        for notice in show_summary(gather(run, sample_verdict(run))).notices:
+        notices = show_summary(gather(run, sample_verdict(run))).notices
+        assert notices
+        for notice in notices:
             said_whole(notice)
 
 
@@ -90,7 +92,9 @@ def test_prices_and_decisions_of_the_costs() -> None:
     ):
         models["candidate"] = replace(models["candidate"], price=price)
         made = replace(run, manifest=replace(run.manifest, models=models))
-        for row in show_costs(gather(made, sample_verdict(made))).rows:
+        rows = show_costs(gather(made, sample_verdict(made))).rows
+        assert any("$" in row.price for row in rows)
+        for row in rows:
             said_whole(row.price)
         for group in show_provenance(gather(made, sample_verdict(made))).groups:
             for fact in group.facts:
@@ -101,6 +105,8 @@ def test_prices_and_decisions_of_the_costs() -> None:
 def test_provenance_is_said_setting_by_setting() -> None:
     run = sample_run(hostile=False)
     view = show_provenance(gather(run, sample_verdict(run)))
+    assert view.sources
+    assert view.commands
     for source in view.sources:
         for setting in source.settings:
             said_whole(setting)
@@ -115,7 +121,9 @@ def test_provenance_is_said_setting_by_setting() -> None:
 def test_lengths_rates_and_changes_of_suites() -> None:
     run = measured_run()
     material = gather(run, sample_verdict(run))
-    for group in show_suites(material).groups:
+    groups = show_suites(material).groups
+    assert any(row.rates and row.lengths and row.changes for group in groups for row in group.rows)
+    for group in groups:
         said_whole(group.title)
         said_whole(group.claim)
         for row in group.rows:

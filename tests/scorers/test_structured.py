@@ -3,7 +3,6 @@ from judging import case, judge
 
 from harness.records import Json
 from harness.scorers import JsonFields
-from harness.serial.json_text import MOST_LEVELS
 
 TRIP = {"from": {"city": "Berlin", "country": "DE"}, "date": "2026-05-01", "seats": 2, "refundable": False}
 GOOD = '{"from": {"city": "Berlin", "country": "DE"}, "date": "2026-05-01", "seats": 2, "refundable": false}'
@@ -72,8 +71,8 @@ def test_pairs_of_field_and_value_have_an_f1(text: str, f1: float) -> None:
     assert judge(JsonFields(), text, {"a": 1, "b": {"c": 2}}).measures["field_f1"] == pytest.approx(f1)
 
 
-def test_an_answer_nested_as_deep_as_is_read_is_counted() -> None:
-    text = '{"a": 1, "b": ' + '{"b": ' * (MOST_LEVELS - 1) + "2" + "}" * MOST_LEVELS
+def test_an_answer_nested_deeper_than_python_recurs_is_counted() -> None:
+    text = '{"a": 1, "b": ' + '{"b": ' * 900 + "2" + "}" * 901
     assert judge(JsonFields(), text, {"a": 1}).measures["field_f1"] == pytest.approx(2 / 3)
 
 
@@ -86,7 +85,6 @@ def test_an_answer_nested_as_deep_as_is_read_is_counted() -> None:
         ('{"a": NaN}', "NaN is not JSON"),
         ('{"a": 1e999}', "too large"),
         ('{"a": 1, "a": 1}', "'a' is given twice"),
-        ('{"a":' * (MOST_LEVELS + 1) + "1" + "}" * (MOST_LEVELS + 1), "nested too deeply"),
         ('{"a":' * 100_00, "nested too deeply"),
         ('{"a": ' + "1" * 5000 + "}", "limit"),
         ("{" + " " * 200_000 + "}", "longer than"),
